@@ -23,6 +23,8 @@ from api.resources.exports.endpoints import router as exports
 from api.resources.history.endpoints import router as history
 from api.resources.jobs.endpoints import router as jobs
 from api.resources.keys.endpoints import router as keys
+from api.resources.studies.endpoints import router as studies
+from api.resources.studies.results_endpoints import router as study_results
 from api.resources.system.endpoints import router as system
 from api.resources.system.service import installed_version
 from api.resources.teachers.endpoints import router as teachers
@@ -37,8 +39,8 @@ from store.objects import ObjectStore
 from store.settings import Settings
 
 ROUTERS = (
-    *(uploads, teachers, datasets, jobs, curves, history, exports, artifacts, catalogue),
-    *(webhooks, keys, tenants, system),
+    *(uploads, teachers, datasets, jobs, curves, history, exports, artifacts, studies, study_results),
+    *(catalogue, webhooks, keys, tenants, system),
 )
 
 

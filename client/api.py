@@ -21,24 +21,22 @@ from uuid import uuid4
 import httpx
 
 from client import download as downloads
-from client import folders, sse, uploads
-from client.errors import NotThere, ProblemError, Refused, Unreachable
+from client import folders, following, uploads
+from client.errors import NotThere, ProblemError, Refused
 from client.registering import register
-from client.transport import PAUSE_SECONDS, Transport
-from client.types import TERMINAL, Artifact, Dataset, Event, Job, QCurve, Task, Teacher
+from client.studies import StudyCalls
+from client.transport import Transport
+from client.types import Artifact, Dataset, Event, Job, QCurve, Task, Teacher
 from client.verifying import MANIFEST, SIGNATURE
 
 Resource = TypeVar("Resource", Teacher, Dataset)
 DEFAULT_URL = "http://127.0.0.1:8000"
-POLL_SECONDS = 20
-SILENT_SECONDS = 60.0
-RECONNECTS = 20
 #: What a job's student may be called: a file of weights, or a model folder.
 STUDENTS = ("student.safetensors", "student.zip")
 MEDIA = {"csv": "text/csv", "svg": "image/svg+xml", "png": "image/png", "json": "application/json"}
 
 
-class Retort:
+class Retort(StudyCalls):
     """One service, by URL and key. A context manager; safe to use from one thread at a time."""
 
     def __init__(
@@ -60,23 +58,6 @@ class Retort:
     @property
     def url(self) -> str:
         return self._transport.url
-
-    def get(self, path: str, **query: Any) -> Any:
-        """The JSON at a path. Raises `ProblemError`, `Unreachable`."""
-        given = {name: value for name, value in query.items() if value is not None}
-        return self._transport.request("GET", path, params=given).json()
-
-    def _pages(self, path: str, **query: Any) -> Iterator[Any]:
-        cursor: str | None = None
-        while True:
-            page = self.get(path, cursor=cursor, **query)
-            yield from page["items"]
-            cursor = page["next_cursor"]
-            if cursor is None:
-                return
-
-    def _post(self, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Any:
-        return self._transport.request("POST", path, json=body, headers=dict(headers or {})).json()
 
     # Teachers
 
@@ -236,45 +217,13 @@ class Retort:
 
     def wait(self, job_id: str, on_change: Callable[[Job], None] | None = None, seconds: float | None = None) -> Job:
         """The job once it has ended; `on_change` sees every change. Raises `TimeoutError` after `seconds`."""
-        deadline = None if seconds is None else time.monotonic() + seconds
-        etag = ""
-        while True:
-            left = POLL_SECONDS if deadline is None else max(0, min(POLL_SECONDS, deadline - time.monotonic()))
-            headers = {"If-None-Match": etag, "Prefer": f"wait={round(left)}"} if etag else {}
-            answer = self._transport.request("GET", _job(job_id), headers=headers)
-            if answer.status_code == httpx.codes.OK:
-                job: Job = answer.json()
-                etag = answer.headers.get("ETag", "")
-                if on_change is not None:
-                    on_change(job)
-                if job["status"] in TERMINAL:
-                    return job
-            if deadline is not None and time.monotonic() >= deadline:
-                raise TimeoutError(f"job {job_id} has not ended after {seconds:g} s")
+        job: Job = following.until_ended(self._transport, _job(job_id), on_change, seconds)
+        return job
 
     def events(self, job_id: str, after: int = 0) -> Iterator[Event]:
         """Everything that has happened and happens, until the job has ended. A broken connection is made again and
         goes on behind the last numbered event. Raises `Unreachable` when it cannot be made again."""
-        failures = 0
-        while True:
-            try:
-                for event in self._stream(job_id, after):
-                    failures = 0
-                    after = event["seq"] or after
-                    yield event
-                if self.job(job_id)["status"] in TERMINAL:
-                    return
-                time.sleep(PAUSE_SECONDS)  # the service closed the stream; it may be restarting
-            except (httpx.TransportError, httpx.StreamError) as error:
-                failures += 1
-                if failures > RECONNECTS:
-                    raise Unreachable(self.url, str(error) or type(error).__name__) from error
-                time.sleep(min(PAUSE_SECONDS * failures, 5))
-
-    def _stream(self, job_id: str, after: int) -> Iterator[Event]:
-        headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
-        with self._transport.stream(f"{_job(job_id)}/events", headers, SILENT_SECONDS) as response:
-            yield from sse.messages(response.iter_lines())
+        return following.events(self._transport, _job(job_id), after)
 
     # Results
 

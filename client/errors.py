@@ -68,12 +68,33 @@ class Corrupt(RetortClientError):
     """What was downloaded is not what the service says it stored."""
 
 
-class JobFailed(RetortClientError):
+class _Failed(RetortClientError):
+    """What was followed ended as nobody wanted it; its document tells why."""
+
+    noun = ""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        error = document.get("error") or {}
+        message = error.get("message") or f"{self.noun} {document['id']} is {document['status']}."
+        super().__init__(message, error.get("remedy", ""))
+        self.fault = error.get("fault", "user")
+
+
+class JobFailed(_Failed):
     """The job ended without a student."""
 
+    noun = "Job"
+
     def __init__(self, job: dict[str, Any]) -> None:
-        error = job.get("error") or {}
-        message = error.get("message") or f"Job {job['id']} is {job['status']}."
-        super().__init__(message, error.get("remedy", ""))
+        super().__init__(job)
         self.job = job
-        self.fault = error.get("fault", "user")
+
+
+class StudyFailed(_Failed):
+    """The study ended without a winner."""
+
+    noun = "Study"
+
+    def __init__(self, study: dict[str, Any]) -> None:
+        super().__init__(study)
+        self.study = study

@@ -65,6 +65,7 @@ class Job(TypedDict):
     max_attempts: int
     max_runtime_seconds: int | None
     stop_reason: str | None
+    study: NotRequired[str | None]
     progress: dict[str, Any] | None
     selection: dict[str, Any] | None
     selections: list[dict[str, Any]]
@@ -75,6 +76,56 @@ class Job(TypedDict):
     started_at: str | None
     finished_at: str | None
     heartbeat_at: str | None
+    links: dict[str, str]
+
+
+StudyStatus = Literal["running", "paused", "cancelling", "succeeded", "failed", "cancelled"]
+
+
+class Study(TypedDict):
+    """A search over jobs. `counts`: trials by state, and `configurations`."""
+
+    id: str
+    name: str
+    labels: dict[str, str]
+    status: StudyStatus
+    phase: str
+    task: str
+    base: dict[str, Any]
+    space: dict[str, dict[str, Any]]
+    seeds: list[int]
+    strategy: dict[str, Any]
+    search_seed: int
+    objectives: list[dict[str, Any]]
+    budget: dict[str, Any]
+    confirm: int
+    points: float | None
+    exhausted: bool
+    counts: dict[str, int]
+    used_minutes: float
+    result: dict[str, Any] | None
+    error: dict[str, Any] | None
+    created_at: str
+    finished_at: str | None
+    links: dict[str, str]
+
+
+class Trial(TypedDict):
+    """One job of a study: a configuration with a seed."""
+
+    number: int
+    configuration: int
+    seed: int
+    purpose: str
+    assignment: dict[str, Any]
+    state: Literal["active", "succeeded", "pruned", "failed", "cancelled"]
+    outcome: str | None
+    values: dict[str, float] | None
+    test: dict[str, float] | None
+    seconds: float | None
+    job: str | None
+    created_at: str
+    finished_at: str | None
     links: dict[str, str]
 
 

@@ -29,6 +29,7 @@ class LayerQuality:
     minimum_similarity m in [0, 1]; entropy H in nats; nearest_distance d = mean_c d_c and mean_norm r in feature units.
     `pooled`: the layer did not fit the memory budget and was average-pooled before scoring, so its values are
     those of the pooled feature. `standard_error` holds bootstrap standard errors of S, I, E, Q by field name.
+    `samples`: how many of the curve's samples the layer is scored on; None: all of them.
     """
 
     name: str
@@ -46,6 +47,7 @@ class LayerQuality:
     mean_norm: float
     pooled: bool = False
     standard_error: dict[str, float] | None = None
+    samples: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self) | {"shape": list(self.shape)}

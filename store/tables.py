@@ -3,34 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, Integer, MetaData, String, UniqueConstraint
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
 
-from store.clock import UTCDateTime, db_now
+from store.clock import db_now
 from store.states import STATUSES
+from store.study_tables import Study as Study
+from store.study_tables import StudyEvent as StudyEvent
+from store.study_tables import Trial as Trial
+from store.table_base import Base as Base
+from store.table_base import BigId
+from store.table_base import Json as Json
+from store.table_base import JsonColumn as JsonColumn
 
 ALL_SCOPES = "read,write,admin"
 UPLOAD_STATUSES = ("open", "completing", "complete", "failed", "used", "expired")
-
-Json = dict[str, Any]
-JsonColumn = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
-BigId = BigInteger().with_variant(Integer(), "sqlite")  # SQLite autoincrements INTEGER keys only
-
-
-class Base(DeclarativeBase):
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map = {Json: JsonColumn, datetime: UTCDateTime()}  # noqa: RUF012 - SQLAlchemy's own protocol
 
 
 class Tenant(Base):
@@ -144,7 +132,7 @@ class Job(Leasable, Base):
     max_attempts: Mapped[int] = mapped_column(default=3)
     faults: Mapped[int] = mapped_column(default=0)  # attempts lost to system faults since the user last queued it
     stop_requested: Mapped[bool] = mapped_column(default=False)  # outlives an attempt, so that a stop is never lost
-    stop_reason: Mapped[str | None] = mapped_column(String(20))  # user, max_runtime
+    stop_reason: Mapped[str | None] = mapped_column(String(20))  # user, max_runtime, pruned
     max_runtime_seconds: Mapped[int | None]  # under lease, all attempts together
     request_id: Mapped[str | None] = mapped_column(String(64))  # of the request that made it
     traceparent: Mapped[str | None] = mapped_column(String(55))  # W3C Trace Context of its submission

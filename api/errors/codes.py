@@ -77,6 +77,13 @@ OPERATIONS: Mapping[str, Codes] = {
         {409: ("job_not_succeeded", "files_deleted"), 422: ("unknown_name", "invalid_config", "not_exportable")},
         {429: ("quota_exceeded",)}, _KEYED,
     ),
+    "create_study": _all(
+        {409: ("dataset_not_ready",), 422: _JOB, 429: ("quota_exceeded",)}, _KEYED,
+        {500: _SYSTEM, 503: ("no_catalogue",)},
+    ),
+    "delete_study": {409: ("study_active", "illegal_transition")},
+    "cancel_study": _ACTION, "pause_study": _ACTION, "resume_study": _QUEUES,
+    "extend_study": _all(_ACTION, {409: ("space_exhausted",)}),
     "delete_job": {409: ("job_active", "illegal_transition")},
     "cancel_job": _ACTION, "stop_job": _ACTION, "pause_job": _ACTION, "resume_job": _QUEUES,
     "retry_job": _all(_QUEUES, {409: ("not_retryable",)}),

@@ -45,6 +45,12 @@ def invalid(
     return Unprocessable(message, remedy, code=code, errors=[error], details=details)
 
 
+def invalid_query(pointer: str, message: str, remedy: str = "") -> Unprocessable:
+    """A 422 for a parameter of the query."""
+    error = FieldError(pointer=pointer, message=message, **{"in": "query"})
+    return Unprocessable(message, remedy, errors=[error])
+
+
 def _json(name: str, text: str) -> Any:
     try:
         return json.loads(text)

@@ -28,6 +28,7 @@ TAGS = [
     {"name": "datasets", "description": "Labelled images or texts to distil on."},
     {"name": "jobs", "description": "Runs: scoring, distilling, evaluating."},
     {"name": "results", "description": "What a job has found and made."},
+    {"name": "studies", "description": "Searches over jobs: which variation is better, and by how much."},
     {"name": "catalogue", "description": "Names that a job may use."},
     {"name": "webhooks", "description": "Be told when jobs change (Standard Webhooks)."},
     {"name": "keys", "description": "Who may do what, and how much of it."},

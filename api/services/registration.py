@@ -26,7 +26,7 @@ from api.services.removing import remove
 from api.state.context import Context
 from api.state.deps import Work
 from store.doorbell import Noun
-from store.repositories import idempotency, resources, rows, uploads
+from store.repositories import idempotency, resources, rows, studies, uploads
 from store.tables import Dataset, Teacher, Upload
 
 Resource = TypeVar("Resource", Teacher, Dataset)
@@ -170,6 +170,10 @@ def delete(work: Work, table: type[Resource], tenant: str, resource_id: str) -> 
             f"{len(jobs)} or more jobs use {resource_id}." if len(jobs) > 1 else f"Job {jobs[0]} uses {resource_id}."
         )
         raise Conflict(detail, remedy, code="in_use", details={"jobs": jobs})
+    searches = studies.using(work.session, tenant, resource_id)
+    if searches:
+        detail = f"Study {searches[0]} goes on and may need {resource_id}."
+        raise Conflict(detail, "Wait for it, or cancel it.", code="in_use", details={"studies": searches})
     keys = resources.object_keys(row)
     idempotency.release(work.session, tenant, row.id)
     uploads.forget(work.session, row.id)

@@ -1,4 +1,4 @@
-"""Who waits for a job to change: one look at the database for all watched jobs, however many clients watch."""
+"""Who waits for a job or a study to change: one look at the database for all watched, however many clients watch."""
 
 from __future__ import annotations
 
@@ -13,26 +13,27 @@ from sqlalchemy import select
 from api.errors.problems import Unavailable
 from api.state.lanes import Lane
 from store.database import AWAY, Database
-from store.tables import Job
+from store.tables import Job, Study
 
 POLL_SECONDS = 0.25
 AT_ONCE = 500  # ids of one query
+STUDY = "stu_"  # what a study's id begins with
 Version = tuple[int, str, Any]
 
 
 @dataclass
 class Watched:
-    """A job with those who watch it. `version` is None until it was looked at, and once it is gone."""
+    """A job or a study with those who watch it. `version` is None until it was looked at, and once it is gone."""
 
     watchers: int = 0
     version: Version | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def differs(self, seen: Version, seconds: float) -> None:
-        """Until the job is not as it was seen, it cannot be looked at, or the time is over."""
+        """Until it is not as it was seen, it cannot be looked at, or the time is over."""
         deadline = asyncio.get_running_loop().time() + seconds
         if self.version not in (None, seen):
-            # Either the job has changed, or who watches has looked later than we have: a pause keeps that from being
+            # Either it has changed, or who watches has looked later than we have: a pause keeps that from being
             # a look at the database after the other.
             await asyncio.sleep(min(seconds, POLL_SECONDS))
             return
@@ -59,13 +60,13 @@ class Watch:
 
     def __init__(self, database: Database, lane: Lane) -> None:
         self._database, self._lane = database, lane
-        self._jobs: dict[str, Watched] = {}
+        self._rows: dict[str, Watched] = {}
         self._task: asyncio.Task[None] | None = None
 
     @contextmanager
-    def job(self, job_id: str) -> Iterator[Watched]:
-        """Watch it for the time of the block, in a running loop."""
-        watched = self._jobs.setdefault(job_id, Watched())
+    def row(self, row_id: str) -> Iterator[Watched]:
+        """Watch the job or study for the time of the block, in a running loop."""
+        watched = self._rows.setdefault(row_id, Watched())
         watched.watchers += 1
         if self._task is None or self._task.done() or self._task.get_loop() is not asyncio.get_running_loop():
             self._task = asyncio.create_task(self._look())
@@ -73,16 +74,16 @@ class Watch:
             yield watched
         finally:
             watched.watchers -= 1
-            if not watched.watchers and self._jobs.get(job_id) is watched:
-                del self._jobs[job_id]
+            if not watched.watchers and self._rows.get(row_id) is watched:
+                del self._rows[row_id]
 
-    def watched(self, job_id: str) -> bool:
-        """Whether somebody watches the job now."""
-        return job_id in self._jobs
+    def watched(self, row_id: str) -> bool:
+        """Whether somebody watches it now."""
+        return row_id in self._rows
 
     async def _look(self) -> None:
-        while self._jobs:
-            ids = list(self._jobs)
+        while self._rows:
+            ids = list(self._rows)
             for start in range(0, len(ids), AT_ONCE):
                 await self._compare(ids[start : start + AT_ONCE])
             await asyncio.sleep(POLL_SECONDS)
@@ -92,13 +93,18 @@ class Watch:
             found: dict[str, Version] | None = await self._lane.run(self._versions, ids)
         except (*AWAY, Unavailable):
             found = None
-        for job_id in ids:
-            watched = self._jobs.get(job_id)
-            version = (found or {}).get(job_id)
+        for row_id in ids:
+            watched = self._rows.get(row_id)
+            version = (found or {}).get(row_id)
             if watched is not None and (version is None or version != watched.version):
                 watched.tell(version)
 
     def _versions(self, ids: list[str]) -> dict[str, Version]:
-        query = select(Job.id, Job.event_seq, Job.status, Job.progress).where(Job.id.in_(ids))
+        jobs = select(Job.id, Job.event_seq, Job.status, Job.progress).where(Job.id.in_(ids))
+        searches = [row_id for row_id in ids if row_id.startswith(STUDY)]
+        studies = select(Study.id, Study.event_seq, Study.status).where(Study.id.in_(searches))
         with self._database.read() as session:
-            return {row[0]: (row[1], row[2], row[3]) for row in session.execute(query)}
+            found: dict[str, Version] = {row[0]: (row[1], row[2], row[3]) for row in session.execute(jobs)}
+            if searches:
+                found |= {row[0]: (row[1], row[2], None) for row in session.execute(studies)}
+        return found

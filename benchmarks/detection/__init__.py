@@ -1,1 +1,1 @@
-"""Object detection, studied through the HTTP API."""
+"""Object detection, studied through the HTTP API: blood cells and playing cards (`__main__`)."""

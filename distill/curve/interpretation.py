@@ -20,6 +20,7 @@ def reading(curve: QCurve) -> str:
     parts += [_warning()] if curve.complete and rises_to_the_end(curve) else []
     parts += [_noise(curve)] if any(layer.standard_error for layer in curve.layers) else []
     parts += [_pooled(curve)] if any(layer.pooled for layer in curve.layers) else []
+    parts += [_fewer(curve)] if any(layer.samples is not None for layer in curve.layers) else []
     return "\n\n".join(parts)
 
 
@@ -129,4 +130,13 @@ def _pooled(curve: QCurve) -> str:
     return (
         f"Layers {', '.join(names)} did not fit the memory budget and were average-pooled before scoring; their values "
         "are those of the pooled features. A larger budget or a smaller sample scores them as they are."
+    )
+
+
+def _fewer(curve: QCurve) -> str:
+    fewer = [layer for layer in curve.layers if layer.samples is not None]
+    least = min(fewer, key=lambda layer: layer.samples or 0)
+    return (
+        f"{len(fewer)} of the layers are scored on a part of the samples, those that their cells can show: "
+        f"{_name(least)} on {least.samples:,}. Values of layers with other samples are no exact comparison."
     )

@@ -7,16 +7,15 @@ survives print in grey. No pyplot: a figure of our own, drawn and dropped.
 from __future__ import annotations
 
 import io
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from distill.drawing import save
 from distill.types import LayerQuality, QCurve
 
 INK, FAINT = "#222222", "#8a8a8a"
 NAMES_SHOWN = 8  # chosen layers that get their name written beside them
-_STYLE = threading.Lock()  # matplotlib's settings belong to the process: one picture at a time, then put back
 
 
 @dataclass(frozen=True)
@@ -41,23 +40,15 @@ PARTS = (
 def to_svg(curve: QCurve) -> str:
     """Scalable picture, text as text; the same curve gives the same bytes."""
     buffer = io.StringIO()
-    _save(curve, buffer, format="svg", metadata={"Date": None, "Title": _title(curve)})
+    save(lambda: _figure(curve), buffer, format="svg", metadata={"Date": None, "Title": _title(curve)})
     return buffer.getvalue()
 
 
 def to_png(curve: QCurve, dpi: int = 160) -> bytes:
     """Picture of 9 x 5.6 inches at `dpi` pixels an inch."""
     buffer = io.BytesIO()
-    _save(curve, buffer, format="png", dpi=dpi)
+    save(lambda: _figure(curve), buffer, format="png", dpi=dpi)
     return buffer.getvalue()
-
-
-def _save(curve: QCurve, target: Any, **options: Any) -> None:
-    import matplotlib
-
-    style = {"svg.fonttype": "none", "svg.hashsalt": "retort", "font.family": "DejaVu Sans", "font.size": 9}
-    with _STYLE, matplotlib.rc_context(style):
-        _figure(curve).savefig(target, facecolor="white", **options)
 
 
 def _figure(curve: QCurve) -> Any:

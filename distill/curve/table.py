@@ -16,21 +16,22 @@ COLUMNS = (
     *("index", "name", "relative_depth", "kind", "shape"),
     *VALUES,
     *(f"{name}_standard_error" for name in ERRORS),
-    *("pooled", "chosen"),
+    *("pooled", "chosen", "samples"),
 )
 
 
 def to_csv(curve: QCurve) -> str:
     """RFC 4180 text, no cell of it a formula, with a header (`COLUMNS`) and a row a scored layer; `shape` as 64x56x56;
-    floats in full; standard errors empty where there are none; `pooled` and `chosen` true or false."""
+    floats in full; standard errors empty where there are none; `pooled` and `chosen` true or false;
+    `samples`: how many the layer is scored on."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
-    writer.writerows(_row(layer, layer.index in curve.chosen) for layer in curve.layers)
+    writer.writerows(_row(layer, layer.index in curve.chosen, curve.samples) for layer in curve.layers)
     return text.getvalue()
 
 
-def _row(layer: LayerQuality, chosen: bool) -> list[str]:
+def _row(layer: LayerQuality, chosen: bool, samples: int) -> list[str]:
     errors = layer.standard_error or {}
     return [
         *(str(layer.index), _harmless(layer.name), repr(layer.relative_depth), _harmless(layer.kind)),
@@ -38,6 +39,7 @@ def _row(layer: LayerQuality, chosen: bool) -> list[str]:
         *(repr(float(getattr(layer, name))) for name in VALUES),
         *(repr(errors[name]) if name in errors else "" for name in ERRORS),
         *(str(layer.pooled).lower(), str(chosen).lower()),
+        str(samples if layer.samples is None else layer.samples),
     ]
 
 

@@ -34,6 +34,12 @@ class Classes:
     def to(self, device: torch.device) -> Classes:
         return Classes(*(t.to(device) for t in (self.order, self.sorted, self.counts, self.starts)))
 
+    def of(self, counted: Tensor) -> tuple[Classes, Tensor]:
+        """Of the samples that count, `counted` (N,) bool in their own order: their classes, and their positions among
+        the sorted rows. Raises `InvalidDataset` for fewer than two classes."""
+        rows = counted.to(self.order.device)[self.order].nonzero()[:, 0]
+        return group(self.sorted[rows]).to(self.order.device), rows
+
     def blocks(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """(classes (b,), rows (b, n), real (b, n)): classes of similar size together, padded to the largest with row
         0 where `real` is False, at most `BLOCK_ELEMENTS` pairs at once unless one class alone has more."""

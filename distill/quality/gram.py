@@ -50,6 +50,21 @@ class MatrixColumns:
             yield buffer[:, : block.shape[1]].copy_(block)
 
 
+@dataclass
+class PickedColumns:
+    """Some rows of others' columns: `rows` (m,), ascending positions."""
+
+    columns: Columns
+    rows: Tensor
+
+    @property
+    def dims(self) -> int:
+        return self.columns.dims
+
+    def blocks(self) -> Iterator[Tensor]:
+        return (block.index_select(0, self.rows) for block in self.columns.blocks())
+
+
 def block_width(samples: int, dims: int, buffer_bytes: int) -> int:
     """Columns a block: float64 blocks of `buffer_bytes`, all of nearly one size."""
     most = max(buffer_bytes // (8 * samples), 64)

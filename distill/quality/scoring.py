@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 from torch import Tensor, nn
 
 from distill.errors import InvalidConfig
 from distill.layers import WHOLE, FeatureView
 from distill.quality.bootstrap import check_replicates, standard_errors
-from distill.quality.classes import check_train_size, group
-from distill.quality.gram import Columns, MatrixColumns, gram
+from distill.quality.classes import Classes, check_train_size, group
+from distill.quality.gram import Columns, MatrixColumns, PickedColumns, gram
 from distill.quality.metric import from_gram
 from distill.quality.passes import Batches, PassColumns, Passes
 from distill.quality.plan import Oversize, Plan, Stored, make_plan
@@ -33,6 +33,7 @@ def score(  # noqa: PLR0913 - the public entry, options by keyword
     oversize: Oversize = "auto",
     max_passes: int = 8,
     view: FeatureView = WHOLE,
+    counted: Mapping[str, Tensor] | None = None,
 ) -> Iterator[LayerQuality]:
     """Yield the quality of each layer in execution order, as soon as its group has been scored.
 
@@ -45,6 +46,8 @@ def score(  # noqa: PLR0913 - the public entry, options by keyword
     pools the largest layers first until it does (**our choice**).
     `view`: what of a feature counts; `layers` then have its rows' shapes. A view that makes several rows of a sample
     (the regions of a mask) wants batches that are `Marked`, and `labels` has one entry a row: N counts rows.
+    `counted`: by layer, which of the N rows count there, (N,) bool; a layer that it does not name is scored on all.
+    A layer's values are those of its own rows, and its `samples` says how many they are.
     `bootstrap`: replicates for standard errors, at least 2, or 0 for none; `seed` draws them.
 
     Runs in eval mode without gradient, modes put back; writes nothing to disk. Nothing runs before the first `next`.
@@ -58,7 +61,8 @@ def score(  # noqa: PLR0913 - the public entry, options by keyword
     passes.reserve(plan.groups)
     for members in plan.groups:
         for stored, columns in _columns(passes, members, plan.buffer_bytes):
-            yield _measured(stored, columns, passes, train_size, bootstrap, seed)
+            mine = (counted or {}).get(stored.layer.name)
+            yield _measured(stored, _Rows.of(columns, passes.classes, mine), passes, train_size, bootstrap, seed)
 
 
 def _planned(passes: Passes, layers: Sequence[Layer], memory_bytes: int, oversize: Oversize, max_passes: int) -> Plan:
@@ -83,10 +87,26 @@ def _columns(passes: Passes, members: Sequence[Stored], buffer_bytes: int) -> It
         yield stored, MatrixColumns(filled.pop(stored.layer.name), None, buffer_bytes)
 
 
+@dataclass(frozen=True)
+class _Rows:
+    """What of a layer is scored. `samples`: how many rows, None where it is all."""
+
+    columns: Columns
+    classes: Classes
+    samples: int | None = None
+
+    @classmethod
+    def of(cls, columns: Columns, classes: Classes, counted: Tensor | None) -> _Rows:
+        if counted is None or bool(counted.all()):
+            return cls(columns, classes)
+        own, rows = classes.of(counted)
+        return cls(PickedColumns(columns, rows), own, own.samples)
+
+
 def _measured(
-    stored: Stored, columns: Columns, passes: Passes, train_size: int, bootstrap: int, seed: int
+    stored: Stored, scored: _Rows, passes: Passes, train_size: int, bootstrap: int, seed: int
 ) -> LayerQuality:
-    layer, classes = stored.layer, passes.classes
+    layer, classes, columns = stored.layer, scored.classes, scored.columns
     kernel = gram(columns, classes.samples, passes.device)
     quality, refined = from_gram(kernel, columns, classes, train_size, layer.name)
     errors = None
@@ -94,4 +114,6 @@ def _measured(
         geometry = gram(columns, classes.samples, passes.device, centred=True) if refined else kernel
         errors = standard_errors(kernel, geometry, columns.dims, classes, train_size, bootstrap, seed)
     values = {name: value for name, value in asdict(quality).items() if name not in ("intra", "inter")}
-    return LayerQuality(**asdict(layer), **values, pooled=stored.extent is not None, standard_error=errors)
+    return LayerQuality(
+        **asdict(layer), **values, pooled=stored.extent is not None, standard_error=errors, samples=scored.samples
+    )  # fmt: skip

@@ -91,6 +91,7 @@ def scores(
         seed=config.seed,
         max_passes=max_passes,
         view=groups.view,
+        counted=groups.counted,
     )
 
 

@@ -103,20 +103,22 @@ def describe(outcome: dict[str, Any]) -> str:
     return f"{100 * outcome['accuracy']:.2f} % in {outcome['seconds']:.0f} s{kept}"
 
 
-def run_cell(study: Study, cell: Cell, folder: Path) -> dict[str, Any]:
-    """Run, continue or look up one cell."""
+def run_cell(study: Study, cell: Cell, folder: Path, curves: Path | None = None) -> dict[str, Any]:
+    """Run, continue or look up one cell. `curves`: where the teacher's Q curves are kept, a file a seed; default: in
+    `folder`."""
     place, spec = folder / "cells" / cell.name, study.spec(cell)
+    curve = (curves or folder / "curves") / f"seed{cell.seed}.json"
     found = _finished(place, spec)
     if found is not None:
         return found | {"kept": True}
-    twin = _twin(study, cell, folder)
+    twin = _twin(study, cell, folder, curve)
     if twin is not None:
         _write(place / MARK, twin | {"fingerprint": fingerprint(spec)})
         return twin
     about: dict[str, Any] = {"fingerprint": fingerprint(spec), "recipe": str(cell.variant), "selection": cell.selection}
     about |= {"seed": cell.seed}
     try:
-        outcome = about | {"status": "finished"} | _run(spec, place, folder / "curves" / f"seed{cell.seed}.json")
+        outcome = about | {"status": "finished"} | _run(spec, place, curve)
     except RetortError as error:
         if error.fault == "system":
             raise  # the machine's trouble is not a result of the study
@@ -126,12 +128,12 @@ def run_cell(study: Study, cell: Cell, folder: Path) -> dict[str, Any]:
     return outcome
 
 
-def _twin(study: Study, cell: Cell, folder: Path) -> dict[str, Any] | None:
+def _twin(study: Study, cell: Cell, folder: Path, curve_file: Path) -> dict[str, Any] | None:
     """The outcome of a finished cell of the same recipe and seed whose rule chose the same layers.
 
     The rule does nothing but choose, so training again would repeat the run (bit by bit where `deterministic`).
     """
-    curve = _curve(folder / "curves" / f"seed{cell.seed}.json")
+    curve = _curve(curve_file)
     if not cell.selection or curve is None or study.config.teacher_layers is not None:
         return None
     parameters = study.config.selection_parameters

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -51,7 +51,8 @@ class Groups:
     `sample`: positions in the dataset's training samples, in the order of the batches; `labels` (m,): the group of each
     row, int64; `groups`: how many there are; `batches`: called once a forward pass, gives the network's inputs, or
     `distill.quality.Marked`; `view`: how a feature becomes the rows; `grouping`: what the groups are; `key`: what else
-    the rows depend on, which tells curves apart.
+    the rows depend on, which tells curves apart; `counted`: by layer, which of the rows count there, (m,) bool; all
+    of them in a layer that is not named.
     """
 
     sample: Tensor
@@ -61,6 +62,7 @@ class Groups:
     view: FeatureView = WHOLE
     grouping: Grouping = "labels"
     key: str = ""
+    counted: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Task(ABC):

@@ -88,7 +88,7 @@ def move(session: Session, job: Job, status: Status, **values: Any) -> Status:
     if status == "cancelled":
         values["finished_at"] = db_now()
     if status == "stopping":
-        values |= {"stop_requested": True, "stop_reason": "user"}
+        values = {"stop_requested": True, "stop_reason": "user"} | values
     if status == "queued":  # retried or resumed by its owner: it starts with a clean slate and at once
         clean = {"faults": 0, "stop_requested": False, "stop_reason": None, "error": None}
         values = clean | {"finished_at": None, "not_before": None} | values

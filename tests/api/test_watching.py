@@ -37,7 +37,7 @@ def version(database: Database, job_id: str) -> watching.Version:
 async def told(watch: Watch, job_id: str, seen: watching.Version, change: Callable[[], None] | None) -> float:
     """Seconds until a watcher was told, 5 at most."""
     loop = asyncio.get_running_loop()
-    with watch.job(job_id) as watched:
+    with watch.row(job_id) as watched:
         waiting = asyncio.create_task(watched.differs(seen, 5))
         await asyncio.sleep(2 * watching.POLL_SECONDS)
         assert waiting.done() == (change is None)
@@ -65,7 +65,7 @@ def test_events_progress_and_states_are_told(database: Database, job_id: str) ->
     for change in (append, progress, delete):
         seen = version(database, job_id)
         assert asyncio.run(told(watch, job_id, seen, change)) < 4
-    assert watch._jobs == {}
+    assert watch._rows == {}
 
 
 def test_what_was_not_seen_is_told_at_once(database: Database, job_id: str) -> None:
@@ -75,7 +75,7 @@ def test_what_was_not_seen_is_told_at_once(database: Database, job_id: str) -> N
 
 def test_nothing_new_ends_with_the_time(database: Database, job_id: str) -> None:
     async def wait() -> None:
-        with Watch(database, Lanes().reading).job(job_id) as watched:
+        with Watch(database, Lanes().reading).row(job_id) as watched:
             await watched.differs(version(database, job_id), 0.6)
 
     asyncio.run(wait())
@@ -91,7 +91,7 @@ def test_many_watchers_cost_as_many_looks_as_one(database: Database) -> None:
         looks.clear()
 
         async def one(job_id: str) -> None:
-            with watch.job(job_id) as watched:
+            with watch.row(job_id) as watched:
                 await watched.differs(seen[job_id], 4.5 * watching.POLL_SECONDS)
 
         await asyncio.gather(*(one(ids[n % 3]) for n in range(60)))
@@ -104,7 +104,7 @@ def test_a_database_that_is_away_wakes_everybody(database: Database, job_id: str
     async def wait() -> float:
         watch, loop = Watch(database, Lanes().reading), asyncio.get_running_loop()
         seen = version(database, job_id)
-        with watch.job(job_id) as watched:
+        with watch.row(job_id) as watched:
             waiting = asyncio.create_task(watched.differs(seen, 30))
             await asyncio.sleep(2 * watching.POLL_SECONDS)
             with database.engine.connect() as connection:

@@ -66,7 +66,9 @@ def test_overlaps_are_the_naive_ones() -> None:
 @given(st.integers(0, 10**6), st.integers(0, 40), st.floats(0.05, 0.95))
 def test_suppression_is_the_naive_one(seed: int, count: int, threshold: float) -> None:
     boxes, scores, classes = some(seed, count)
-    assert suppressed(boxes, scores, classes, threshold).tolist() == naive_nms(boxes, scores, classes, threshold)
+    expected = naive_nms(boxes, scores, classes, threshold)
+    assert suppressed(boxes, scores, classes, threshold).tolist() == expected
+    assert suppressed(boxes, scores, classes, threshold, 5).tolist() == expected[:5]
 
 
 @compiled

@@ -8,11 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from distill.errors import InvalidDataset
+from distill.tasks.detect_objects.box_columns import WAYS
 from distill.tasks.detect_objects.opening import Raw, Split, open_raw
 from distill.types import DatasetInput
 from tests.data.files import write_folder, write_tar
@@ -298,3 +301,58 @@ def test_a_file_without_a_box_is_refused(tmp_path: Path) -> None:
     made = [replace(scene, boxes=()) for scene in scenes()]
     with pytest.raises(InvalidDataset):
         open_raw(archive(tmp_path, voc(made)))
+
+
+@pytest.mark.parametrize(("count", "told"), [("nc: 3", False), ("nc: 5", True), ("nc: 2", True), ("nc: many", False)])
+def test_a_number_of_classes_that_the_names_contradict_is_named(tmp_path: Path, count: str, told: bool) -> None:
+    files = yolo(scenes())
+    files["data.yaml"] = files["data.yaml"].replace(b"nc: 3", count.encode())
+    raw = open_raw(archive(tmp_path, files))
+    assert any(count in note for note in raw.notes) is told
+    assert raw.classes == CLASSES
+
+
+SAID = [(kind, way, shares) for kind in ("parquet", "csv") for way in WAYS for shares in (False, True)]
+
+
+@pytest.mark.parametrize(("kind", "way", "shares"), [one for one in SAID if one != ("parquet", "xyxy", True)])
+def test_the_columns_name_says_what_its_numbers_are(tmp_path: Path, kind: str, way: str, shares: bool) -> None:
+    made = scenes()
+    plain = open_raw(FORMATS["coco"](made, tmp_path))
+
+    def numbers(scene: Scene) -> list[list[float]]:
+        height, width = scene.size if shares else (1, 1)
+        rows = []
+        for x1, y1, x2, y2, _ in scene.boxes:
+            four = {
+                "xyxy": (x1, y1, x2, y2), "xywh": (x1, y1, x2 - x1, y2 - y1),
+                "cxcywh": ((x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1),
+            }[way]  # fmt: skip
+            rows.append([value / side for value, side in zip(four, (width, height) * 2, strict=True)])
+        return rows
+
+    if kind == "parquet":
+        rows = [
+            {
+                "image": {"bytes": scene.picture, "path": f"{scene.stem}.png"}, "split": scene.split,
+                f"bbox_{way}": numbers(scene), "category": [name for *_, name in scene.boxes],
+            }
+            for scene in made
+        ]  # fmt: skip
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / "boxes.parquet")
+        given = DatasetInput(kind="parquet", name="boxes", files={"all": str(tmp_path / "boxes.parquet")})
+    else:
+        files = {f"images/{scene.split}/{scene.stem}.png": scene.picture for scene in made}
+        for split in ("train", "test"):
+            lines = [
+                f'{scene.stem}.png,{name},"{four}"'
+                for scene in made if scene.split == split
+                for four, (*_, name) in zip(numbers(scene), scene.boxes, strict=True)
+            ] + [f"{scene.stem}.png,," for scene in made if scene.split == split and not scene.boxes]  # fmt: skip
+            files[f"images/{split}_labels.csv"] = "\n".join([f"filename,class,bbox_{way}", *lines]).encode()
+        given = archive(tmp_path, files)
+    found = open_raw(given)
+    for split in ("train", "test"):
+        ours, theirs = found.splits[split], plain.splits[split]
+        assert ours.objects.boxes.corners == pytest.approx(theirs.objects.boxes.corners, abs=1e-3)
+        assert ours.objects.boxes.classes.tolist() == theirs.objects.boxes.classes.tolist()

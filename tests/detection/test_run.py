@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from distill import tasks
 from distill.errors import InvalidConfig
@@ -53,14 +54,50 @@ def test_the_predictions_have_the_reports_precision(artifacts: Path) -> None:
     assert set(report["student"]["per_class"]) == set(CLASSES)
 
 
+def test_curves_and_the_worst_images_are_of_both_networks(artifacts: Path) -> None:
+    report, curves, worst = (
+        json.loads((artifacts / name).read_text()) for name in ("report.json", "precision-recall.json", "worst.json")
+    )
+    assert list(curves["networks"]) == ["teacher", "student"]
+    for name, network in curves["networks"].items():
+        values = network["mean"]["0.50:0.95"]
+        assert sum(values) / len(values) == pytest.approx(report[name]["ap"]["value"], abs=1e-4)
+    assert worst["tested"] == len(worst["images"]) == 12
+    shares = [image["f1"] for image in worst["images"]]
+    assert shares == sorted(shares)
+    for image in worst["images"]:
+        boxes = picture(int(Path(image["name"]).stem))[1]
+        assert [row[:4] for row in image["boxes"]["truth"]] == boxes.corners.tolist()
+        assert set(image["boxes"]) == {"truth", "teacher", "student"}
+    assert Image.open(artifacts / "worst.webp").size == (4 * 320, 3 * 320)
+
+
 def test_the_curve_tells_objects_from_background(artifacts: Path) -> None:
     curve, report = (json.loads((artifacts / name).read_text()) for name in ("q-curve.json", "report.json"))
     assert curve["classes"] == len(CLASSES) + 1
     assert curve["samples"] == report["dataset"]["boxes"]
     shapes = {layer["name"]: layer["shape"] for layer in curve["layers"]}
     assert shapes["pyramid"] == [16 * 2 * 2]
-    assert report["dataset"]["boxes_left_out"] == 0
-    assert report["dataset"]["boxes_below_a_cell"]["backbone.stages_3.0"] > 0
+    data = report["dataset"]
+    assert data["boxes_left_out"] == 0
+    below = data["boxes_below_a_cell"]
+    assert below["backbone.stages_3.0"] == curve["samples"]  # none of the boxes is as large as its cell
+    assert data["layers_on_all_boxes"] == ["backbone.stages_3.0"]
+    for layer in curve["layers"]:
+        left_out = 0 if layer["name"] in data["layers_on_all_boxes"] else below[layer["name"]]
+        assert (layer["samples"] or curve["samples"]) == curve["samples"] - left_out
+
+
+def test_a_layer_counts_the_objects_that_cover_a_cell_of_it(house: House, tmp_path: Path) -> None:
+    given = archive(tmp_path, coco(scenes(train=40)))
+    spec = house.spec(recipe="cross_entropy", image_size=64, quality_samples=60)
+    task = tasks.get("detect_objects")(spec.model_copy(update={"dataset": given, "teacher": None}), tmp_path)
+    found, about = task.groups(task.student), task.about_data()
+    assert not isinstance(found, str)
+    assert 0 < int(found.counted["pyramid"].sum()) < len(found.labels)
+    for name, flags in found.counted.items():
+        assert int((~flags).sum()) == about["boxes_below_a_cell"][name]
+    assert about["layers_on_all_boxes"] == ["backbone.stages_3.0"]
 
 
 def test_a_curve_of_other_rows_is_another_curve(house: House, artifacts: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import signal
 import subprocess
@@ -19,6 +20,27 @@ IGNORE = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
 def tiny(t: Trainer) -> None:
     """All that a job must say, in no time."""
     success(t)
+
+
+def trial(t: Trainer) -> None:
+    """A study's trial in half a second: three validations, and a result that hangs on its learning rate and seed."""
+    config = t.spec["config"]
+    rate = 0.001 if config["learning_rate"] == "auto" else config["learning_rate"]
+    accuracy = 0.9 - 0.05 * abs(math.log10(rate / 0.03)) + 0.001 * (config["seed"] % 3)
+    t.say("phase", phase="distilling")
+    for epoch in (1, 2, 3):
+        value = accuracy - 0.1 / epoch
+        t.say("metrics", step=epoch, epoch=float(epoch), split="validation", values={"accuracy": value, "loss": 1.0})
+        until = time.monotonic() + 0.15
+        while time.monotonic() < until:
+            if t.control.handover:
+                return
+            time.sleep(0.01)
+    t.artifact("student.safetensors", "weights")
+    student = {"accuracy": {"value": accuracy}, "parameters": 10, "bytes": 40, "flops": 20}
+    metrics = [{"name": "accuracy", "path": "accuracy"}]
+    t.say("result", student=student, metrics=metrics, training={"validation": accuracy, "seconds": 0.5})
+    t.say("done")
 
 
 def segfault(t: Trainer) -> None:

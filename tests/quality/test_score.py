@@ -57,6 +57,28 @@ def scored(sample, model=None, **options):
     return list(score(model, layers, in_batches(images), labels, 5000, memory, **options))
 
 
+@pytest.mark.parametrize("how", [{}, {"oversize": "blocks", "memory_bytes": 40 * 2**20}])
+def test_a_layer_may_have_rows_of_its_own(sample, how):
+    """In any order of labels, whole or in column blocks, with standard errors: as if only those rows were there."""
+    images, labels = sample
+    model = make_model().eval()
+    layers = discover(model, images[:2])
+    kept = torch.rand(SAMPLES, generator=torch.Generator().manual_seed(2)) < 0.6
+    name = layers[2].name
+    curve = scored(sample, model, counted={name: kept, layers[1].name: torch.ones(SAMPLES, dtype=torch.bool)},
+                   bootstrap=3, **how)  # fmt: skip
+    assert [point.samples for point in curve] == [None, None, int(kept.sum()), *[None] * (len(curve) - 3)]
+    for point in curve:
+        rows = kept if point.name == name else torch.ones(SAMPLES, dtype=torch.bool)
+        with torch.no_grad():
+            feature = run_until(model, [point.name], images)[point.name][rows]
+        direct = knowledge_quality(feature, labels[rows], 5000)
+        assert point.quality == pytest.approx(direct.quality, rel=1e-5)
+        assert point.separation == pytest.approx(direct.separation, rel=1e-5)
+    with pytest.raises(InvalidDataset):
+        scored(sample, model, counted={name: labels == 1})
+
+
 def test_every_layer_equals_the_metric_of_its_features(sample):
     images, labels = sample
     model = make_model().train()

@@ -24,14 +24,16 @@ from worker.processes import gpus, scratch
 from worker.processes.environment import slot_environment
 from worker.slots.housekeeping import Housekeeping
 from worker.slots.tidier import Tidier
+from worker.studies.runner import Studies
 from worker.webhooks.deliverer import Deliverer
 
 log = logging.getLogger(__name__)
 AWAY_SECONDS = 2.0
+STUDY_SECONDS = 1.0  # between looks at studies that go on: what other workers' trials do rings no bell here
 
 
 class SlotPool:
-    """`settings.slots` trainers side by side, one inspection beside them, and housekeeping.
+    """`settings.slots` trainers side by side, one inspection beside them, studies, and housekeeping.
 
     `doorbell`: rung from outside (the API in the same process); otherwise call `wake`. The database decides, so a
     ring that is lost costs at most `sweep_seconds`.
@@ -53,6 +55,7 @@ class SlotPool:
         self._supervisor = Supervisor(settings, database, objects, self._leaving, trainer)
         self._inspections = Inspections(settings, database, objects, self.worker_id, self._leaving, inspector)
         self._housekeeping = Housekeeping(settings, database, objects, self.worker_id, self.wake)
+        self._studies = Studies(settings, database, self.wake)
         self._tidier = Tidier(settings, database, objects, self._leaving)
         self._threads = [
             threading.Thread(target=self._keep_house, name="housekeeping"),
@@ -60,6 +63,7 @@ class SlotPool:
             threading.Thread(target=self._pass_on_rings, name="bell"),
             threading.Thread(target=Deliverer(settings, database, self._leaving).run, name="webhooks"),
             threading.Thread(target=self._loop, args=(self._inspect_next, self._sweep), name="inspections"),
+            threading.Thread(target=self._loop, args=(self._studies.run_due, self._until_step), name="studies"),
             *(self._slot_thread(slot) for slot in range(settings.slots)),
         ]
 
@@ -128,6 +132,8 @@ class SlotPool:
             log.info("%s attempt %d starts in slot %d", lease.job_id, lease.attempt, slot)
             status = self._supervisor.supervise(lease, environment, user)
             log.info("%s attempt %d ended: the job is %s", lease.job_id, lease.attempt, status or "another worker's")
+            if self._studies.busy:  # it may be a trial that one of them waits for
+                self.wake()
             return True
 
         return run_next
@@ -145,6 +151,9 @@ class SlotPool:
 
     def _sweep(self) -> float:
         return self._settings.sweep_seconds
+
+    def _until_step(self) -> float:
+        return min(STUDY_SECONDS, self._sweep()) if self._studies.busy else self._sweep()
 
     def _until_due(self) -> float:
         """A job that waits out its back-off rings no bell."""

@@ -35,6 +35,7 @@ def get_catalogue(session: ReadSession, tenant: TenantDep) -> CatalogueOut:
         losses=service.loss_list(),
         selections=service.selection_list(),
         exports=service.export_list(),
+        strategies=service.strategy_list(),
         optimizers=service.optimizer_list(session),
         presets=service.preset_list(),
         datasets=service.dataset_list(session),
@@ -88,6 +89,12 @@ def list_selections(tenant: TenantDep) -> EntryList:
 def list_export_formats(tenant: TenantDep) -> EntryList:
     """Formats in which a student is written for other runtimes."""
     return EntryList(items=service.export_list())
+
+
+@router.get("/catalogue/strategies", operation_id="list_strategies", summary="Strategies of studies")
+def list_strategies(tenant: TenantDep) -> EntryList:
+    """How a study chooses what to try next."""
+    return EntryList(items=service.strategy_list())
 
 
 @router.get("/catalogue/optimizers", operation_id="list_optimizers", summary="Optimizers")

@@ -25,7 +25,7 @@ class ArchitecturePage(PageInfo):
 
 
 class EntryOut(ResponseModel):
-    """A recipe, loss, selection rule or export format with its own parameters as JSON Schema properties."""
+    """A recipe, loss, selection rule, export format or strategy with its own parameters as JSON Schema properties."""
 
     name: str = Field(examples=["feature_only"])
     summary: str = Field(examples=["Train the backbone on the teacher's features alone."])
@@ -188,7 +188,8 @@ class CatalogueOut(ResponseModel):
     recipes: list[RecipeOut]
     losses: list[EntryOut]
     selections: list[EntryOut]
-    exports: list[EntryOut]
+    exports: list[EntryOut] = Field(default_factory=list, description="Formats of students.")
+    strategies: list[EntryOut] = Field(default_factory=list, description="Of studies.")
     optimizers: list[OptimizerOut]
     presets: list[PresetOut]
     datasets: list[NamedDatasetOut]

@@ -18,6 +18,7 @@ from api.resources.catalogue.schemas import (
 from api.services import optimizers
 from distill import exports, losses, presets, recipes, selection, tasks
 from distill.registry import Registry
+from distill.search import strategies
 from store.repositories import system
 
 
@@ -50,6 +51,10 @@ def selection_list() -> list[EntryOut]:
 
 def export_list() -> list[EntryOut]:
     return _entries(exports.registry)
+
+
+def strategy_list() -> list[EntryOut]:
+    return _entries(strategies.registry)
 
 
 def _entries(registry: Registry) -> list[EntryOut]:

@@ -25,6 +25,7 @@ POINT_EXAMPLE: dict[str, Any] = {
     "mean_norm": 11.0,
     "pooled": False,
     "standard_error": None,
+    "samples": None,
 }
 
 
@@ -46,6 +47,7 @@ class CurvePointOut(ResponseModel):
     mean_norm: float
     pooled: bool
     standard_error: dict[str, float] | None
+    samples: int | None = Field(None, description="How many of the curve's samples the layer is scored on; null: all.")
 
 
 @keep_examples

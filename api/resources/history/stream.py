@@ -1,18 +1,18 @@
-"""A job's events as server-sent events, from the database: any API process can serve any client at any point."""
+"""Events of a job or a study as server-sent events, from the database: any API process can serve any client at any
+point."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, Protocol
 
 from fastapi import Request
 
 from api.http.auth import Caller, still_valid
 from api.resources.history import service as history
-from api.resources.history.schemas import EventOut
 from api.resources.jobs import service
 from api.state.context import Context
 from api.state.watching import Watched
@@ -24,46 +24,66 @@ HEARTBEAT_SECONDS = 15.0
 BATCH = 200
 
 
+class Numbered(Protocol):
+    """An event as it is shown."""
+
+    @property
+    def seq(self) -> int: ...
+
+    @property
+    def kind(self) -> str: ...
+
+    def model_dump(self, *, mode: Literal["json"]) -> dict[str, Any]: ...
+
+
 @dataclass(frozen=True)
 class Look:
-    """What one look at the database found."""
+    """What one look at the database found. `ended`: whether nothing more happens once the `last` event has."""
 
-    events: list[EventOut]
+    events: Sequence[Numbered]
     progress: dict[str, Any] | None
     status: str
     last: int
+    ended: bool
 
     def ended_at(self, seq: int) -> bool:
-        """The job has ended and `seq` is its last event."""
-        return self.status in TERMINAL and seq >= self.last
+        """It has ended and `seq` is its last event."""
+        return self.ended and seq >= self.last
 
 
 def look(context: Context, tenant: str, job_id: str, after: int) -> Look:
-    """Events after `after`, and how the job stands. Raises `NotFound`."""
+    """A job's events after `after`, and how it stands. Raises `NotFound`."""
     with context.database.read() as session:
         job = service.find(session, tenant, job_id)
         rows = events.after(session, job_id, after, BATCH) if job.event_seq > after else []
-        return Look([history.event(row) for row in rows], job.progress, job.status, job.event_seq)
+        shown = [history.event(row) for row in rows]
+        return Look(shown, job.progress, job.status, job.event_seq, job.status in TERMINAL)
 
 
-async def stream(request: Request, context: Context, caller: Caller, job_id: str, after: int) -> AsyncIterator[str]:
-    """Everything after `after`, then what comes; ends behind the event that ends the job, and with the caller's key.
+Looking = Callable[[Context, str, str, int], Look]
+
+
+async def stream(
+    request: Request, context: Context, caller: Caller, row_id: str, after: int, looking: Looking = look
+) -> AsyncIterator[str]:
+    """Everything after `after`, then what comes; ends behind the event that ends the job (or what else `looking` looks
+    at), and with the caller's key.
 
     Besides the numbered events there is `progress` without an id: the latest only, and not repeated on resume.
     """
-    with context.watch.job(job_id) as watched:
-        async for text in _messages(request, context, caller, job_id, after, watched):
+    with context.watch.row(row_id) as watched:
+        async for text in _messages(request, context, caller, row_id, after, watched, looking):
             yield text
 
 
 async def _messages(
-    request: Request, context: Context, caller: Caller, job_id: str, after: int, watched: Watched
+    request: Request, context: Context, caller: Caller, row_id: str, after: int, watched: Watched, looking: Looking
 ) -> AsyncIterator[str]:
     progress, spoken = None, time.monotonic()
     while await still_valid(context, caller) and not await request.is_disconnected():
-        found = await context.lanes.reading.run(look, context, caller.tenant, job_id, after)
+        found = await context.lanes.reading.run(looking, context, caller.tenant, row_id, after)
         lines = [_numbered(each) for each in found.events]
-        if found.progress not in (None, progress) and found.status not in TERMINAL:
+        if found.progress not in (None, progress) and not found.ended:
             progress = found.progress
             lines.append(_message("progress", progress))
         after = found.events[-1].seq if found.events else after
@@ -85,7 +105,7 @@ async def _wait(watched: Watched, found: Look, after: int, spoken: float) -> Non
     await watched.differs((max(after, found.last), found.status, found.progress), max(left, 0.05))
 
 
-def _numbered(event: EventOut) -> str:
+def _numbered(event: Numbered) -> str:
     return f"id: {event.seq}\n" + _message(event.kind, event.model_dump(mode="json"))
 
 

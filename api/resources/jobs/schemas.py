@@ -176,6 +176,7 @@ JOB_EXAMPLE: dict[str, Any] = {
     "max_attempts": 3,
     "max_runtime_seconds": None,
     "stop_reason": None,
+    "study": None,
     "progress": {"fraction": 0.4, "step": 40, "total_steps": 100, "images_per_second": 900.0, "eta_seconds": 12.0},
     "selection": None,
     "selections": [],
@@ -236,7 +237,10 @@ class JobOut(ResponseModel):
     attempt: int
     max_attempts: int
     max_runtime_seconds: int | None
-    stop_reason: str | None = Field(description="Why training was stopped early: user, max_runtime; null: it was not.")
+    stop_reason: str | None = Field(
+        description="Why training was stopped early: user, max_runtime, pruned (by its study); null: it was not."
+    )
+    study: str | None = Field(None, description="Id of the study that made it as a trial; null: none did.")
     progress: dict[str, Any] | None = Field(
         description="{fraction, step, total_steps, images_per_second, eta_seconds} of the current phase."
     )

@@ -25,7 +25,7 @@ from distill.tasks.forecast import forecast
 from distill.types import Architecture, DistillConfig
 from store import logs, tracing
 from store.ids import new_id
-from store.repositories import idempotency, jobs, shares
+from store.repositories import idempotency, jobs, shares, trials
 from store.settings import Settings
 from store.states import TERMINAL, TRANSITIONS, IllegalTransition
 from store.tables import Dataset, Job, JobTeacher
@@ -99,7 +99,7 @@ async def dry_run(context: Context, tenant: str, body: JobCreate, dataset: str, 
         with context.database.read() as session:
             quotas.check_queue(session, context.settings, tenant, lock=False)
             plan = check(session, tenant, body, dataset)
-            _max_runtime(context.settings, body)
+            max_runtime(context.settings, body)
             return plan
 
     plan = await context.lanes.reading.run(look)
@@ -146,12 +146,12 @@ def _row(context: Context, tenant: str, body: JobCreate, plan: Plan) -> Job:
         compare_with=body.compare_with,
         probe_id=body.probe,
         max_attempts=body.max_attempts or context.settings.max_attempts,
-        max_runtime_seconds=_max_runtime(context.settings, body),
+        max_runtime_seconds=max_runtime(context.settings, body),
         request_id=logs.ids().get("request_id"),
     )
 
 
-def _max_runtime(settings: Settings, body: JobCreate) -> int | None:
+def max_runtime(settings: Settings, body: JobCreate) -> int | None:
     """The job's own limit or the service's. Raises `Unprocessable` for one above the service's."""
     most = settings.max_runtime_seconds
     if most and body.max_runtime_seconds and body.max_runtime_seconds > most:
@@ -265,11 +265,15 @@ def shown_all(session: Session, settings: Settings, rows: Sequence[Job]) -> list
     """`shown` of each, with the same few queries for all."""
     places = shares.positions(session, rows, settings.max_running_jobs)
     found = datasets.tasks_of(session, {job.dataset_id for job in rows})
-    further = jobs.further_teachers(session, [job.id for job in rows])
-    return [_shown(job, further.get(job.id, []), found[job.dataset_id], places.get(job.id)) for job in rows]
+    ids = [job.id for job in rows]
+    further, made_by = jobs.further_teachers(session, ids), trials.studies_of(session, ids)
+    return [
+        _shown(job, further.get(job.id, []), found[job.dataset_id], places.get(job.id), made_by.get(job.id))
+        for job in rows
+    ]
 
 
-def _shown(job: Job, further: list[JobTeacher], task: str, queue_position: int | None) -> JobOut:
+def _shown(job: Job, further: list[JobTeacher], task: str, queue_position: int | None, study: str | None) -> JobOut:
     first = [job.teacher_id] if job.teacher_id else []
     return JobOut(
         id=job.id,
@@ -294,6 +298,7 @@ def _shown(job: Job, further: list[JobTeacher], task: str, queue_position: int |
         max_attempts=job.max_attempts,
         max_runtime_seconds=job.max_runtime_seconds,
         stop_reason=job.stop_reason,
+        study=study,
         progress=job.progress,
         selection=job.selection,
         selections=[each for each in (job.selection, *(one.selection for one in further)) if each is not None],
@@ -306,7 +311,7 @@ def _shown(job: Job, further: list[JobTeacher], task: str, queue_position: int |
         started_at=job.started_at,
         finished_at=job.finished_at,
         heartbeat_at=job.heartbeat_at,
-        links=_links(job, task),
+        links=_links(job, task) | ({"study": f"/studies/{study}"} if study else {}),
     )
 
 

@@ -20,6 +20,7 @@ SPEC = TaskSpec(
         Metric("agreement", "AP against the teacher's boxes", "share", higher_is_better=True, interval=True),
         Metric("loss", "loss", "nats", higher_is_better=False),
         Metric("suppression_ms", "non-maximum suppression, ms", "number", higher_is_better=False),
+        Metric("answer_ms", "latency with non-maximum suppression, ms", "number", higher_is_better=False),
     ),
     loss="detection",
     architectures=("retort:fcos", "torchvision:fcos_"),

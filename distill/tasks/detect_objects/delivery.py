@@ -17,13 +17,14 @@ from distill.export import Artifact, Context, Graph, class_section, share_in_wor
 from distill.layers.modes import evaluating
 from distill.models.points import Points
 from distill.tasks._images.delivery import PictureDelivery
-from distill.tasks.detect_objects.detections import LEAST_SCORE, MOST, OVERLAP
-from distill.tasks.detect_objects.evaluate import SURE
+from distill.tasks.detect_objects.detections import LEAST_SCORE, MOST, OVERLAP, SURE
 from distill.tasks.detect_objects.examples import Example, draw
+from distill.tasks.detect_objects.gallery import Worst
 
 CERTAIN = 100.0
 """A logit whose sigmoid is 1."""
 EXAMPLES, PREDICTIONS = "examples.webp", "predictions.json"
+CURVES, WORST, SHEET = "precision-recall.json", "worst.json", "worst.webp"
 _USE = """from distill.student import load_student
 
 student = load_student("student.safetensors")
@@ -61,11 +62,14 @@ class Rows:
 
 @dataclass(frozen=True)
 class BoxContext(Context):
-    """`shown`: makes the test images that are drawn; `said`: makes what the student says of all test images, as COCO's
-    files have it, None where it was not evaluated."""
+    """`shown`: makes the test images that are drawn; and of a student that was evaluated, else None, `said`: what it
+    says of all test images, as COCO's files have it; `by_recall`: its precision by recall and its teacher's, as JSON;
+    `worst`: the test images that it does worst on."""
 
     shown: Callable[[], Sequence[Example]] = tuple
     said: Callable[[], dict[str, Any] | None] = lambda: None
+    by_recall: Callable[[], dict[str, Any] | None] = lambda: None
+    worst: Callable[[], Worst | None] = lambda: None
 
 
 class BoxDelivery(PictureDelivery):
@@ -92,8 +96,9 @@ as fits, in the upper left, the rest of the mean colour; values / 255, less mean
 an image; they are given in pixels of the picture. `student.json` has the same, machine-readable; so has the header of
 `student.safetensors`. `student.onnx`, where there is one, has the output `detections` (n, points, 4 + classes): of
 every point x1 y1 x2 y2 in pixels of the input and a score for each class, before boxes that overlap are removed.
-`predictions.json` has the boxes of the test images as COCO's files have them. `report.md` compares the student with
-its teacher and says how it was trained.
+`predictions.json` has the boxes of the test images as COCO's files have them, `precision-recall.json` precision by
+recall, class and IoU, `worst.json` the test images that the student does worst on. `report.md` compares the student
+with its teacher and says how it was trained.
 
 {class_section(context)}"""
 
@@ -106,11 +111,19 @@ its teacher and says how it was trained.
         assert isinstance(context, BoxContext)
         path = folder / EXAMPLES
         draw(context.shown(), context.classes, path)
+        worst = context.worst()
+        texts = {
+            PREDICTIONS: context.said(),
+            CURVES: context.by_recall(),
+            WORST: worst.told(context.classes) if worst else None,
+        }
         written = [Artifact(EXAMPLES, path, "image/webp")]
-        said = context.said()
-        if said is not None:
-            written.append(write_text(folder, PREDICTIONS, json.dumps(said) + "\n", "application/json"))
-        return written
+        written += [
+            write_text(folder, name, json.dumps(value) + "\n", "application/json")
+            for name, value in texts.items()
+            if value is not None
+        ]
+        return [*written, Artifact(SHEET, worst.draw(folder / SHEET), "image/webp")] if worst else written
 
     def sections(self, report: dict[str, Any]) -> list[str]:
         return [

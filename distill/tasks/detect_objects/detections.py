@@ -15,6 +15,9 @@ from distill.tasks.detect_objects.nms import suppressed
 LEAST_SCORE, OVERLAP, CANDIDATES, MOST = 0.05, 0.6, 1000, 100
 """As FCOS's public code: scores below do not count; IoU of two boxes of a class, of which one goes; the best candidates
 that are looked at; boxes of an image."""
+SURE = 0.3
+"""From this score on a box counts where boxes are judged without regard to their order (**our choice**): as an object
+of the teacher's for `agreement`, in an image's own F1, in pictures."""
 
 
 @dataclass(frozen=True)
@@ -63,5 +66,5 @@ def detect(rows: Tensor) -> Detections:
     best = best[scores[best] >= LEAST_SCORE].sort().values  # in the order of points: ties fall alike everywhere
     outputs = points.classes.shape[-1]
     corners, classes, scores = points.boxes[best // outputs], best % outputs, scores[best]
-    kept = suppressed(corners, scores, classes, OVERLAP)[:MOST]
+    kept = suppressed(corners, scores, classes, OVERLAP, MOST)
     return Detections(corners[kept].cpu(), scores[kept].cpu(), classes[kept].cpu())

@@ -14,16 +14,15 @@ from torch import Tensor, nn
 
 from distill.answers import Answer
 from distill.bootstrap import differing, entry
+from distill.evaluate import LATENCY_SECONDS
 from distill.layers.forward import forward
 from distill.statistics import Difference
 from distill.tasks.detect_objects.boxes import Boxes
-from distill.tasks.detect_objects.detections import Detections, detect
+from distill.tasks.detect_objects.detections import SURE, Detections, detect
 from distill.tasks.detect_objects.precision import SIZES, Precision, evaluated
 from distill.tasks.detect_objects.weighted import drawn, overall, replicates
 from distill.training.data import Source
 
-SURE = 0.3
-"""From this score on a box of the teacher's counts as an object for `agreement` (**our choice**)."""
 HALF = slice(0, 1)
 """The threshold IoU 0.5 alone."""
 Place = Callable[[int, Detections], Detections]
@@ -33,12 +32,14 @@ Place = Callable[[int, Detections], Detections]
 @dataclass(frozen=True)
 class Found:
     """A network's boxes on n test images, and what they are worth against the objects. `loss`: the detector's own, a
-    mean over the images. `suppression_ms`: what it took to make an image's boxes of the network's rows, the median."""
+    mean over the images. `suppression_ms`: what it took to make an image's boxes of the network's rows, the median;
+    `answer_ms`: what it took from an image's input to its boxes, see `answering`."""
 
     said: tuple[Detections, ...]
     precision: Precision
     loss: float
     suppression_ms: float
+    answer_ms: float
 
     def __len__(self) -> int:
         return len(self.said)
@@ -65,10 +66,28 @@ def predict(
     return tuple(said), loss / max(1, seen), 1e3 * statistics.median(times)
 
 
+@torch.no_grad()
+def answering(model: nn.Module, source: Source, answer: Answer, device: torch.device) -> float:
+    """Milliseconds from an image's input to its boxes, one image at a time: the forward pass in eval mode in fp32 and
+    non-maximum suppression. `source`: batches of one image, of which the first warms up; the median of the others, as
+    many as 5 seconds take, at least 3 where there are so many."""
+    model.to(device).eval()
+    end, times = time.perf_counter() + LATENCY_SECONDS, list[float]()
+    for batch in source.epoch(0):
+        began = time.perf_counter()
+        rows = answer.compare(forward(model, batch.student), batch.labels).outputs
+        detect(rows[0])  # waits for the device
+        times.append(time.perf_counter() - began)
+        if len(times) > 3 and began > end:
+            break
+    return 1e3 * statistics.median(times[1:] or times)
+
+
 def figures(found: Found, classes: Sequence[str], teacher: Found | None = None) -> dict[str, Any]:
     """`ap`, `ap50` and `agreement` (AP against the teacher's boxes of a score of at least 0.3), each with a 95 %
     bootstrap interval over images; `ap75`, `ap_small`, `ap_medium`, `ap_large`, `ar`, where there are such objects;
-    `loss`; `per_class`: AP by name with the class's objects as `n`, value None for a class without any."""
+    `loss`, `suppression_ms`, `answer_ms`; `per_class`: AP by name with the class's objects as `n`, value None for a
+    class without any."""
     precision, n = found.precision, len(found)
     table = drawn(precision, replicates(precision))
     result: dict[str, Any] = {
@@ -78,6 +97,7 @@ def figures(found: Found, classes: Sequence[str], teacher: Found | None = None) 
         "ar": precision.recall,
         "loss": found.loss,
         "suppression_ms": found.suppression_ms,
+        "answer_ms": found.answer_ms,
         "per_class": {name: _of_class(precision, number, table) for number, name in enumerate(classes)},
     }
     sizes = zip(SIZES, precision.sizes, strict=True)

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from distill.tasks.detect_objects.detections import Detections
+from distill.tasks.detect_objects.detections import SURE, Detections
 
 IMAGES, SIDE, TITLE, GAP = 6, 240, 18, 4
 """How many images; the longer side of each in pixels; height of a line of text; what is between."""
-SURE, LONGEST = 0.3, 28
-"""Boxes of a lower score are not drawn; characters of a class's name."""
+LONGEST = 28
+"""Characters of a class's name."""
 _QUALITY, _SWATCH = 85, 12
 _FONT = ImageFont.load_default()
 Colour = tuple[int, int, int]

@@ -1,8 +1,9 @@
 """Parquet with an encoded image and its objects a row: the column `objects` of the Hugging Face hub. Torch-free.
 
 `objects` is a struct of lists or a list of structs with `bbox` and `category`, maybe `area`, `iscrowd`, `ignore`; the
-lists may also be columns of their own. `bbox` is x y width height, as COCO has it, unless its name ends on `xyxy`, or
-the images say that the numbers are corners (`distill.tasks.detect_objects.units`).
+lists may also be columns of their own. `bbox` is x y width height, as COCO has it, unless its name ends on `xyxy` or
+`cxcywh`, or the images say that the numbers are corners (`distill.tasks.detect_objects.units`); one whose name ends on
+`xywh` is nothing else.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from distill.data.columns import find, key
+from distill.data.columns import find
 from distill.data.labelled import SplitColumns, check_role, label_of, split_columns, unused_columns, unused_notes
 from distill.data.limits import Limits
 from distill.data.parquet import ParquetLimits, parquet_file
@@ -27,11 +28,12 @@ from distill.data.split_names import UNLABELLED, split_of
 from distill.modalities.images.embedded import cells, check_ratio, column, content, leaves, shards
 from distill.modalities.images.pack import Pack
 from distill.modalities.images.sources import Picked, SpanImages
+from distill.tasks.detect_objects.box_columns import WAYS, named, way_of
 from distill.tasks.detect_objects.written import Form, Names, Part, Reading, Writer, as_float, refuse
 
 IMAGE = ("image", "img", "pixel_values")
 OBJECTS = ("objects", "object", "annotations", "annotation", "labels", "detections")
-BOXES = ("bbox", "bboxes", "boxes", "box", "bbox_xyxy", "boxes_xyxy")
+BOXES = ("bbox", "bboxes", "boxes", "box", *named())
 CATEGORIES = (
     *("category", "categories", "label", "labels", "class", "classes", "category_id", "class_id", "class_label"),
     *("category_name", "class_name", "name", "names"),
@@ -43,6 +45,8 @@ EMBED = (
 )
 REMEDY = "Write a column `image` and a column `objects` of `bbox` ([x, y, width, height] each) and `category`."
 _ROWS = 32
+_FORMS: dict[str | None, Form] = {None: "xywh", "xyxy": "pixels", "xywh": "told", "cxcywh": "told"}
+"""By what the column's name says (`WAYS`): what its boxes are, once they are corners where the name says how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +121,7 @@ class _Reader:
         caps = ParquetLimits(self.limits.members, self.limits.row_group_bytes, self.limits.total_bytes)
         with parquet_file(path, caps) as file:
             fields = _find(file, whole)
-            form: Form = "pixels" if key(fields.box).endswith("xyxy") else "xywh"
+            form = _FORMS[way_of(fields.box)]
             if self.form not in (None, form):
                 refuse(f"{path.name} has its boxes in another form than the files before it", REMEDY, file=path.name)
             self.form, self.unused = form, self.unused | dict.fromkeys(fields.unused)
@@ -145,9 +149,11 @@ class _Reader:
         label = _label(each.get("category"), fields, where)
         area = each.get("area")
         area = as_float(area) if isinstance(area, int | float) and area > 0 else nan
+        way = way_of(fields.box)
         one, two, three, four = map(as_float, box)
+        corners = WAYS[way]((one, two, three, four)) if way else (one, two, three, four)
         writer.box(
-            place, (one, two, three, four), self.names.number(label, where), bool(each.get("ignore")),
+            place, corners, self.names.number(label, where), bool(each.get("ignore")),
             bool(each.get("crowd")), area,
         )  # fmt: skip
 

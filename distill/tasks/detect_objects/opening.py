@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import reduce
+from dataclasses import dataclass, field, replace
+from functools import cached_property, reduce
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from distill.modalities.images.scan import Scan
 from distill.modalities.images.sources import Joined, Picked, Source
 from distill.tasks.detect_objects.boxes import Boxes, joined
 from distill.tasks.detect_objects.kinds import open_boxes
+from distill.tasks.detect_objects.orientation import UPRIGHT, orientation_of, to_stored, turned
 from distill.tasks.detect_objects.settling import Faults, Settled, settle
 from distill.tasks.detect_objects.written import LeftOut, Reading, Written, refuse, some
 from distill.types import DatasetInput
@@ -143,18 +144,45 @@ def digest(classes: tuple[str, ...], splits: Mapping[str, Split], between: Pixel
 @dataclass
 class _Scan(Scan):
     """Of images with boxes. `found`: those of all images; `other_size`: images of another size than their annotations
-    state."""
+    state. Of images that EXIF turns, `turned`: those whose boxes are of the turned image, `doubtful`: those of which
+    nothing tells; `orientations`: of each kept image, EXIF's where its boxes are to be turned back, else 1."""
 
     found: Written
     other_size: list[str] = field(default_factory=list, init=False)
+    turned: list[str] = field(default_factory=list, init=False)
+    doubtful: list[str] = field(default_factory=list, init=False)
+    orientations: list[int] = field(default_factory=list, init=False)
 
     def one(self, i: int) -> None:
         data, head, _ = self.seen(i)
-        stated = tuple(self.found.sizes[i].tolist())
-        if all(stated) and stated != (head.height, head.width):
-            sides = f"{head.width} x {head.height}, stated {stated[1]} x {stated[0]}"
-            self.other_size.append(f"{self.images.name(i)} ({sides})")
+        name, stored = self.images.name(i), (head.height, head.width)
+        height, width = self.found.sizes[i].tolist()
+        orientation = orientation_of(data) if self._has_boxes[i] else UPRIGHT
+        found = turned(orientation, stored, (height, width))
+        if found:
+            self.turned.append(name)
+        elif height and width and stored != (height, width):
+            self.other_size.append(f"{name} ({head.width} x {head.height}, stated {width} x {height})")
+        if found is None:
+            self.doubtful.append(name)
+        self.orientations.append(orientation if found else UPRIGHT)
         self.keep(i, head, hashlib.sha256(data).digest())
+
+    @cached_property
+    def _has_boxes(self) -> NDArray[np.bool_]:
+        return np.bincount(self.found.image, minlength=len(self.found.sizes)) > 0
+
+    @property
+    def annotated(self) -> NDArray[np.int64]:
+        """(n, 2): height and width of the kept images as their annotations have them."""
+        aside = np.array(self.orientations, np.int64)[:, None] != UPRIGHT
+        return np.where(aside, self.shapes[:, ::-1], self.shapes)
+
+    def stored(self, objects: Settled) -> Settled:
+        """Boxes in pixels of the images as annotations have them, in those of the stored images."""
+        image = np.repeat(np.arange(len(objects)), np.diff(objects.starts))
+        corners = to_stored(objects.boxes.corners, self.shapes[image], np.array(self.orientations, np.int64)[image])
+        return replace(objects, boxes=replace(objects.boxes, corners=corners))
 
     @property
     def written(self) -> Written:
@@ -177,18 +205,33 @@ class _Scan(Scan):
 
 
 def _settled(found: Reading, scans: Mapping[str, _Scan]) -> tuple[dict[str, Split], Faults, list[str]]:
-    settled, faults, notes = settle([(scan.written, scan.shapes, scan.name) for scan in scans.values()], found.form)
-    splits = {name: scan.split(each) for (name, scan), each in zip(scans.items(), settled, strict=True)}
+    settled, faults, notes = settle([(scan.written, scan.annotated, scan.name) for scan in scans.values()], found.form)
+    splits = {name: scan.split(scan.stored(each)) for (name, scan), each in zip(scans.items(), settled, strict=True)}
     return splits, faults, notes
 
 
 def _of_images(scans: Mapping[str, _Scan], images: int) -> list[LeftOut]:
     corrupt = [f"{name} ({why})" for scan in scans.values() for name, why in scan.corrupt.items()]
     other = [name for scan in scans.values() for name in scan.other_size]
+    turned_ones = [name for scan in scans.values() for name in scan.turned]
+    doubtful = [name for scan in scans.values() for name in scan.doubtful]
     return [
         LeftOut.of("images cannot be read and were left out", corrupt, images, "Replace or remove them."),
         LeftOut.of(
             "images have another size than their annotations state; boxes were read as they stand", other, images
+        ),
+        LeftOut.of(
+            "images are turned by EXIF, and their annotations state the turned size: their boxes were turned to the "
+            "pixels as they are stored, which training sees",
+            turned_ones,
+            images,
+        ),
+        LeftOut.of(
+            "images are turned by EXIF, and nothing tells whether their boxes are of the turned image: they were read "
+            "as of the stored one. Look at the thumbnails; where boxes miss their objects, write the images turned "
+            "(Pillow: ImageOps.exif_transpose) and register them again",
+            doubtful,
+            images,
         ),
     ]
 

@@ -19,7 +19,7 @@ from distill.tasks.detect_objects.boxes import Boxes
 from distill.tasks.detect_objects.detections import Detections
 
 ALL, SIZES = 0, ("small", "medium", "large")
-_HALF, _THREE_QUARTERS = 0, 5  # positions of IoU 0.5 and 0.75
+HALF, THREE_QUARTERS = 0, 5  # positions of IoU 0.5 and 0.75
 
 
 class _Evaluation(COCOeval):  # type: ignore[misc]
@@ -46,13 +46,16 @@ class Precision:
     """What COCO's evaluator says. table: (10, C) AP by threshold of IoU and class, NaN for a class without an object.
     sizes: AP of small (area below 32^2 square pixels), medium and large (from 96^2 on) objects, NaN without any.
     recall: AR, the mean over classes and thresholds of the recall of 100 detections an image. ranked: by class;
-    objects: (n, C) how many count, by image."""
+    objects: (n, C) how many count, by image. curves: (10, 101, C) by threshold of IoU, recall 0, 0.01, ..., 1 and
+    class: the largest precision in [0, 1] at that recall or a higher one, 0 where it is not reached, NaN for a class
+    without an object; `table` is its mean over the recalls."""
 
     table: Tensor
     sizes: tuple[float, float, float]
     recall: float
     ranked: tuple[Ranked, ...]
     objects: Tensor
+    curves: Tensor
 
     @property
     def ap(self) -> float:
@@ -61,11 +64,11 @@ class Precision:
 
     @property
     def ap50(self) -> float:
-        return _mean(self.table[_HALF])
+        return _mean(self.table[HALF])
 
     @property
     def ap75(self) -> float:
-        return _mean(self.table[_THREE_QUARTERS])
+        return _mean(self.table[THREE_QUARTERS])
 
     def of_class(self, number: int) -> float:
         """NaN for a class without an object."""
@@ -88,6 +91,7 @@ def evaluated(truth: Sequence[Boxes], found: Sequence[Detections], classes: int)
         _mean(recall[..., ALL]),
         tuple(_ranked(run, number, len(truth)) for number in range(classes)),
         _held(truth, classes),
+        precision[..., ALL],
     )
 
 

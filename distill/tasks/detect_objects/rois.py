@@ -5,14 +5,15 @@ whole detectors): a sample of the Q metric is an object's box. Its row is the la
 et al. 2017, arXiv 1703.06870), of `cells` x `cells` cells that are flattened; its group is the class. A pyramid's
 feature holds several maps: each box is read off the level that FCOS has answer for it.
 
-Boxes smaller than one cell of the detector's finest level are left out of every layer, and counted. In a coarser layer
-a box may lie within one cell: RoI-align reads the map there between the cells' centres, and the low Q that follows is
-the layer's own. `below_a_cell` counts such boxes by layer.
+A box smaller than one cell of a layer is left out there (`covering`): RoI-align would read the map between the cells'
+centres, and boxes within one cell would share their values. So a layer's Q is of the boxes that it can show, and layers
+of other cells are compared on other boxes: a coarse layer is judged by the large ones. A layer in which fewer than two
+classes would keep two boxes is scored on all of them (**our choice**), since it would have no Q.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,8 @@ from distill.tasks.detect_objects.geometry import iou
 
 SAMPLES = 2
 """Points a side at which RoI-align reads the map within each of its cells."""
+LEAST = 2
+"""Classes that a layer must tell apart, and boxes that each of them must have there."""
 TRIES, CLEAR = 20, 0.1
 """Places that are drawn for a box of background; the IoU with a box of the image that it must stay below."""
 
@@ -139,11 +142,11 @@ class Chosen:
     left_out: int
 
 
-def choose(boxes: Sequence[Boxes], shown: Sequence[NDArray[np.float32]], stride: int, count: int, seed: int) -> Chosen:
-    """At most `count` objects, class-stratified, of those that cover a cell of `stride` pixels. `shown`: of each image
+def choose(boxes: Sequence[Boxes], shown: Sequence[NDArray[np.float32]], cell: float, count: int, seed: int) -> Chosen:
+    """At most `count` objects, class-stratified, of those that cover `cell` square pixels. `shown`: of each image
     the corners (m, 4) of its boxes in pixels of the input. Ignored boxes are none. Raises `InvalidConfig` where `count`
     is less than the classes."""
-    large = [(areas_of(one) >= stride**2) & ~mine.ignored for one, mine in zip(shown, boxes, strict=True)]
+    large = [(areas_of(one) >= cell) & ~mine.ignored for one, mine in zip(shown, boxes, strict=True)]
     image = np.repeat(np.arange(len(boxes)), [int(one.sum()) for one in large])
     number = np.concatenate([np.zeros(0, np.int64), *(b.classes[k] for b, k in zip(boxes, large, strict=True))])
     corners = np.concatenate([np.zeros((0, 4), np.float32), *(c[k] for c, k in zip(shown, large, strict=True))])
@@ -191,20 +194,35 @@ def areas_of(corners: NDArray[np.float32]) -> NDArray[np.float64]:
     return sides[:, 0] * sides[:, 1]
 
 
-def below_a_cell(
-    areas: NDArray[np.float64], shapes: Iterable[tuple[str, tuple[int, ...]]], levels: Levels, size: Size
-) -> dict[str, int]:
-    """By layer, how many of the boxes of these areas, square pixels of the input, are smaller than one of its cells. Of
-    a pyramid its finest level counts. `shapes`: names and shapes of the layers."""
-    found = {}
-    for name, shape in shapes:
-        layout = Layout(shape)
-        if not layout.is_map and layout.tokens == levels.points:
-            cells = levels.sizes[0][0] * levels.sizes[0][1]
-        elif layout.is_map:
-            cells = layout.tokens
-        else:
-            height, width = grid_of(layout.tokens, size)
-            cells = height * width
-        found[name] = int((areas * cells < size[0] * size[1]).sum())
-    return found
+def cells_of(shapes: Iterable[tuple[str, tuple[int, ...]]], levels: Levels, size: Size) -> dict[str, float]:
+    """By layer, the square pixels of the input of `size` that one of its cells covers; of a pyramid one of its finest
+    level. `shapes`: names and shapes of the layers."""
+    return {name: size[0] * size[1] / _cells(Layout(shape), levels, size) for name, shape in shapes}
+
+
+def _cells(layout: Layout, levels: Levels, size: Size) -> int:
+    if not layout.is_map and layout.tokens == levels.points:
+        return levels.sizes[0][0] * levels.sizes[0][1]
+    if layout.is_map:
+        return layout.tokens
+    height, width = grid_of(layout.tokens, size)
+    return height * width
+
+
+@dataclass(frozen=True)
+class Covering:
+    """`counted`: by layer that not every box covers a cell of, which boxes (m,) do; `left_out`: by layer, how many do
+    not; `on_all`: layers that are scored on all boxes all the same."""
+
+    counted: dict[str, Tensor]
+    left_out: dict[str, int]
+    on_all: list[str]
+
+
+def covering(areas: NDArray[np.float64], labels: NDArray[np.int64], cells: Mapping[str, float]) -> Covering:
+    """Which boxes, of `areas` (m,) in square pixels of the input and classes `labels` (m,), count in which layer.
+    `cells`: square pixels of a layer's cell."""
+    large = {name: areas >= cell for name, cell in cells.items()}
+    on_all = [name for name, flags in large.items() if (np.bincount(labels[flags]) >= LEAST).sum() < LEAST]
+    counted = {name: torch.from_numpy(flags) for name, flags in large.items() if not flags.all() and name not in on_all}
+    return Covering(counted, {name: int((~flags).sum()) for name, flags in large.items()}, on_all)

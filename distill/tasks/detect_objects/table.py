@@ -20,6 +20,7 @@ from distill.data.split_names import TRAIN, split_of
 from distill.errors import InvalidDataset
 from distill.modalities.images.archives.members import Members, content, start
 from distill.modalities.images.paths import File, is_junk
+from distill.tasks.detect_objects.box_columns import WAYS, named, way_of
 from distill.tasks.detect_objects.pictures import Pictures
 from distill.tasks.detect_objects.written import Corners, LeftOut, Names, Part, Reading, Writer, as_float, refuse
 
@@ -30,8 +31,8 @@ CORNERS = (
     ("left", "top", "right", "bottom"),
     ("bbox_xmin", "bbox_ymin", "bbox_xmax", "bbox_ymax"),
 )
-BOX = ("bbox", "box", "bounding_box")
-"""One column of `[x, y, width, height]`, as COCO has it."""
+BOX = ("bbox", "box", "bounding_box", *named())
+"""One column of `[x, y, width, height]`, as COCO has it, or as its name says."""
 _SIZE = (("height", "width"), ("image_height", "image_width"))
 _TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 _PATH_BYTES = 2**16
@@ -120,7 +121,6 @@ class _Reader:
     splits: dict[str, _Split] = field(default_factory=dict)
     absent: dict[str, None] = field(default_factory=dict)
     unused: dict[str, None] = field(default_factory=dict)
-    forms: set[bool] = field(default_factory=set)
     images: dict[str, File | None] = field(default_factory=dict)
 
     def read(self, file: File) -> None:
@@ -133,7 +133,6 @@ class _Reader:
                 columns = columns_of(row)
                 assert columns is not None  # `tables` has looked
                 self.unused |= dict.fromkeys(columns.unused)
-                self.forms.add(columns.box is None)
             self._row(row, columns, number, file, name, whole)
 
     def _row(self, row: Row, columns: Columns, number: int, file: File, name: str, whole: str) -> None:
@@ -174,11 +173,12 @@ def _corners(row: Row, columns: Columns, number: int, name: str) -> Corners | No
         shown = ", ".join(str(value)[:20] for value in values[:6])
         refuse(f"row {number} of {name} has the corners {shown}, not four numbers", REMEDY, row=number)
     one, two, three, four = (nan if value is None else value for value in numbers)
-    return (one, two, three, four) if columns.corners else (one, two, one + three, two + four)
+    way = "xyxy" if columns.box is None else way_of(columns.box) or "xywh"
+    return WAYS[way]((one, two, three, four))
 
 
 def _list(value: Cell) -> list[Cell]:
-    """`[x, y, width, height]` written as text."""
+    """Four numbers written as text in brackets."""
     try:
         found = json.loads(value) if isinstance(value, str) and value.strip() else None
     except (ValueError, RecursionError):

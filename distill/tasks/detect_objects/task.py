@@ -14,6 +14,7 @@ from torch import Tensor
 
 from distill import recipes
 from distill.answers import logits_of
+from distill.evaluate import LATENCY_REPEATS
 from distill.export import Context
 from distill.layers.forward import forward
 from distill.layers.modes import evaluating
@@ -26,14 +27,17 @@ from distill.tasks.detect_objects import SPEC
 from distill.tasks.detect_objects.answer import BoxAnswer, other_points
 from distill.tasks.detect_objects.boxes import Boxes
 from distill.tasks.detect_objects.cautions import too_short, unanswered
+from distill.tasks.detect_objects.curves import precision_recall
 from distill.tasks.detect_objects.delivery import BoxContext, BoxDelivery
 from distill.tasks.detect_objects.detections import Detections
-from distill.tasks.detect_objects.evaluate import Found, difference, figures, predict
+from distill.tasks.detect_objects.evaluate import Found, answering, difference, figures, predict
 from distill.tasks.detect_objects.examples import IMAGES, Example
 from distill.tasks.detect_objects.framing import whole
+from distill.tasks.detect_objects.gallery import MOST, Shown, Worst
+from distill.tasks.detect_objects.judged import judged, worst_first
 from distill.tasks.detect_objects.loader import BoxLoader
 from distill.tasks.detect_objects.precision import evaluated
-from distill.tasks.detect_objects.rois import Levels, RoIView, areas_of, below_a_cell, choose, with_background
+from distill.tasks.detect_objects.rois import Levels, RoIView, areas_of, cells_of, choose, covering, with_background
 from distill.tasks.detect_objects.samples import Samples, open_dataset
 from distill.tasks.detect_objects.seeing import placed
 from distill.tasks.detect_objects.student import Detector, load_detector
@@ -43,6 +47,8 @@ from distill.types import RunSpec
 from distill.warned import RunWarning
 
 EVALUATION_BATCH = 8
+TIMED = 1 + LATENCY_REPEATS
+"""Test images that are answered one by one, to see how long that takes."""
 
 
 class DetectObjects(FramedTask):
@@ -54,7 +60,7 @@ class DetectObjects(FramedTask):
 
     def __init__(self, run: RunSpec, scratch: Path) -> None:
         self._about: Report = {}
-        self._said: tuple[Detections, ...] | None = None
+        self._found: dict[str, Found] = {}
         super().__init__(run, scratch)
 
     def open(self, scratch: Path) -> None:
@@ -97,20 +103,20 @@ class DetectObjects(FramedTask):
         native = data.split.sizes[train.numpy()]
         levels, config = Levels.of(rows_of(network)), self.config
         shown = [whole(_size(n)).to_input(b.corners, size) for b, n in zip(boxes, native, strict=True)]
-        found = choose(boxes, shown, levels.strides[0], config.quality_samples, config.seed)
+        cells = cells_of([(layer.name, layer.shape) for layer in self.layers(network)], levels, size)
+        found = choose(boxes, shown, min(cells.values()), config.quality_samples, config.seed)
         if len(np.unique(found.labels)) < 2:
-            return "fewer than two classes have an object as large as a cell of the teacher's finest level"
+            return "fewer than two classes have an object as large as a cell of a layer of the teacher's"
         if config.quality_background:
             found = with_background(found, boxes, shown, size, config.seed)
         classes, labels = np.unique(found.labels, return_inverse=True)
         sample = train[torch.from_numpy(found.images)]
         corners = _padded(found.corners, 0.0)
         kept = _padded([np.ones(len(one), np.bool_) for one in found.corners], False)
-        shapes = [(layer.name, layer.shape) for layer in self.layers(network)]
-        areas = areas_of(np.concatenate(found.corners))
+        mine = covering(areas_of(np.concatenate(found.corners)), labels, cells)
         self._about = {
-            "boxes": len(labels), "boxes_left_out": found.left_out,
-            "boxes_below_a_cell": below_a_cell(areas, shapes, levels, size),
+            "boxes": len(labels), "boxes_left_out": found.left_out, "boxes_below_a_cell": mine.left_out,
+            "layers_on_all_boxes": mine.on_all,
         }  # fmt: skip
         source = self.plain_loader("train", sample, network)
         row = {position: i for i, position in enumerate(sample.tolist())}
@@ -122,8 +128,10 @@ class DetectObjects(FramedTask):
                 yield Marked(batch.student, {name: value.to(self.device) for name, value in marks.items()})
 
         view = RoIView(size, levels, config.quality_roi_size)
-        key = f"{config.quality_roi_size} {config.quality_background}"
-        return Groups(sample, torch.from_numpy(labels), len(classes), batches, view, key=key)
+        key = f"{config.quality_roi_size} {config.quality_background} boxes by layer"
+        return Groups(
+            sample, torch.from_numpy(labels), len(classes), batches, view, key=key, counted=mine.counted
+        )  # fmt: skip
 
     def about_data(self) -> Report:
         return self._about
@@ -141,9 +149,11 @@ class DetectObjects(FramedTask):
             return placed(found, network.preprocessing.size, _size(sizes[position]))
 
         said, loss, took = predict(network.module, self.test_source(network), self.answer, self.device, place)
-        if network is self.student:
-            self._said = said
-        return Found(said, evaluated(self._truth, said, len(self.classes)), loss, took)
+        single = self.in_order("test", self.splits.test[:TIMED], 1, Seeing(network.preprocessing))
+        alone = answering(network.module, single, self.answer, self.device)
+        found = Found(said, evaluated(self._truth, said, len(self.classes)), loss, took, alone)
+        self._found |= {name: found for name, one in self._networks.items() if one is network}
+        return found
 
     def figures(self, network: Network, found: Found, teacher: Any | None) -> Report:
         return figures(found, self.classes, teacher)
@@ -151,8 +161,16 @@ class DetectObjects(FramedTask):
     def difference(self, first: Found, second: Found) -> Difference:
         return difference(first, second)
 
+    @property
+    def _networks(self) -> dict[str, Network]:
+        """Whose boxes are shown, by name."""
+        both = {"teacher": self.teacher, "student": self.student}
+        return {name: one for name, one in both.items() if one is not None}
+
     def context(self, network: Network, report: Report) -> Context:
-        return super().context(network, report).widened(BoxContext, shown=self._shown, said=self._predictions)
+        return super().context(network, report).widened(
+            BoxContext, shown=self._shown, said=self._predictions, by_recall=self._by_recall, worst=self._worst
+        )  # fmt: skip
 
     def _shown(self) -> list[Example]:
         """Test images with their objects, what a teacher of the same classes says, and what the student does."""
@@ -167,16 +185,38 @@ class DetectObjects(FramedTask):
 
     def _predictions(self) -> dict[str, Any] | None:
         """What the student says of the test images, as a COCO file with scores."""
-        if self._said is None:
+        if "student" not in self._found:
             return None
         test: Samples = self.dataset.test
-        images, annotations = [], list[dict[str, Any]]()
-        for number, (position, said) in enumerate(zip(self.splits.test.tolist(), self._said, strict=True), start=1):
+        images, annotations, said_of = [], list[dict[str, Any]](), self._found["student"].said
+        for number, (position, said) in enumerate(zip(self.splits.test.tolist(), said_of, strict=True), start=1):
             height, width = (int(side) for side in test.split.sizes[position])
             images.append({"id": number, "file_name": test.name(position), "height": height, "width": width})
             annotations += said.to_coco(number)
         categories = [{"id": number, "name": name} for number, name in enumerate(self.classes, start=1)]
         return {"images": images, "categories": categories, "annotations": annotations}
+
+    def _by_recall(self) -> dict[str, Any] | None:
+        """Precision by recall of teacher and student."""
+        if "student" not in self._found:
+            return None
+        return precision_recall({name: each.precision for name, each in self._found.items()}, self.classes)
+
+    def _worst(self) -> Worst | None:
+        """The test images that the student does worst on, with what teacher and student say of them."""
+        if "student" not in self._found:
+            return None
+        test, positions = self.dataset.test, self.splits.test.tolist()
+        judgements = [judged(*pair) for pair in zip(self._truth, self._found["student"].said, strict=True)]
+        order = worst_first(judgements)[:MOST]
+        shown = [
+            Shown(
+                test.name(positions[i]), _size(test.split.sizes[positions[i]]), self._truth[i],
+                {name: each.said[i] for name, each in self._found.items()}, judgements[i],
+            )
+            for i in order
+        ]  # fmt: skip
+        return Worst(shown, lambda: (test.image(positions[i]) for i in order), len(positions))
 
     @staticmethod
     def load_student(path: Path) -> Any:

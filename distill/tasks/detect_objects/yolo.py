@@ -33,12 +33,20 @@ Labels = Mapping[Parts, File]
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A `data.yaml`: names by number, and per split the paths that it gives."""
+    """A `data.yaml`: names by number, per split the paths that it gives, and how many classes it says that there are
+    (`nc`, None where it does not say)."""
 
     folder: Parts
     name: str
     names: dict[int, str]
     splits: dict[str, list[str]]
+    count: int | None = None
+
+    def contradiction(self) -> list[str]:
+        """A note where `nc` is not the number of names, by which boxes are read."""
+        if self.count in (None, len(self.names)):
+            return []
+        return [f"{self.name} says nc: {self.count}, and names {len(self.names)} classes: the names were used."]
 
 
 def fits(members: Members) -> bool:
@@ -87,7 +95,9 @@ def configuration(data: bytes, path: Parts) -> Config | None:
         refuse(f"{name} is no YAML ({str(error).splitlines()[0][:100]})", "Write `names: [cat, dog]`.", file=name)
     if not isinstance(found, Mapping) or "names" not in found:
         return None
-    return Config(path[:-1], name, _names(found["names"], name), dict(_paths(found)))
+    count = found.get("nc")
+    known = count if isinstance(count, int) and not isinstance(count, bool) else None
+    return Config(path[:-1], name, _names(found["names"], name), dict(_paths(found)), known)
 
 
 def _names(value: Any, source: str) -> dict[int, str]:
@@ -194,7 +204,10 @@ def _config(members: Members) -> tuple[Config | None, list[str]]:
         key=lambda file: (len(file.parts), not file.parts[-1].startswith("data"), file.parts),
     )
     found = [config for file in files if (config := configuration(content(members, file), file.parts)) is not None]
-    return (found[0] if found else None), [f"Not used: {other.name}." for other in found[1:]]
+    if not found:
+        return None, []
+    first, *others = found
+    return first, [*first.contradiction(), *(f"Not used: {other.name}." for other in others)]
 
 
 def _plain_names(members: Members) -> tuple[dict[int, str] | None, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -23,7 +23,7 @@ class MaskAnswer(Answer):
 
     Logits are enlarged or reduced to the labels' h x w, bilinearly. A row is a labelled pixel: a pixel without a class
     teaches nothing, neither by a label nor by the teacher's logits (**our choice**). Finding the labelled pixels waits
-    for the device, once a batch and network.
+    for the device, once a batch and network, and once more where they are counted.
     """
 
     primary: ClassVar[str] = "mean_iou"
@@ -43,10 +43,10 @@ class MaskAnswer(Answer):
                 "Use a network that names the class of every pixel, such as retort:fpn or torchvision:fcn_resnet50.",
                 {"logits": list(logits.shape), "labels": list(labels.shape)},
             )
-        labelled = labels >= 0
+        labelled, size = (labels >= 0).flatten().nonzero()[:, 0], labels.shape[-2:]
         if "logits" in targets:
-            targets["logits"] = pixels(targets["logits"], labelled)
-        return Compared(pixels(logits, labelled), labels[labelled], targets)
+            targets["logits"] = pixels(targets["logits"], labelled, size)
+        return Compared(pixels(logits, labelled, size), labels.flatten()[labelled], targets)
 
     def loss(self, compared: Compared) -> Tensor:
         """Mean over the labelled pixels of -w ln softmax(logits)[label], nats, of smoothed labels, w their class's
@@ -104,13 +104,15 @@ def nothing(compared: Compared) -> Tensor:
     return outputs.float().sum()
 
 
-def pixels(logits: Tensor, labelled: Tensor) -> Tensor:
-    """Logits (n, C, h', w') at the pixels that `labelled` (n, h, w) marks, bilinearly resized: (m, C)."""
-    if logits.shape[-2:] != labelled.shape[-2:]:
-        logits = F.interpolate(logits, size=labelled.shape[-2:], mode="bilinear", align_corners=False)
-    return logits.permute(0, 2, 3, 1)[labelled]
+def pixels(logits: Tensor, positions: Tensor, size: Sequence[int]) -> Tensor:
+    """Logits (n, C, h', w'), bilinearly resized to `size` (h, w), at `positions` (m,) among the n h w pixels in reading
+    order: (m, C)."""
+    if logits.shape[-2:] != torch.Size(size):
+        logits = F.interpolate(logits, size=tuple(size), mode="bilinear", align_corners=False)
+    return logits.permute(0, 2, 3, 1).flatten(0, 2)[positions]
 
 
 def confusion(predicted: Tensor, labels: Tensor, classes: int) -> Tensor:
     """(C, C) int64: how many of the pixels (m,) of class i (row) were said to be of class j (column)."""
-    return torch.bincount(labels * classes + predicted, minlength=classes**2).view(classes, classes)
+    counts = torch.zeros(classes**2, dtype=torch.long, device=labels.device)
+    return counts.scatter_add_(0, labels * classes + predicted, torch.ones_like(labels)).view(classes, classes)

@@ -64,7 +64,9 @@ def predict(model: nn.Module, source: Source, classes: int, device: torch.device
     for batch in source.epoch(0):
         logits = logits_of(forward(model, batch.student))
         for one, labels in zip(logits.float(), batch.labels, strict=True):
-            rows, truth = pixels(one[None], labels[None] >= 0), labels[labels >= 0]
+            flat = labels.flatten()
+            labelled = (flat >= 0).nonzero()[:, 0]
+            rows, truth = pixels(one[None], labelled, labels.shape), flat[labelled]
             loss += float(F.cross_entropy(rows, truth, reduction="sum").double())
             seen += len(truth)
             found = rows.argmax(1)

@@ -741,6 +741,246 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/studies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List studies
+         * @description Your studies, newest first.
+         */
+        get: operations["list_studies"];
+        put?: never;
+        /**
+         * Begin a study
+         * @description Vary a job within a space, and find what is better: trials are jobs, which workers queue one after the other. The
+         *     base job and the whole space are checked first, and all that is wrong is told at once.
+         */
+        post: operations["create_study"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/studies/{study_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a study
+         * @description One study. With `Prefer: wait=N` the answer comes when something has changed (since `If-None-Match`, or since the
+         *     request), when the study has ended, or after N seconds.
+         */
+        get: operations["get_study"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a study
+         * @description Remove an ended study with its table and events; its trials stay as the jobs that they are. 409 for an active
+         *     one, unless `cancel` is true.
+         */
+        delete: operations["delete_study"];
+        options?: never;
+        head?: never;
+        /**
+         * Rename or label a study
+         * @description Change a study's name or labels, at any time. With `If-Match` only if nobody else has changed it.
+         */
+        patch: operations["update_study"];
+        trace?: never;
+    };
+    "/studies/{study_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel a study
+         * @description End the study and its active trials; what others have found stays. Cancelling again is no error.
+         */
+        post: operations["cancel_study"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/studies/{study_id}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pause a study
+         * @description Begin no further trial, and pause those that wait or run. Pausing again is no error.
+         */
+        post: operations["pause_study"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/studies/{study_id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resume a paused study
+         * @description Go on, with the paused trials first.
+         */
+        post: operations["resume_study"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/studies/{study_id}/extend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give a study more
+         * @description More trials or minutes for the search. One that has ended goes on with all that it knows, and confirms its winner
+         *     with fresh seeds once more.
+         */
+        post: operations["extend_study"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/studies/{study_id}/trials": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Trials of a study
+         * @description Its jobs, first to last, with what was found of each.
+         */
+        get: operations["list_study_trials"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/studies/{study_id}/table": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Table of a study
+         * @description A row a configuration: means over seeds, differences to the base job on the same seeds with their intervals, and
+         *     runs that diverged or stayed at chance. Validation figures; those of the test set, of winner and base job, come with
+         *     the end of the study.
+         */
+        get: operations["get_study_table"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/studies/{study_id}/pareto": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Pareto front of a study
+         * @description Configurations by two figures, and those that no other beats in both. `y` is the first objective, `x` the second,
+         *     or the size of the student where there is none, unless the query says otherwise.
+         */
+        get: operations["get_study_pareto"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/studies/{study_id}/importance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Which places matter
+         * @description How far the values of a place among the better quarter of the configurations differ from those among all
+         *     (PED-ANOVA), as shares of the sum.
+         */
+        get: operations["get_study_importance"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/studies/{study_id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Events of a study, as pages or as a live stream
+         * @description JSON pages, oldest first; with `Accept: text/event-stream` a stream, as of a job's events.
+         */
+        get: operations["list_study_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/catalogue": {
         parameters: {
             query?: never;
@@ -874,6 +1114,26 @@ export interface paths {
          * @description Formats in which a student is written for other runtimes.
          */
         get: operations["list_export_formats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/catalogue/strategies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Strategies of studies
+         * @description How a study chooses what to try next.
+         */
+        get: operations["list_strategies"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1447,6 +1707,45 @@ export interface components {
             peak_memory_bytes: number | null;
         };
         /**
+         * Axis
+         * @description A figure of the plot.
+         */
+        Axis: {
+            /**
+             * Name
+             * @example bytes
+             */
+            name: string;
+            /**
+             * Direction
+             * @example minimize
+             * @enum {string}
+             */
+            direction: "minimize" | "maximize";
+        };
+        /**
+         * BudgetIn
+         * @description When the search ends. What confirms the winner comes on top.
+         */
+        BudgetIn: {
+            /**
+             * Trials
+             * @description Jobs of the search; each seed is one.
+             */
+            trials?: number | null;
+            /**
+             * Minutes
+             * @description Time under workers of all trials together; then nothing new begins.
+             */
+            minutes?: number | null;
+            /**
+             * Parallel
+             * @description Trials that may wait or run at once.
+             * @default 4
+             */
+            parallel: number;
+        };
+        /**
          * CatalogueOut
          * @description Everything but the architectures, which are many: GET /catalogue/architectures pages through them.
          */
@@ -1457,8 +1756,16 @@ export interface components {
             losses: components["schemas"]["EntryOut"][];
             /** Selections */
             selections: components["schemas"]["EntryOut"][];
-            /** Exports */
-            exports: components["schemas"]["EntryOut"][];
+            /**
+             * Exports
+             * @description Formats of students.
+             */
+            exports?: components["schemas"]["EntryOut"][];
+            /**
+             * Strategies
+             * @description Of studies.
+             */
+            strategies?: components["schemas"]["EntryOut"][];
             /** Optimizers */
             optimizers: components["schemas"]["OptimizerOut"][];
             /** Presets */
@@ -1542,6 +1849,7 @@ export interface components {
          *           "pooled": false,
          *           "quality": 1.27,
          *           "relative_depth": 0.5,
+         *           "samples": null,
          *           "separation": 0.21,
          *           "shape": [
          *             16,
@@ -1663,6 +1971,11 @@ export interface components {
             standard_error: {
                 [key: string]: number;
             } | null;
+            /**
+             * Samples
+             * @description How many of the curve's samples the layer is scored on; null: all.
+             */
+            samples?: number | null;
         };
         /**
          * DatasetOut
@@ -1871,6 +2184,40 @@ export interface components {
             next_cursor?: string | null;
             /** Items */
             items: components["schemas"]["DeliveryOut"][];
+        };
+        /**
+         * DifferenceOut
+         * @description To the base job, paired by seed.
+         */
+        DifferenceOut: {
+            /**
+             * Mean
+             * @example 0.012
+             */
+            mean: number;
+            /**
+             * Low
+             * @description Null for fewer than two seeds in common.
+             * @example 0.003
+             */
+            low: number | null;
+            /**
+             * High
+             * @example 0.021
+             */
+            high: number | null;
+            /**
+             * N
+             * @description Seeds in common.
+             * @example 3
+             */
+            n: number;
+            /**
+             * Verdict
+             * @example better
+             * @enum {string}
+             */
+            verdict: "better" | "worse" | "within noise" | "too few seeds";
         };
         /**
          * DistillConfig
@@ -2219,6 +2566,51 @@ export interface components {
             checkpoint_seconds: number;
         };
         /**
+         * DomainIn
+         * @description The values of one place: `choices`, or all numbers from `low` to `high`.
+         */
+        DomainIn: {
+            /**
+             * Choices
+             * @description Any JSON values.
+             */
+            choices?: unknown[] | null;
+            /**
+             * Low
+             * @description Of a range: the least value.
+             */
+            low?: number | null;
+            /**
+             * High
+             * @description Of a range: the largest value.
+             */
+            high?: number | null;
+            /**
+             * Log
+             * @description Even by ratio instead of by difference.
+             * @default false
+             */
+            log: boolean;
+            /**
+             * Step
+             * @description Only low, low + step, ...
+             */
+            step?: number | null;
+            /**
+             * Integer
+             * @description Whole numbers.
+             * @default false
+             */
+            integer: boolean;
+            /**
+             * When
+             * @description Vary it only where the job, all places without a condition filled in, has one of these values at each of these places.
+             */
+            when?: {
+                [key: string]: unknown[];
+            } | null;
+        };
+        /**
          * DryRun
          * @description A job that would be accepted: nothing was queued.
          */
@@ -2271,7 +2663,7 @@ export interface components {
         };
         /**
          * EntryOut
-         * @description A recipe, loss, selection rule or export format with its own parameters as JSON Schema properties.
+         * @description A recipe, loss, selection rule, export format or strategy with its own parameters as JSON Schema properties.
          */
         EntryOut: {
             /**
@@ -2662,6 +3054,40 @@ export interface components {
             revision: string;
         };
         /**
+         * ImportanceOut
+         * @description How much each place matters for reaching the better quarter of the configurations.
+         */
+        ImportanceOut: {
+            /**
+             * Objective
+             * @example accuracy
+             */
+            objective: string;
+            /**
+             * Configurations
+             * @description That were counted.
+             * @example 24
+             */
+            configurations: number;
+            /**
+             * Shares
+             * @description Place -> share, the largest first, together 1; empty for fewer than four configurations.
+             * @example {
+             *       "/config/learning_rate": 0.7,
+             *       "/config/recipe": 0.3
+             *     }
+             */
+            shares: {
+                [key: string]: number;
+            };
+            /**
+             * Left Out
+             * @description Places that not every configuration has.
+             * @example []
+             */
+            left_out: string[];
+        };
+        /**
          * JobCreate
          * @description What to distil into what, on what, and how.
          * @example {
@@ -2906,6 +3332,7 @@ export interface components {
          *         }
          *       },
          *       "student_weights": null,
+         *       "study": null,
          *       "task": "classify_images",
          *       "teacher": "tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES",
          *       "teachers": [
@@ -2990,9 +3417,14 @@ export interface components {
             max_runtime_seconds: number | null;
             /**
              * Stop Reason
-             * @description Why training was stopped early: user, max_runtime; null: it was not.
+             * @description Why training was stopped early: user, max_runtime, pruned (by its study); null: it was not.
              */
             stop_reason: string | null;
+            /**
+             * Study
+             * @description Id of the study that made it as a trial; null: none did.
+             */
+            study?: string | null;
             /**
              * Progress
              * @description {fraction, step, total_steps, images_per_second, eta_seconds} of the current phase.
@@ -3433,6 +3865,51 @@ export interface components {
             /** Named */
             named: string;
         };
+        /**
+         * Objective
+         * @description A figure of validation samples, or a cost.
+         */
+        Objective: {
+            /**
+             * Name
+             * @example accuracy
+             */
+            name: string;
+            /**
+             * Direction
+             * @example maximize
+             * @enum {string}
+             */
+            direction: "minimize" | "maximize";
+            /**
+             * Limit
+             * @example null
+             */
+            limit: number | null;
+        };
+        /**
+         * ObjectiveIn
+         * @description A figure on validation samples, or what the student costs.
+         */
+        ObjectiveIn: {
+            /**
+             * Name
+             * @description The primary metric of the task, or parameters, bytes, flops, latency_ms, seconds.
+             * @example accuracy
+             */
+            name: string;
+            /**
+             * Direction
+             * @description Null: as the figure is usually wanted.
+             */
+            direction?: ("minimize" | "maximize") | null;
+            /**
+             * Limit
+             * @description What a winner must keep: at least so much if it is maximised, else at most.
+             * @example 60000
+             */
+            limit?: number | null;
+        };
         /** OptimizerList */
         OptimizerList: {
             /** Items */
@@ -3461,6 +3938,16 @@ export interface components {
              * @example true
              */
             nesterov: boolean;
+        };
+        /**
+         * ParetoOut
+         * @description Configurations from left to right.
+         */
+        ParetoOut: {
+            x: components["schemas"]["Axis"];
+            y: components["schemas"]["Axis"];
+            /** Points */
+            points: components["schemas"]["PointOut"][];
         };
         /**
          * PartOut
@@ -3514,6 +4001,39 @@ export interface components {
             next_cursor?: string | null;
             /** Items */
             items: components["schemas"]["PartOut"][];
+        };
+        /**
+         * PointOut
+         * @description A configuration's means.
+         */
+        PointOut: {
+            /**
+             * Configuration
+             * @example 4
+             */
+            configuration: number;
+            /**
+             * X
+             * @example 61000
+             */
+            x: number;
+            /**
+             * Y
+             * @example 0.91
+             */
+            y: number;
+            /**
+             * Best
+             * @description No other is as good in both and better in one.
+             * @example true
+             */
+            best: boolean;
+            /**
+             * Job
+             * @description Its first job.
+             * @example job_01KA1N3ZCZ0D6M3XB
+             */
+            job: string | null;
         };
         /** PresetList */
         PresetList: {
@@ -3718,6 +4238,56 @@ export interface components {
             };
         };
         /**
+         * RowOut
+         * @description A configuration.
+         */
+        RowOut: {
+            /**
+             * Configuration
+             * @description 0 is the base job.
+             * @example 4
+             */
+            configuration: number;
+            /**
+             * Assignment
+             * @example {
+             *       "/config/recipe": "logit"
+             *     }
+             */
+            assignment: {
+                [key: string]: unknown;
+            };
+            /**
+             * Runs
+             * @description Its trials: all, by state, and of the failed those that diverged or stayed at chance.
+             * @example {
+             *       "at_chance": 0,
+             *       "diverged": 0,
+             *       "succeeded": 3,
+             *       "trials": 3
+             *     }
+             */
+            runs: {
+                [key: string]: number;
+            };
+            /**
+             * Values
+             * @description Objectives and costs, over the seeds of the search.
+             */
+            values: {
+                [key: string]: components["schemas"]["SpreadOut"];
+            };
+            /** @description Of the first objective; null of the base job. */
+            difference: components["schemas"]["DifferenceOut"] | null;
+            /**
+             * Test
+             * @description On the test set: of winner and base job alone, once the study has ended.
+             */
+            test: {
+                [key: string]: components["schemas"]["SpreadOut"];
+            };
+        };
+        /**
          * SentFile
          * @description A file as it was sent.
          */
@@ -3737,6 +4307,28 @@ export interface components {
              * @example 1111111111111111111111111111111111111111111111111111111111111111
              */
             sha256: string;
+        };
+        /**
+         * SpreadOut
+         * @description Mean and standard deviation of `n` values.
+         */
+        SpreadOut: {
+            /**
+             * Mean
+             * @example 0.91
+             */
+            mean: number;
+            /**
+             * Sd
+             * @description Null of a single value.
+             * @example 0.004
+             */
+            sd: number | null;
+            /**
+             * N
+             * @example 3
+             */
+            n: number;
         };
         /**
          * Storage
@@ -3768,6 +4360,26 @@ export interface components {
             };
         };
         /**
+         * StrategyIn
+         * @description A strategy with its parameters; `GET /catalogue/strategies` lists them.
+         */
+        StrategyIn: {
+            /**
+             * Name
+             * @example asha
+             */
+            name: string;
+            /**
+             * Parameters
+             * @example {
+             *       "reduction_factor": 3
+             *     }
+             */
+            parameters?: {
+                [key: string]: unknown;
+            };
+        };
+        /**
          * StudentCreate
          * @description An architecture, and the weights that it starts from.
          */
@@ -3792,6 +4404,392 @@ export interface components {
              * @description Of the student's own architecture, or of a deeper network of its family; a head of other classes is made anew. Null: random weights, or as the architecture's options say.
              */
             weights?: components["schemas"]["FromTeacher"] | components["schemas"]["FromCheckpoint"] | components["schemas"]["FromArtifact"] | null;
+        };
+        /**
+         * StudyCreate
+         * @description What to vary of which job, and for what.
+         * @example {
+         *       "base": {
+         *         "config": {
+         *           "epochs": 9
+         *         },
+         *         "dataset": {
+         *           "named": "fashion-mnist"
+         *         },
+         *         "student": "retort:resnet8",
+         *         "teacher": "tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"
+         *       },
+         *       "budget": {
+         *         "parallel": 2,
+         *         "trials": 40
+         *       },
+         *       "name": "which recipe",
+         *       "seeds": 1,
+         *       "space": {
+         *         "/config/learning_rate": {
+         *           "high": 0.01,
+         *           "log": true,
+         *           "low": 0.0001
+         *         },
+         *         "/config/recipe": {
+         *           "choices": [
+         *             "feature_only",
+         *             "logit"
+         *           ]
+         *         },
+         *         "/config/recipe_parameters/temperature": {
+         *           "high": 8,
+         *           "low": 1,
+         *           "when": {
+         *             "/config/recipe": [
+         *               "logit"
+         *             ]
+         *           }
+         *         }
+         *       },
+         *       "strategy": "asha"
+         *     }
+         */
+        StudyCreate: {
+            /** @description The job that is varied, and that everything is compared with. In place of its seed each trial has one of `seeds`; its name gives way to the study's. */
+            base: components["schemas"]["JobCreate"];
+            /**
+             * Space
+             * @description Place in the job, as a JSON pointer -> its values. Places: those below /config and /student, and /teacher. A value replaces what is there; an object at /config changes the members that it names (null: as if left out).
+             */
+            space: {
+                [key: string]: components["schemas"]["DomainIn"];
+            };
+            /**
+             * Seeds
+             * @description How many (0, 1, ...), or which: every configuration is trained once with each.
+             * @default 3
+             */
+            seeds: number | number[];
+            /**
+             * Strategy
+             * @default random
+             */
+            strategy: string | components["schemas"]["StrategyIn"];
+            /**
+             * Search Seed
+             * @description Of the strategy: the same suggests the same.
+             * @default 0
+             */
+            search_seed: number;
+            /**
+             * Objectives
+             * @description The first decides the winner. Empty: the primary metric of the task.
+             */
+            objectives?: components["schemas"]["ObjectiveIn"][];
+            budget?: components["schemas"]["BudgetIn"];
+            /**
+             * Confirm
+             * @description Fresh seeds with which winner and base job are trained before one is called better.
+             * @default 3
+             */
+            confirm: number;
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /**
+             * Labels
+             * @description Your own names and values, to filter by.
+             * @example {
+             *       "team": "vision"
+             *     }
+             */
+            labels?: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * StudyDryRun
+         * @description A study that would be accepted: nothing was made.
+         */
+        StudyDryRun: {
+            /**
+             * Valid
+             * @default true
+             * @example true
+             */
+            valid: boolean;
+            /**
+             * Points
+             * @description How many points the space has; null: endless.
+             * @example 24
+             */
+            points: number | null;
+            /**
+             * Checked
+             * @description So many of its points were checked as jobs.
+             * @example 24
+             */
+            checked: number;
+            /**
+             * Trials
+             * @description Jobs of search and confirmation; null: as many as fit.
+             * @example 46
+             */
+            trials: number | null;
+            /**
+             * Hours
+             * @description Of device time, if every trial took as long as the base job; null: not known.
+             * @example 3.5
+             */
+            hours: number | null;
+            base: components["schemas"]["DryRun"];
+        };
+        /**
+         * StudyEventOut
+         * @description One event; `seq` counts from 1 without gaps and is the SSE id.
+         */
+        StudyEventOut: {
+            /**
+             * Seq
+             * @example 1
+             */
+            seq: number;
+            /**
+             * Kind
+             * @description status, phase, trial, extended.
+             * @example status
+             */
+            kind: string;
+            /**
+             * Data
+             * @example {
+             *       "status": "running"
+             *     }
+             */
+            data: {
+                [key: string]: unknown;
+            };
+            /**
+             * Created At
+             * Format: date-time
+             * @example 2026-01-31T12:00:00Z
+             */
+            created_at: string;
+        };
+        /**
+         * StudyEventPage
+         * @description Events, oldest first.
+         */
+        StudyEventPage: {
+            /**
+             * Next Cursor
+             * @description Pass it as `cursor` for the next page; null on the last.
+             * @example null
+             */
+            next_cursor?: string | null;
+            /** Items */
+            items: components["schemas"]["StudyEventOut"][];
+        };
+        /**
+         * StudyExtend
+         * @description How a study goes on. What is left out stays.
+         * @example {
+         *       "trials": 20
+         *     }
+         */
+        StudyExtend: {
+            /**
+             * Trials
+             * @description So many more.
+             */
+            trials?: number | null;
+            /**
+             * Minutes
+             * @description So many more.
+             */
+            minutes?: number | null;
+            /**
+             * Parallel
+             * @description From now on.
+             */
+            parallel?: number | null;
+        };
+        /**
+         * StudyOut
+         * @description A study. `links` holds what can be read, and those actions that its status allows now.
+         * @example {
+         *       "base": {
+         *         "config": {
+         *           "epochs": 9
+         *         },
+         *         "teacher": [
+         *           "tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"
+         *         ]
+         *       },
+         *       "budget": {
+         *         "minutes": null,
+         *         "parallel": 2,
+         *         "trials": 40
+         *       },
+         *       "confirm": 3,
+         *       "counts": {
+         *         "active": 2,
+         *         "cancelled": 0,
+         *         "configurations": 5,
+         *         "failed": 0,
+         *         "pruned": 3,
+         *         "succeeded": 7
+         *       },
+         *       "created_at": "2026-01-31T12:00:00Z",
+         *       "error": null,
+         *       "exhausted": false,
+         *       "finished_at": null,
+         *       "id": "stu_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES",
+         *       "labels": {},
+         *       "links": {
+         *         "pause": "/studies/stu_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES/pause",
+         *         "self": "/studies/stu_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"
+         *       },
+         *       "name": "which recipe",
+         *       "objectives": [
+         *         {
+         *           "direction": "maximize",
+         *           "limit": null,
+         *           "name": "accuracy"
+         *         }
+         *       ],
+         *       "phase": "searching",
+         *       "points": 2,
+         *       "result": null,
+         *       "search_seed": 0,
+         *       "seeds": [
+         *         0,
+         *         1,
+         *         2
+         *       ],
+         *       "space": {
+         *         "/config/recipe": {
+         *           "choices": [
+         *             "feature_only",
+         *             "logit"
+         *           ]
+         *         }
+         *       },
+         *       "status": "running",
+         *       "strategy": {
+         *         "name": "random",
+         *         "parameters": {}
+         *       },
+         *       "task": "classify_images",
+         *       "used_minutes": 12.5
+         *     }
+         */
+        StudyOut: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Labels */
+            labels: {
+                [key: string]: string;
+            };
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "running" | "paused" | "cancelling" | "succeeded" | "failed" | "cancelled";
+            /**
+             * Phase
+             * @description searching, confirming.
+             */
+            phase: string;
+            /** Task */
+            task: string;
+            /**
+             * Base
+             * @description The job that is varied: configuration 0.
+             */
+            base: {
+                [key: string]: unknown;
+            };
+            /** Space */
+            space: {
+                [key: string]: {
+                    [key: string]: unknown;
+                };
+            };
+            /** Seeds */
+            seeds: number[];
+            /** Strategy */
+            strategy: {
+                [key: string]: unknown;
+            };
+            /** Search Seed */
+            search_seed: number;
+            /** Objectives */
+            objectives: components["schemas"]["Objective"][];
+            /** Budget */
+            budget: {
+                [key: string]: unknown;
+            };
+            /** Confirm */
+            confirm: number;
+            /**
+             * Points
+             * @description How many points the space has; null: endless.
+             */
+            points: number | null;
+            /**
+             * Exhausted
+             * @description Every point was tried.
+             */
+            exhausted: boolean;
+            /**
+             * Counts
+             * @description Trials by state (active, succeeded, pruned, failed, cancelled), and `configurations`.
+             */
+            counts: {
+                [key: string]: number;
+            };
+            /**
+             * Used Minutes
+             * @description Under workers, of all ended trials.
+             */
+            used_minutes: number;
+            /**
+             * Result
+             * @description {winner, base_is_best, confirmed, difference: {mean, low, high, n, verdict}, fresh_seeds, reading}: `difference` is that of winner and base job on fresh seeds.
+             */
+            result: {
+                [key: string]: unknown;
+            } | null;
+            /** Error */
+            error: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Finished At */
+            finished_at: string | null;
+            /** Links */
+            links: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * StudyPage
+         * @description Studies, newest first.
+         */
+        StudyPage: {
+            /**
+             * Next Cursor
+             * @description Pass it as `cursor` for the next page; null on the last.
+             * @example null
+             */
+            next_cursor?: string | null;
+            /** Items */
+            items: components["schemas"]["StudyOut"][];
         };
         /**
          * SystemOut
@@ -3842,6 +4840,30 @@ export interface components {
              *     ]
              */
             dataset_references: ("https" | "s3" | "hf")[];
+        };
+        /**
+         * TableOut
+         * @description Configurations, best mean of the first objective first.
+         */
+        TableOut: {
+            /** Objectives */
+            objectives: components["schemas"]["Objective"][];
+            /**
+             * Comparisons
+             * @description Differences with an interval: each is corrected for all of them (Bonferroni), so that all hold together with 95 %.
+             * @example 7
+             */
+            comparisons: number;
+            /**
+             * Result
+             * @description As in GET /studies/{id}.
+             * @example null
+             */
+            result: {
+                [key: string]: unknown;
+            } | null;
+            /** Rows */
+            rows: components["schemas"]["RowOut"][];
         };
         /** TaskList */
         TaskList: {
@@ -4306,6 +5328,121 @@ export interface components {
              * @example 0000000000000000000000000000000000000000000000000000000000000000
              */
             sha256: string;
+        };
+        /**
+         * TrialOut
+         * @description One job of a study.
+         */
+        TrialOut: {
+            /**
+             * Number
+             * @example 4
+             */
+            number: number;
+            /**
+             * Configuration
+             * @description 0 is the base job.
+             * @example 1
+             */
+            configuration: number;
+            /**
+             * Seed
+             * @example 0
+             */
+            seed: number;
+            /**
+             * Purpose
+             * @description search, confirmation.
+             * @example search
+             */
+            purpose: string;
+            /**
+             * Assignment
+             * @example {
+             *       "/config/recipe": "logit"
+             *     }
+             */
+            assignment: {
+                [key: string]: unknown;
+            };
+            /**
+             * State
+             * @description `pruned`: given up early; its job is a stopped one that succeeded, with `stop_reason` pruned.
+             * @example succeeded
+             * @enum {string}
+             */
+            state: "active" | "succeeded" | "pruned" | "failed" | "cancelled";
+            /**
+             * Outcome
+             * @description Code of a failed trial's error; `deleted`: its job is.
+             * @example null
+             */
+            outcome: string | null;
+            /**
+             * Values
+             * @description On validation samples, and costs.
+             * @example {
+             *       "accuracy": 0.91,
+             *       "bytes": 61000
+             *     }
+             */
+            values: {
+                [key: string]: number;
+            } | null;
+            /**
+             * Test
+             * @description On the test set; of winner and base job alone, once the study has ended.
+             * @example null
+             */
+            test: {
+                [key: string]: number;
+            } | null;
+            /**
+             * Seconds
+             * @description Under workers.
+             * @example 31.5
+             */
+            seconds: number | null;
+            /**
+             * Job
+             * @description Null: it was deleted, or there was none.
+             * @example job_01KA1N3ZCZ0D6M3XB
+             */
+            job: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             * @example 2026-01-31T12:00:00Z
+             */
+            created_at: string;
+            /**
+             * Finished At
+             * @example null
+             */
+            finished_at: string | null;
+            /**
+             * Links
+             * @example {
+             *       "job": "/jobs/job_01KA1N3ZCZ0D6M3XB"
+             *     }
+             */
+            links: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * TrialPage
+         * @description Trials, first to last.
+         */
+        TrialPage: {
+            /**
+             * Next Cursor
+             * @description Pass it as `cursor` for the next page; null on the last.
+             * @example null
+             */
+            next_cursor?: string | null;
+            /** Items */
+            items: components["schemas"]["TrialOut"][];
         };
         /**
          * TryOut
@@ -11059,6 +12196,1858 @@ export interface operations {
             };
         };
     };
+    list_studies: {
+        parameters: {
+            query?: {
+                /** @description Entries of one page, at most. */
+                limit?: number;
+                /** @description Only these; may be repeated. */
+                status?: ("running" | "paused" | "cancelling" | "succeeded" | "failed" | "cancelled")[] | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StudyPage"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
+                };
+            };
+        };
+    };
+    create_study: {
+        parameters: {
+            query?: {
+                /** @description Check everything, estimate, begin nothing. */
+                dry_run?: boolean;
+            };
+            header?: {
+                /** @description `wait=N`: answer after N seconds at most (RFC 7240). */
+                prefer?: string | null;
+                /** @description Any text of your own: the same key and body within 24 h make one resource, however often sent. */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StudyCreate"];
+            };
+        };
+        responses: {
+            /** @description Dry run: the study would be accepted. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StudyDryRun"];
+                };
+            };
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StudyOut"] | components["schemas"]["StudyDryRun"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json";
+                    };
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "dataset_not_ready" | "idempotency_key_in_flight";
+                    };
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable";
+                    };
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited" | "quota_exceeded";
+                    };
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing" | "input_damaged" | "oom_host" | "trainer_crashed" | "disk_full" | "sandbox_unavailable";
+                    };
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable" | "no_catalogue";
+                    };
+                };
+            };
+        };
+    };
+    get_study: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description `wait=N`: answer after N seconds at most (RFC 7240). */
+                prefer?: string | null;
+                /** @description ETag of what the client has: 304 if it is still current. */
+                "if-none-match"?: string | null;
+            };
+            path: {
+                study_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Changes with every change. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StudyOut"];
+                };
+            };
+            /** @description Nothing has changed since the ETag in If-None-Match. */
+            304: {
+                headers: {
+                    /** @description Changes with every change. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
+                };
+            };
+        };
+    };
+    delete_study: {
+        parameters: {
+            query?: {
+                /** @description Cancel the study first if it is active. */
+                cancel?: boolean;
+            };
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
+            path: {
+                study_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Being cancelled; delete it again when it is. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StudyOut"];
+                };
+            };
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "study_active" | "illegal_transition";
+                    };
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
+                };
+            };
+        };
+    };
+    update_study: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
+            path: {
+                study_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResourcePatch"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Changes with every change. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StudyOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json";
+                    };
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race";
+                    };
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
+                };
+            };
+        };
+    };
+    cancel_study: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
+            path: {
+                study_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StudyOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "illegal_transition";
+                    };
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
+                };
+            };
+        };
+    };
+    pause_study: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
+            path: {
+                study_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StudyOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "illegal_transition";
+                    };
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
+                };
+            };
+        };
+    };
+    resume_study: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
+            path: {
+                study_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StudyOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "illegal_transition";
+                    };
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited" | "quota_exceeded";
+                    };
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
+                };
+            };
+        };
+    };
+    extend_study: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
+            path: {
+                study_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StudyExtend"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StudyOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json";
+                    };
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "illegal_transition" | "space_exhausted";
+                    };
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
+                };
+            };
+        };
+    };
+    list_study_trials: {
+        parameters: {
+            query?: {
+                /** @description Entries of one page, at most. */
+                limit?: number;
+                /** @description Only these; may be repeated. */
+                state?: ("active" | "succeeded" | "pruned" | "failed" | "cancelled")[] | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                study_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrialPage"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
+                };
+            };
+        };
+    };
+    get_study_table: {
+        parameters: {
+            query?: {
+                /** @description Instead of Accept. */
+                format?: ("json" | "csv" | "markdown") | null;
+            };
+            header?: {
+                /** @description Media types that the client takes, RFC 9110. */
+                accept?: string | null;
+            };
+            path: {
+                study_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TableOut"];
+                    "text/csv": string;
+                    "text/markdown": string;
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
+                };
+            };
+            /** @description Not acceptable */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_acceptable";
+                    };
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
+                };
+            };
+        };
+    };
+    get_study_pareto: {
+        parameters: {
+            query?: {
+                /** @description An objective of the study, or a cost. */
+                x?: string | null;
+                /** @description An objective of the study, or a cost. */
+                y?: string | null;
+                /** @description Instead of Accept. */
+                format?: ("json" | "svg" | "png") | null;
+            };
+            header?: {
+                /** @description Media types that the client takes, RFC 9110. */
+                accept?: string | null;
+            };
+            path: {
+                study_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ParetoOut"];
+                    "image/svg+xml": string;
+                    "image/png": string;
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
+                };
+            };
+            /** @description Not acceptable */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_acceptable";
+                    };
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
+                };
+            };
+        };
+    };
+    get_study_importance: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                study_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportanceOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
+                };
+            };
+        };
+    };
+    list_study_events: {
+        parameters: {
+            query?: {
+                /** @description Entries of one page, at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: {
+                /** @description Media types that the client takes, RFC 9110. */
+                accept?: string | null;
+                /** @description Go on behind this event. */
+                "Last-Event-ID"?: string | null;
+            };
+            path: {
+                study_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StudyEventPage"];
+                    /**
+                     * @example id: 1
+                     *     event: status
+                     *     data: {"seq":1}
+                     */
+                    "text/event-stream": string;
+                };
+            };
+            /** @description Stream: the study has ended and there is nothing after Last-Event-ID. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
+                };
+            };
+            /** @description Not acceptable */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_acceptable";
+                    };
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
+                };
+            };
+        };
+    };
     get_catalogue: {
         parameters: {
             query?: never;
@@ -11619,6 +14608,98 @@ export interface operations {
         };
     };
     list_export_formats: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EntryList"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
+                };
+            };
+        };
+    };
+    list_strategies: {
         parameters: {
             query?: never;
             header?: never;

@@ -87,7 +87,7 @@ export function CurveCard({ job, history, place = 0, heading = "Q curve", kept }
         ) : layers.length === 0 ? (
           <p className={unscored(history) ? "muted" : "none tall"}>{unscored(history) ? "There is no Q curve: the dataset has no classes to compare. The layers were paired without one." : waiting(job)}</p>
         ) : asTable ? (
-          <CurveTable layers={layers} chosen={chosen} />
+          <CurveTable layers={layers} chosen={chosen} samples={frame?.samples ?? null} />
         ) : (
           <QCurve layers={layers} totalLayers={frame?.total_layers ?? null} chosen={chosen} title={`Q curve of ${title(job)}`} />
         )}
@@ -181,11 +181,13 @@ function Pairs({ history: { selection, layers } }: { history: History }) {
   );
 }
 
-function CurveTable({ layers, chosen }: { layers: CurvePoint[]; chosen: number[] }) {
+/** `samples`: those of the curve. A column says how many a layer is scored on where they are not the same for all. */
+export function CurveTable({ layers, chosen, samples }: { layers: CurvePoint[]; chosen: number[]; samples: number | null }) {
+  const own = layers.some((layer) => typeof layer.samples === "number");
   return (
     <Wide label="Q curve as a table">
       <table className="plain">
-        <Heads names={["Layer", "Kind", "Shape", "Depth", "Q", "S", "I", "E", "Chosen"]} />
+        <Heads names={["Layer", "Kind", "Shape", "Depth", "Q", "S", "I", "E", ...(own ? ["Samples"] : []), "Chosen"]} />
         <tbody>
           {layers.map((layer) => (
             <tr key={layer.index}>
@@ -199,6 +201,7 @@ function CurveTable({ layers, chosen }: { layers: CurvePoint[]; chosen: number[]
               <td>{figure(layer.separation)}</td>
               <td>{figure(layer.information)}</td>
               <td>{figure(layer.efficiency)}</td>
+              {own && <td>{count(layer.samples ?? samples)}</td>}
               <td>{chosen.includes(layer.index) ? "yes" : ""}</td>
             </tr>
           ))}

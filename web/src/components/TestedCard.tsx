@@ -1,25 +1,34 @@
-import { api, reach, unwrap } from "../api/client";
+import { api, unwrap } from "../api/client";
 import { type Figures, readFigures } from "../api/figures";
+import { opened } from "../api/files";
 import type { Job } from "../api/types";
 import { usePicture } from "../hooks/usePicture";
 import { usePoll } from "../hooks/usePoll";
 import { useTasks } from "../hooks/useTasks";
 import { count, MISSING, percent } from "../lib/format";
 import { capital, named, samplesOf } from "../lib/tasks";
+import { DetectedCards } from "./DetectedCards";
 import { Card, Wide } from "./Layout";
 
 const REPORT = "report.json";
 const EXAMPLES = "examples.webp";
 const SHOWN = 200;
 
-/** What a job's files tell of the test set beyond its result: figures by class, and test samples with the answers of both networks. */
-export function TestedCard({ job }: { job: Job }) {
-  const task = named(useTasks(), job.task);
+/** What a job's files tell of the test set beyond its result: figures by class, test samples with the answers of both networks, and what a detector's files tell. */
+export function TestedCards({ job }: { job: Job }) {
   const artifacts = usePoll(`tested ${job.id}`, () => unwrap(api.GET("/jobs/{job_id}/artifacts", { params: { path: { job_id: job.id } } })));
   const hrefOf = (name: string): string | null => artifacts.data?.items.find((each) => each.name === name)?.href ?? null;
-  const report = hrefOf(REPORT);
-  const figures = usePoll(`figures ${report ?? ""}`, () => load(report));
-  const examples = hrefOf(EXAMPLES);
+  return (
+    <>
+      <TestedCard job={job} report={hrefOf(REPORT)} examples={hrefOf(EXAMPLES)} />
+      <DetectedCards hrefOf={hrefOf} />
+    </>
+  );
+}
+
+function TestedCard({ job, report, examples }: { job: Job; report: string | null; examples: string | null }) {
+  const task = named(useTasks(), job.task);
+  const figures = usePoll(`figures ${report ?? ""}`, () => opened(report, readFigures));
   const picture = usePicture(examples && `${examples}?redirect=false`);
   const found = figures.data;
   const byClass = task?.per_class && found && found.classes.length > 0;
@@ -35,12 +44,6 @@ export function TestedCard({ job }: { job: Job }) {
       )}
     </Card>
   );
-}
-
-async function load(path: string | null): Promise<Figures | null> {
-  if (path === null) return null;
-  const answer = await reach(`${path}?redirect=false`);
-  return answer.ok ? readFigures(await answer.json()) : null;
 }
 
 function ByClass({ figures: { columns, classes }, counted }: { figures: Figures; counted: string }) {

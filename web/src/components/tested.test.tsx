@@ -6,7 +6,7 @@ import type { Job } from "../api/types";
 import { datasetFindings } from "../lib/report";
 import { Absolute } from "../testing/absolute";
 import { show } from "../testing/tasks";
-import { TestedCard } from "./TestedCard";
+import { TestedCards } from "./TestedCard";
 
 const REPORT = {
   teacher: { per_class: { road: { value: 0.9, n: 10 }, unicorn: { value: null, n: 0 } } },
@@ -38,7 +38,7 @@ test("figures by class are those of every network, and a class without one has n
 });
 
 test("a segmentation job shows IoU by class and test images side by side", async () => {
-  show(<TestedCard job={{ id: "j", task: "segment_images" } as Job} />);
+  show(<TestedCards job={{ id: "j", task: "segment_images" } as Job} />);
   expect(await screen.findByText("IoU by class")).toBeTruthy();
   const row = screen.getByRole("rowheader", { name: "road" }).closest("tr")!;
   expect(within(row).getByText("80.0 %")).toBeTruthy();

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 
 import type { Dataset, Recipe, Task, Teacher } from "../api/types";
-import { apart, fits, learns, stranger, unfit, unlearnable, withoutLabels } from "./teaching";
+import { apart, fits, learns, stranger, unfit, unlearnable, withheld, withoutLabels } from "./teaching";
 
 const teacher = (id: string, num_classes: number) => ({ id, report: { num_classes, in_channels: 3 } }) as unknown as Teacher;
 const TEACHERS = [teacher("imagenet", 1000), teacher("backbone", 0), teacher("own", 10)];
@@ -51,4 +51,14 @@ test("of the recipes are offered those that take the number of teachers and the 
   expect(told([], true)).toEqual(["vid", "simkd"]);
   expect(unlearnable(memory, true)).toMatch(/labels/);
   expect([unlearnable(memory, false), unlearnable(one, true), unlearnable(undefined, true)]).toEqual(["", "", ""]);
+});
+
+test("a recipe that is not offered is named, with one reason", () => {
+  const own = { ...recipe("cross_entropy", false), needs_teacher: false, wants_some_labels: true } as Recipe;
+  const all = [{ ...recipe("logit", true), needs_teacher: true }, { ...recipe("simkd", false), needs_teacher: true }, own] as Recipe[];
+  expect(withheld(all, "", [], false)).toEqual([]);
+  const [logits, labels, one, ...rest] = withheld(all, of("imagenet"), ["b"], true);
+  expect([logits, labels, one].map((said) => said?.split(": ").at(-1))).toEqual(["logit.", "cross entropy.", "simkd."]);
+  expect(logits).toContain("1000 classes");
+  expect(rest).toEqual([]);
 });

@@ -45,6 +45,20 @@ export const learns = (recipe: Recipe, why: string): boolean => why === "" || !r
 export const fits = (recipe: Recipe, why: string, further: string[], bare: boolean): boolean =>
   learns(recipe, why) && (further.length === 0 || recipe.several_teachers || !recipe.needs_teacher) && unlearnable(recipe, bare) === "";
 
+/** Which recipes the form leaves out, and why, one sentence a reason; empty where it offers all. */
+export function withheld(recipes: Recipe[], why: string, further: string[], bare: boolean): string[] {
+  const reasons: [(recipe: Recipe) => boolean, string][] = [
+    [(recipe) => !learns(recipe, why), `read the teacher’s logits, and the teacher does not know the dataset’s classes (${why})`],
+    [(recipe) => unlearnable(recipe, bare) !== "", "want labels, and no sample of the dataset has one"],
+    [(recipe) => !fits(recipe, why, further, bare), "learn from one teacher"],
+  ];
+  const first = (recipe: Recipe) => reasons.findIndex(([holds]) => holds(recipe));
+  return reasons.flatMap(([, reason], at) => {
+    const names = recipes.filter((recipe) => first(recipe) === at).map(({ name }) => words(name));
+    return names.length ? [`Not offered, since they ${reason}: ${names.join(", ")}.`] : [];
+  });
+}
+
 /** What keeps the recipe from learning where no sample has a label (`bare`); empty where nothing does. */
 export const unlearnable = (recipe: Recipe | undefined, bare: boolean): string =>
   bare && recipe?.wants_some_labels ? `${words(recipe.name)} wants labels, and no sample of the dataset has one: choose another recipe.` : "";

@@ -14,7 +14,7 @@ import { Phases } from "../components/Phases";
 import { Problem } from "../components/Problem";
 import { ResultCard } from "../components/ResultCard";
 import { explain, Status } from "../components/Status";
-import { TestedCard } from "../components/TestedCard";
+import { TestedCards } from "../components/TestedCard";
 import { TrainingCharts } from "../components/TrainingCharts";
 import { Warnings } from "../components/Warnings";
 import { Vitals } from "../components/Vitals";
@@ -75,7 +75,7 @@ export function Job({ id }: { id: string }) {
       <Warnings job={job} />
       {job.status === "failed" && <FailureCard job={job} />}
       {result && <ResultCard job={job} result={result} />}
-      {result && job.finished_at && <TestedCard job={job} />}
+      {result && job.finished_at && <TestedCards job={job} />}
       <Exports job={job} />
       <Vitals job={job} live={live} />
       {scores && <CurveCards job={job} history={history} names={names} kept={kept} />}

@@ -27,7 +27,7 @@ import { once } from "../lib/once";
 import { datasetFindings } from "../lib/report";
 import type { Schema } from "../lib/schema";
 import { chosenTasks, isFolder, misfits, offers, settingsFor, takesWeights, tasksOf } from "../lib/tasks";
-import { apart, fits, stranger, unfit, unlearnable, withoutLabels } from "../lib/teaching";
+import { apart, fits, stranger, unfit, unlearnable, withheld, withoutLabels } from "../lib/teaching";
 import { navigate, usePlace } from "../router";
 
 /** Settings asked for at once; the others wait under "More settings". */
@@ -132,7 +132,9 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
   const body = built.body;
   const why = takesTeacher && needsTeacher ? stranger(draft, teachers, datasets) : "";
   const bare = withoutLabels(draft, datasets);
-  const unlearnt = unlearnable(recipe, bare) || unfit(recipe, draft.recipeParameters, why) || apart(recipe, about, takesTeacher ? draft.further : []);
+  const further = takesTeacher ? draft.further : [];
+  const offered = catalogue.recipes.filter((each) => each.name === draft.recipe || !about || about.some((task) => offers(task, each.name)));
+  const unlearnt = unlearnable(recipe, bare) || unfit(recipe, draft.recipeParameters, why) || apart(recipe, about, further);
   const errors = new Map([...built.errors, ...misfits(found, draft.recipe, takesTeacher), ...(unlearnt ? [["/config/recipe", unlearnt] as const] : [])]);
   const registries = { losses: namesOf(catalogue.losses), optimizers: namesOf(catalogue.optimizers), presets: namesOf(catalogue.presets) };
   const complete = draft.dataset !== "" && draft.student !== "" && (!takesTeacher || draft.teacher !== "") && errors.size === 0;
@@ -187,7 +189,8 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
     <div className="new-job-grid">
       <div>
         <Card title="1. Recipe">
-          <RecipeChoice recipes={catalogue.recipes.filter((each) => each.name === draft.recipe || (fits(each, why, takesTeacher ? draft.further : [], bare) && (!about || about.some((task) => offers(task, each.name)))))} error={at("/config/recipe")} chosen={draft.recipe} onChoose={(name) => set({ recipe: name, recipeParameters: {} })} />
+          <RecipeChoice recipes={offered.filter((each) => each.name === draft.recipe || fits(each, why, further, bare))} error={at("/config/recipe")} chosen={draft.recipe} onChoose={(name) => set({ recipe: name, recipeParameters: {} })} />
+          {withheld(offered.filter(({ name }) => name !== draft.recipe), why, further, bare).map((reason) => <p key={reason} className="help">{reason}</p>)}
         </Card>
         {takesTeacher && (
           <Card title={needsTeacher ? "2. Teacher" : "2. Base model"}>

@@ -1,0 +1,1 @@
+"""Searches over jobs: a base job, a space, a strategy, a budget."""

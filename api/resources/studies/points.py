@@ -1,0 +1,69 @@
+"""Points of a space, looked at as `POST /jobs` would."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy.orm import Session
+
+from api.errors.problems import Unprocessable
+from api.resources.jobs import validation
+from api.resources.jobs.findings import Findings
+from api.resources.jobs.schemas import JobCreate
+from api.resources.studies import variations
+from api.resources.studies.base import given, inputs
+from distill.search.space import Assignment, Space, applied, canonical, escaped
+
+_CONDITION = "Vary it only `when` it applies, or put values that go together into choices at /config."
+
+
+class Points:
+    """Looks at points of the space as `POST /jobs` would."""
+
+    def __init__(self, session: Session, tenant: str, base: JobCreate, dataset_id: str, space: Space) -> None:
+        self._session, self._tenant, self._dataset_id, self._space = session, tenant, dataset_id, space
+        self._given = given(base) | {"compare_with": None}
+        self.checked, self.resource, self.inputs = 1, base.config.epochs, set[str]()
+
+    def check(self, findings: Findings) -> None:
+        """Note points that no job takes: first of one place each, and if these are well of several together."""
+        seen = set[str]()
+        for wanted in (variations.alone, variations.together):
+            wrong = False
+            for assignment in wanted(self._space, self._given):
+                if assignment and canonical(assignment) not in seen:
+                    seen.add(canonical(assignment))
+                    wrong |= self._refused(findings, assignment)
+            if wrong:
+                return
+        self._check_reached(findings, seen)
+
+    def _refused(self, findings: Findings, assignment: Assignment) -> bool:
+        self.checked += 1
+        try:
+            job = JobCreate.model_validate(applied(self._given, assignment))
+            validation.check(self._session, self._tenant, job, self._dataset_id)
+        except ValidationError as error:
+            first: Any = error.errors(include_url=False)[0]
+            place = "/".join(str(part) for part in first["loc"] if not isinstance(part, int))
+            self._note(findings, assignment, f"{first['msg']} ({place}).", "", "invalid_config")
+            return True
+        except Unprocessable as refused:
+            self._note(findings, assignment, refused.errors[0].message, refused.remedy, refused.code)
+            return True
+        self.resource = max(self.resource, job.config.epochs)
+        self.inputs |= inputs(job)
+        return False
+
+    def _note(self, findings: Findings, assignment: Assignment, message: str, remedy: str, code: str) -> None:
+        others = variations.described(assignment)
+        said = f"With {others}: {message}" if others else message
+        findings.add(variations.place(self._space, assignment), said, remedy or _CONDITION, code)
+
+    def _check_reached(self, findings: Findings, seen: set[str]) -> None:
+        """A condition that no other place ever fulfils is a slip."""
+        for domain in self._space.domains:
+            if domain.when is not None and not any(f'"{domain.pointer}"' in each for each in seen):
+                message = f"The condition of {domain.pointer} never holds, so that it is never varied."
+                findings.add(f"/space/{escaped(domain.pointer)}/when", message, _CONDITION, "invalid_config")

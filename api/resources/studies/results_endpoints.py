@@ -1,0 +1,181 @@
+"""/studies/{id}/trials, /table, /pareto, /importance and /events."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
+
+from api.http.auth import CallerDep, TenantDep
+from api.http.negotiation import Accept, best
+from api.http.openapi import documented
+from api.http.paging import Limit, NumberCursor, encode
+from api.resources.history.endpoints import SSE, LastEventId
+from api.resources.history.stream import stream
+from api.resources.studies import history, results, service
+from api.resources.studies.results_schemas import ImportanceOut, ParetoOut, TableOut
+from api.resources.studies.schemas import StudyEventPage, TrialPage
+from api.state.deps import ContextDep, ListSession
+from distill.search import pareto
+from store.repositories import trials
+from store.study_tables import TrialState
+
+router = APIRouter(tags=["studies"])
+TABLES = {"json": "application/json", "csv": "text/csv", "markdown": "text/markdown"}
+PICTURES = {"json": "application/json", "svg": "image/svg+xml", "png": "image/png"}
+TEXT: dict[str, Any] = {"schema": {"type": "string"}}
+VARY = {"Vary": "Accept", "X-Content-Type-Options": "nosniff"}
+Figure = Annotated[str | None, Query(max_length=80, description="An objective of the study, or a cost.")]
+
+
+def _also(media: dict[str, str]) -> dict[int | str, dict[str, Any]]:
+    return {200: {"content": {each: TEXT for name, each in media.items() if name != "json"}}}
+
+
+@router.get(
+    "/studies/{study_id}/trials",
+    operation_id="list_study_trials",
+    summary="Trials of a study",
+    responses=documented(404, 422),
+)
+def list_study_trials(
+    session: ListSession,
+    tenant: TenantDep,
+    study_id: str,
+    cursor: NumberCursor,
+    limit: Limit = 100,
+    state: Annotated[list[TrialState] | None, Query(description="Only these; may be repeated.")] = None,
+) -> TrialPage:
+    """Its jobs, first to last, with what was found of each."""
+    service.find(session, tenant, study_id)
+    rows = trials.page(session, study_id, cursor - 1, limit + 1, state or ())
+    more = encode(rows[limit - 1].number + 1) if len(rows) > limit else None
+    return TrialPage(items=[history.trial(row) for row in rows[:limit]], next_cursor=more)
+
+
+@router.get(
+    "/studies/{study_id}/table",
+    operation_id="get_study_table",
+    summary="Table of a study",
+    response_model=TableOut,
+    responses=documented(404, 406, 422, also=_also(TABLES)),
+)
+async def get_study_table(
+    context: ContextDep,
+    tenant: TenantDep,
+    study_id: str,
+    accept: Accept = None,
+    format: Annotated[Literal["json", "csv", "markdown"] | None, Query(description="Instead of Accept.")] = None,
+) -> Response:
+    """A row a configuration: means over seeds, differences to the base job on the same seeds with their intervals, and
+    runs that diverged or stayed at chance. Validation figures; those of the test set, of winner and base job, come with
+    the end of the study."""
+    media = TABLES[format] if format else best(accept, list(TABLES.values()))
+
+    def load() -> str:
+        with context.database.read() as session:
+            found = results.load(session, tenant, study_id)
+        if media != TABLES["json"]:
+            return results.table_text(found, media)
+        return json.dumps(results.table(found), separators=(",", ":"))
+
+    return Response(await context.lanes.listing.run(load), media_type=media, headers=VARY)
+
+
+@router.get(
+    "/studies/{study_id}/pareto",
+    operation_id="get_study_pareto",
+    summary="Pareto front of a study",
+    response_model=ParetoOut,
+    responses=documented(404, 406, 422, also=_also(PICTURES)),
+)
+async def get_study_pareto(
+    context: ContextDep,
+    tenant: TenantDep,
+    study_id: str,
+    x: Figure = None,
+    y: Figure = None,
+    accept: Accept = None,
+    format: Annotated[Literal["json", "svg", "png"] | None, Query(description="Instead of Accept.")] = None,
+) -> Response:
+    """Configurations by two figures, and those that no other beats in both. `y` is the first objective, `x` the second,
+    or the size of the student where there is none, unless the query says otherwise."""
+    media = PICTURES[format] if format else best(accept, list(PICTURES.values()))
+
+    def load() -> tuple[str, pareto.Pareto, dict[str, Any]]:
+        with context.database.read() as session:
+            found = results.load(session, tenant, study_id)
+            shown = results.plotted(found, x, y)
+            return found.title, shown, results.pareto_body(session, found, shown)
+
+    title, shown, body = await context.lanes.listing.run(load)
+    if media == PICTURES["json"]:
+        return Response(json.dumps(body, separators=(",", ":")), media_type=media, headers=VARY)
+    draw = pareto.to_png if media == PICTURES["png"] else pareto.to_svg
+    return Response(await run_in_threadpool(draw, shown, title), media_type=media, headers=VARY)
+
+
+@router.get(
+    "/studies/{study_id}/importance",
+    operation_id="get_study_importance",
+    summary="Which places matter",
+    responses=documented(404),
+)
+async def get_study_importance(context: ContextDep, tenant: TenantDep, study_id: str) -> ImportanceOut:
+    """How far the values of a place among the better quarter of the configurations differ from those among all
+    (PED-ANOVA), as shares of the sum."""
+
+    def load() -> ImportanceOut:
+        with context.database.read() as session:
+            found = results.load(session, tenant, study_id)
+        return results.importances(found)
+
+    return await context.lanes.listing.run(load)
+
+
+@router.get(
+    "/studies/{study_id}/events",
+    operation_id="list_study_events",
+    summary="Events of a study, as pages or as a live stream",
+    response_model=StudyEventPage,
+    responses=documented(
+        404,
+        406,
+        422,
+        also={
+            200: {
+                "content": {SSE: {"schema": {"type": "string"}, "example": 'id: 1\nevent: status\ndata: {"seq":1}\n\n'}}
+            },
+            204: {"description": "Stream: the study has ended and there is nothing after Last-Event-ID."},
+        },
+    ),
+)
+async def list_study_events(
+    request: Request,
+    context: ContextDep,
+    caller: CallerDep,
+    study_id: str,
+    cursor: NumberCursor,
+    limit: Limit = 100,
+    accept: Accept = None,
+    last_event_id: LastEventId = None,
+) -> StudyEventPage | Response:
+    """JSON pages, oldest first; with `Accept: text/event-stream` a stream, as of a job's events."""
+    after = max(cursor, int(last_event_id or 0))
+    if best(accept, ["application/json", SSE]) == SSE:
+        first = await context.lanes.reading.run(history.look, context, caller.tenant, study_id, after)
+        if first.ended_at(after):
+            return Response(status_code=204)
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        told = stream(request, context, caller, study_id, after, history.look)
+        return StreamingResponse(told, media_type=SSE, headers=headers)
+
+    def page() -> StudyEventPage:
+        with context.database.read() as session:
+            service.find(session, caller.tenant, study_id)
+            return history.page(session, study_id, after, limit)
+
+    return await context.lanes.listing.run(page)

@@ -1,0 +1,156 @@
+"""Everything about a study that can be known before its first trial."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from api.errors.problems import Unprocessable
+from api.resources.jobs import validation
+from api.resources.jobs.findings import Findings
+from api.resources.jobs.schemas import JobCreate
+from api.resources.jobs.service import max_runtime
+from api.resources.jobs.validation import Plan
+from api.resources.studies import places
+from api.resources.studies.base import document, inputs, settled
+from api.resources.studies.points import Points
+from api.resources.studies.schemas import ObjectiveIn, StrategyIn, StudyCreate
+from distill import parameters, tasks
+from distill.search import strategies
+from distill.search.objectives import COSTS, LOSS, Objective, validated
+from distill.search.space import Domain, Json, Space
+from store.settings import Settings
+
+#: A search without end is one that goes through more points than this.
+ENDLESS = 10_000
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A request that holds together. `base`: the job as trials are made from it; `checked`: how many points of the
+    space were looked at as jobs; `resource`: the most epochs among them."""
+
+    plan: Plan
+    base: Json
+    space: Space
+    seeds: list[int]
+    strategy: StrategyIn
+    objectives: list[Objective]
+    resource: int
+    checked: int
+    inputs: list[str]
+
+
+def check(session: Session, settings: Settings, tenant: str, body: StudyCreate, dataset_id: str) -> Checked:
+    """Raises `Unprocessable` with every finding."""
+    findings = Findings()
+    places.check(findings, body.space)
+    strategy = StrategyIn(name=body.strategy) if isinstance(body.strategy, str) else body.strategy
+    _check_strategy(findings, body, strategy)
+    seeds = _seeds(findings, body)
+    plan = _check_base(session, settings, tenant, findings, body.base, dataset_id)
+    objectives = _objectives(findings, body, plan) if plan is not None else []
+    findings.raise_if_any()
+    assert plan is not None
+    space = Space([Domain.from_dict({"pointer": name} | each.model_dump()) for name, each in body.space.items()])
+    _check_end(findings, body, space, strategy, seeds)
+    points = Points(session, tenant, body.base, dataset_id, space)
+    points.check(findings)
+    findings.raise_if_any()
+    return Checked(
+        plan, document(settings, body.base, plan), settled(session, space), seeds, strategy, objectives,
+        points.resource, points.checked, sorted(points.inputs | inputs(body.base) | {dataset_id}),
+    )  # fmt: skip
+
+
+# ---- the parts of the request
+
+
+def _check_strategy(findings: Findings, body: StudyCreate, strategy: StrategyIn) -> None:
+    at = "/strategy" if isinstance(body.strategy, str) else "/strategy/name"
+    with findings.at(at):
+        strategies.registry.check(strategy.name)
+        with findings.at("/strategy/parameters", "parameter"):
+            parameters.check(strategies.registry.parameters(strategy.name), strategy.parameters)
+
+
+def _seeds(findings: Findings, body: StudyCreate) -> list[int]:
+    if isinstance(body.seeds, int):
+        return list(range(body.seeds))
+    if len(set(body.seeds)) < len(body.seeds):
+        findings.add("/seeds", "A seed is there twice.", "Name every seed once: the same run again says nothing new.")
+    return list(body.seeds)
+
+
+def _check_base(
+    session: Session, settings: Settings, tenant: str, findings: Findings, base: JobCreate, dataset_id: str
+) -> Plan | None:
+    """Note, below /base, what would refuse the job itself."""
+    if base.compare_with is not None:
+        message = "A study compares with its base job."
+        findings.add("/base/compare_with", message, "Leave compare_with out.", "invalid_config")
+    try:
+        max_runtime(settings, base)
+        return validation.check(session, tenant, base.model_copy(update={"compare_with": None}), dataset_id)
+    except Unprocessable as refused:
+        for error in refused.errors:
+            findings.add(f"/base{error.pointer}", error.message, refused.remedy, refused.code, **refused.details)
+        return None
+
+
+def _objectives(findings: Findings, body: StudyCreate, plan: Plan) -> list[Objective]:
+    spec = tasks.spec(plan.task)
+    labelled = not spec.unlabelled or plan.parts(body.base.config).classes != 0
+    main = validated(spec, labelled)
+    found = [
+        _objective(findings, f"/objectives/{place}", each, main, plan) for place, each in enumerate(body.objectives)
+    ]
+    names = [each.name for each in body.objectives]
+    for place, name in enumerate(names):
+        if names.index(name) < place:
+            findings.add(f"/objectives/{place}/name", f"{name} is an objective already.", "Name every objective once.")
+    if main.name == LOSS and any(place.startswith("/config") and "recipe" in place for place in body.space):
+        message = "The data have no labels, so that a run is judged by its recipe's own loss: two do not compare."
+        findings.add("/space", message, "Vary other places, or use data with labels.", "labels_required")
+    return found or [main]
+
+
+def _objective(findings: Findings, at: str, given: ObjectiveIn, main: Objective, plan: Plan) -> Objective:
+    usual = main.direction if given.name == main.name else "minimize"
+    if given.name not in {main.name, *COSTS}:
+        offered = f"Use one of {', '.join([main.name, *COSTS])}."
+        known = given.name in {metric.name for metric in tasks.spec(plan.task).metrics}
+        message = f"{tasks.spec(plan.task).title} has no figure {given.name!r}."
+        if known:
+            message = f"{given.name} is counted on the test set alone, by which nothing is chosen."
+        findings.add(f"{at}/name", message, offered, "invalid_config" if known else "unknown_name")
+    return Objective(given.name, given.direction or usual, given.limit)
+
+
+def _check_end(findings: Findings, body: StudyCreate, space: Space, strategy: StrategyIn, seeds: list[int]) -> None:
+    """Note a search that does not end, or ends before anything is compared."""
+    budget = body.budget
+    exhausts = strategies.registry.flag(strategy.name, "exhausts", False)
+    endless = [each.pointer for each in space.domains if each.size() == float("inf")]
+    if exhausts and endless:
+        message = f"{strategy.name} tries every value, and {' and '.join(endless)} have endlessly many."
+        findings.add("/space", message, "Give them a step or choices, or use another strategy.", "invalid_config")
+    elif space.size() > ENDLESS and budget.trials is None and budget.minutes is None:
+        message = "The space is endless, or as good as, and the budget has no end."
+        findings.add("/budget", message, "Give trials or minutes.", "invalid_config")
+    prunes = strategies.registry.flag(strategy.name, "prunes", False)
+    least = len(seeds) + (1 if prunes else len(seeds))
+    if budget.trials is not None and budget.trials < least:
+        message = (
+            f"{budget.trials} trials do not reach: the base job takes {len(seeds)}, a first point {least - len(seeds)}."
+        )
+        findings.add("/budget/trials", message, f"Give at least {least}, or fewer seeds.", "invalid_config")
+
+
+def planned(body: StudyCreate, checked: Checked) -> int | None:
+    """Jobs of search and confirmation; None where time alone ends the search."""
+    points = checked.space.size()
+    most = float("inf") if body.budget.trials is None else body.budget.trials
+    search = min(most, (points + 1) * len(checked.seeds))
+    return None if search == float("inf") else int(search) + 2 * body.confirm

@@ -1,0 +1,124 @@
+"""make bench-studies: `python -m benchmarks.studies [--trials 1000] [--rows 10000] [--write FILE]`.
+
+Starts a Postgres. Steps a study through so many tiny trials, whose jobs end at once by the writes that a worker would
+make, and times each step (an ended trial told, the next one asked for and queued); then asks for the table of a study
+with so many trials, which are seeded in SQL. Everything it started is gone afterwards.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from fastapi.testclient import TestClient
+from sqlalchemy import text
+
+from api.app import create_app
+from distill.search import strategies
+from store.database import Database
+from store.settings import Settings
+from tests.api.conftest import BASE_URL
+from tests.services import postgres
+from tests.store.support import migrated
+from tests.studies.support import SPACE, accuracy_of, all_trials, end, new_study, stepped
+
+SPACE_OF_TWO = [*SPACE, {"pointer": "/config/batch_size", "low": 8, "high": 512, "integer": True}]
+SEED_ROWS = text("""
+INSERT INTO study_trials (study_id, number, configuration, seed, purpose, assignment, digest, state, "values", reported,
+                          marks, seconds, created_at, finished_at)
+SELECT :study, n, n / 2, n % 2, 'search',
+       jsonb_build_object('/config/learning_rate', 0.0001 * (n / 2 + 1), '/config/batch_size', n / 2 % 500),
+       md5((n / 2)::text), 'succeeded',
+       jsonb_build_object('accuracy', 0.5 + 0.4 * random(), 'bytes', 60000 + n % 1000, 'parameters', 15000,
+                          'flops', 1000000, 'latency_ms', 1 + random(), 'seconds', 3 + random()),
+       '{}', '{}', 3.5, now(), now()
+FROM generate_series(0, :rows - 1) AS n
+""")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trials", type=int, default=1000)
+    parser.add_argument("--rows", type=int, default=10_000)
+    parser.add_argument("--strategies", default="random,tpe,asha", help="comma between")
+    parser.add_argument("--write", type=Path, help="append the figures to this file")
+    given = parser.parse_args()
+    with TemporaryDirectory() as name, postgres.running(Path(name)) as server:
+        lines = [_head(), *_steps(server.new_database(), given), *_table(server.new_database(), given, Path(name))]
+    print("\n".join(lines))
+    if given.write:
+        with given.write.open("a") as file:
+            file.write("\n" + "\n".join(lines) + "\n")
+
+
+def _head() -> str:
+    cores, load = os.cpu_count(), os.getloadavg()[0]
+    when = datetime.now(UTC).date().isoformat()
+    machine = f"{cores} cores, load {load:.1f} before it began, Python {platform.python_version()}"
+    return f"{when}, {machine}.\n\n| What | p50 ms | p95 ms | most ms |\n|---|---|---|---|"
+
+
+def _row(what: str, seconds: Sequence[float]) -> str:
+    milliseconds = sorted(1000 * each for each in seconds)
+    p95 = statistics.quantiles(milliseconds, n=20)[-1]
+    return f"| {what} | {statistics.median(milliseconds):.1f} | {p95:.1f} | {milliseconds[-1]:.1f} |"
+
+
+def _timed(call: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+def _steps(url: str, given: argparse.Namespace) -> list[str]:
+    found = []
+    for strategy in given.strategies.split(","):
+        strategies.registry.check(strategy)
+        with migrated(url) as database:
+            seconds = _study(database, strategy, given.trials)
+        for name, part in (("all", seconds), ("the last 100", seconds[-100:])):
+            found.append(_row(f"{strategy}, a step of {given.trials} tiny trials, two at once: {name}", part))
+    return found
+
+
+def _study(database: Database, strategy: str, number: int) -> list[float]:
+    """Seconds of every step that told a trial and queued the next."""
+    budget = {"trials": number, "minutes": None, "parallel": 2}
+    study_id = new_study(database, strategy=strategy, space=SPACE_OF_TWO, budget=budget)
+    stepped(database, study_id)
+    seconds = list[float]()
+    while len(seconds) < number - 2:
+        (first, *_) = all_trials(database, study_id, "active")
+        end(database, first.job_id or "", accuracy_of(first))
+        seconds.append(_timed(lambda: stepped(database, study_id)))
+    return seconds
+
+
+def _table(url: str, given: argparse.Namespace, folder: Path) -> list[str]:
+    with migrated(url) as database:
+        study_id = new_study(database, seeds=[0, 1], space=SPACE_OF_TWO)
+        with database.write() as session:
+            session.execute(SEED_ROWS, {"study": study_id, "rows": given.rows})
+            session.execute(text("ANALYZE study_trials"))
+        app = create_app(Settings(data_dir=folder / "data", database_url=url))
+        with TestClient(app, base_url=BASE_URL) as client:
+            return [
+                _row(f"{path} of {given.rows} trials", _asked(client, f"/studies/{study_id}/{path}"))
+                for path in ("table", "table?format=csv", "pareto", "trials?limit=200")
+            ]
+
+
+def _asked(client: TestClient, path: str, times: int = 20) -> list[float]:
+    client.get(path).raise_for_status()
+    return [_timed(lambda: client.get(path).raise_for_status()) for _ in range(times)]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""The pairs of the long study (protocol.md): data, teacher, student, and how the student's machine code is fastest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from distill.commands.study import parse_architecture, parse_dataset
+from distill.types import Architecture, DatasetInput
+
+
+@dataclass(frozen=True)
+class Pair:
+    """`level`: the test accuracy that a teacher must have. `peak`: the published peak of the learning rate."""
+
+    name: str
+    data: str
+    teacher: str
+    teacher_epochs: int
+    level: float
+    student: str
+    peak: float = 7.5e-3
+    settings: Mapping[str, Any] = field(default_factory=lambda: {"precision": "bf16", "channels_last": True})
+
+    def student_architecture(self) -> Architecture:
+        return parse_architecture(self.student)
+
+    def dataset(self, cifar: Path | None) -> DatasetInput | None:
+        """None where the folder of CIFAR-10's parquet files was not given."""
+        if self.data == "fashion-mnist":
+            return parse_dataset((self.data,))
+        return None if cifar is None else parse_dataset(tuple(f"{r}={cifar / r}.parquet" for r in ("train", "test")))
+
+
+CONTIGUOUS = {"precision": "fp32", "channels_last": False}
+PAIRS = (
+    Pair("cifar10-resnet", "cifar10", "retort:resnet9?width=32", 30, 0.90, "retort:resnet8?width=16"),
+    Pair("cifar10-vgg", "cifar10", "retort:vgg11_small?width=48", 30, 0.90, "retort:vgg11_small?width=12", 5e-3),
+    Pair(
+        "cifar10-mobilenet", "cifar10", "retort:resnet9?width=32", 30, 0.90, "retort:mobilenet_v2_small?width=12",
+        settings=CONTIGUOUS,
+    ),
+    Pair("fashion-resnet", "fashion-mnist", "retort:resnet9?width=16", 15, 0.93, "retort:resnet8?width=8"),
+)  # fmt: skip

@@ -1,0 +1,19 @@
+"""Figures drawn by matplotlib, which is imported when one is asked for. No pyplot: a figure of our own, drawn and
+dropped."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+_STYLE = threading.Lock()  # matplotlib's settings belong to the process: one picture at a time, then put back
+
+
+def save(make: Callable[[], Any], target: Any, **options: Any) -> None:
+    """Write the figure that `make` makes; the same figure gives the same bytes."""
+    import matplotlib
+
+    style = {"svg.fonttype": "none", "svg.hashsalt": "retort", "font.family": "DejaVu Sans", "font.size": 9}
+    with _STYLE, matplotlib.rc_context(style):
+        make().savefig(target, facecolor="white", **options)

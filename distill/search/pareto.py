@@ -1,0 +1,101 @@
+"""What better costs: configurations by two figures, and the front of those that no other beats in both."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from distill.drawing import save
+from distill.search.objectives import COSTS, Objective
+from distill.search.statistics import front
+from distill.search.table import BASE, Table
+
+INK, FAINT, BLUE, RED = "#222222", "#8a8a8a", "#0072B2", "#D55E00"
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A configuration's means; `best`: no other is as good in both and better in one."""
+
+    configuration: int
+    x: float
+    y: float
+    best: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Pareto:
+    """Points from left to right."""
+
+    x: Objective
+    y: Objective
+    points: list[Point]
+
+
+def axis(name: str, objectives: Sequence[Objective]) -> Objective | None:
+    """The figure of this name: an objective, or a cost, which is better when it is less. None: there is none."""
+    known = {each.name: each for each in objectives}
+    return known.get(name) or (Objective(name, "minimize") if name in COSTS else None)
+
+
+def pareto(table: Table, x: Objective, y: Objective) -> Pareto:
+    """Of all configurations that have both figures."""
+    rows = [row for row in table.rows if x.name in row.values and y.name in row.values]
+    values = [(row.values[x.name].mean, row.values[y.name].mean) for row in rows]
+    best = set(front(values, (x.maximised, y.maximised)))
+    points = [
+        Point(row.configuration, *value, place in best)
+        for place, (row, value) in enumerate(zip(rows, values, strict=True))
+    ]
+    return Pareto(x, y, sorted(points, key=lambda point: (point.x, point.y, point.configuration)))
+
+
+def to_svg(found: Pareto, title: str) -> str:
+    """Scalable picture; the same points give the same bytes."""
+    buffer = io.StringIO()
+    save(lambda: _figure(found, title), buffer, format="svg", metadata={"Date": None, "Title": title})
+    return buffer.getvalue()
+
+
+def to_png(found: Pareto, title: str, dpi: int = 160) -> bytes:
+    """Picture of 7 x 4.6 inches at `dpi` pixels an inch."""
+    buffer = io.BytesIO()
+    save(lambda: _figure(found, title), buffer, format="png", dpi=dpi)
+    return buffer.getvalue()
+
+
+def _figure(found: Pareto, title: str) -> Any:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    best = [point for point in found.points if point.best]
+    rest = [point for point in found.points if not point.best and point.configuration != BASE]
+    axes.plot([p.x for p in rest], [p.y for p in rest], "o", color=FAINT, markersize=4, label="configurations")
+    axes.plot([p.x for p in best], [p.y for p in best], "D-", color=BLUE, linewidth=1, markersize=5, label="front")
+    base = [point for point in found.points if point.configuration == BASE]
+    axes.plot(
+        [p.x for p in base], [p.y for p in base], "s", color=RED, markersize=6, label="base job", fillstyle="none"
+    )
+    for point in best:
+        axes.annotate(
+            str(point.configuration), (point.x, point.y), xytext=(4, 4), textcoords="offset points", fontsize=8
+        )
+    axes.set_xlabel(_label(found.x), color=INK)
+    axes.set_ylabel(_label(found.y), color=INK)
+    axes.grid(color="#e5e5e5", linewidth=0.6)
+    axes.legend(frameon=False, fontsize=8)
+    # A name is text, not mathematics: matplotlib would read what stands between two dollar signs.
+    axes.set_title(title.replace("$", r"\$"), loc="left", color=INK, fontsize=10)
+    return figure
+
+
+def _label(axis: Objective) -> str:
+    return f"{axis.name} ({'more' if axis.maximised else 'less'} is better)"

@@ -1,0 +1,97 @@
+"""What the runs of a study say: means over seeds, and differences to the base job with their intervals."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+from distill.search.student_t import quantile
+
+ALPHA = 0.05
+Verdict = Literal["better", "worse", "within noise", "too few seeds"]
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Of `n` values: their mean, and their standard deviation (n - 1), which needs two."""
+
+    mean: float
+    sd: float | None
+    n: int
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def spread(values: Sequence[float]) -> Spread | None:
+    """None of no values."""
+    if not values:
+        return None
+    return Spread(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None, len(values))
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """`mean` of first - second over the `n` seeds that both have, with its interval, null for fewer than two seeds.
+    `verdict`: whether the first is better, as far as the interval says."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    n: int
+    verdict: Verdict
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def paired(
+    first: Mapping[int, float], second: Mapping[int, float], higher_is_better: bool, comparisons: int = 1
+) -> Paired | None:
+    """The difference by seed d_s = first_s - second_s: mean +- t_{1 - a/2m, n-1} s_d / sqrt(n), a = 0.05.
+
+    `comparisons`: m, how many such differences are looked at together; Bonferroni, so that with probability 0.95 all m
+    intervals hold what they are to hold. It says how far other seeds would move the mean, not other data. None where no
+    seed is common.
+    """
+    common = sorted(first.keys() & second.keys())
+    if not common:
+        return None
+    found = spread([first[seed] - second[seed] for seed in common])
+    assert found is not None
+    if found.sd is None:
+        return Paired(found.mean, None, None, found.n, "too few seeds")
+    half = _t(max(1, comparisons), found.n - 1) * found.sd / math.sqrt(found.n)
+    low, high = found.mean - half, found.mean + half
+    return Paired(found.mean, low, high, found.n, _verdict(low, high, higher_is_better))
+
+
+@lru_cache(maxsize=10_000)
+def _t(comparisons: int, freedom: int) -> float:
+    return quantile(1 - ALPHA / (2 * comparisons), freedom)
+
+
+def _verdict(low: float, high: float, higher_is_better: bool) -> Verdict:
+    if low <= 0 <= high:
+        return "within noise"
+    return "better" if (low > 0) == higher_is_better else "worse"
+
+
+def front(points: Sequence[Sequence[float]], maximised: Sequence[bool]) -> list[int]:
+    """Positions of the points that no other dominates (as good everywhere and better somewhere), best first by the
+    first objective. Equal points are all on the front."""
+    signed = [tuple(-v if up else v for v, up in zip(point, maximised, strict=True)) for point in points]
+    order = sorted(range(len(signed)), key=lambda place: (signed[place], place))
+    found: list[int] = []
+    for place in order:  # whoever dominates a point stands before it
+        if not any(_dominates(signed[other], signed[place]) for other in found):
+            found.append(place)
+    return found
+
+
+def _dominates(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    return one != other and all(a <= b for a, b in zip(one, other, strict=True))

@@ -1,0 +1,67 @@
+"""The long study's plan and ledger (benchmarks/study): what runs when, and that nothing of the test set decides."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchmarks.study.ledger import OF_THE_TEST_SET, Ledger
+from benchmarks.study.pairs import PAIRS
+from benchmarks.study.plan import FIRST, planned, tuning
+from benchmarks.study.written import document
+
+RUNS = list(planned({"cifar10-resnet": ["stem", "stages.3.0"]}))
+
+
+def test_every_run_is_planned_once() -> None:
+    assert len({run.key for run in RUNS}) == len(RUNS)
+
+
+def test_every_pair_has_a_seed_before_any_has_the_next() -> None:
+    seeds = [run for run in RUNS if run.stage in ("first", "methods", "rules", "seeds")]
+    assert [run.seed for run in seeds] == sorted(run.seed for run in seeds)
+    arms = [run.arm for run in seeds]
+    for at in range(0, len(seeds), len(PAIRS)):
+        assert {run.pair for run in seeds[at : at + len(PAIRS)]} == {pair.name for pair in PAIRS}
+        assert len(set(arms[at : at + len(PAIRS)])) == 1
+
+
+def test_a_run_is_the_same_whatever_its_recipe_was_tuned_to_and_its_trials_are_not() -> None:
+    assert replace(RUNS[0], factor=3.0).key == RUNS[0].key
+    assert len({trial.key for trial in tuning(RUNS[0])}) == 3
+
+
+def outcome(validation: float) -> dict[str, object]:
+    figures = {"accuracy": 0.5, "interval": [0.4, 0.6], "agreement": 0.5, "teacher_accuracy": 0.9}
+    return {"status": "finished", "validation_accuracy": validation, "parameters": 1, "teacher_parameters": 2} | figures
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(tmp_path / "lines.jsonl")
+
+
+def test_the_best_of_the_trials_on_validation_data_is_used_and_survives_the_process(ledger: Ledger) -> None:
+    run = RUNS[0]
+    for trial, value in zip(tuning(run), (0.3, 0.6, 0.5), strict=True):
+        assert ledger.factor(run) is None
+        ledger.add(trial, outcome(value))
+        assert not set(OF_THE_TEST_SET) & ledger.lines[trial.key].keys()
+    assert ledger.factor(run) == Ledger(ledger.path).factor(run) == 1.0
+
+
+def test_a_recipe_whose_trials_all_diverged_has_no_rate(ledger: Ledger) -> None:
+    for trial in tuning(RUNS[0]):
+        ledger.add(trial, {"status": "diverged", "message": "."})
+    assert ledger.factor(RUNS[0]) is None
+
+
+def test_the_tables_are_made_of_the_lines_alone(ledger: Ledger) -> None:
+    for run in [run for run in RUNS if run.stage == "first"]:
+        ledger.add(run, outcome(0.5))
+    text = document(Ledger(ledger.path))
+    assert f"| first | {len(FIRST) * len(PAIRS)} | {len(FIRST) * len(PAIRS)} |" in text
+    assert all(f"## {pair.name}, 20 epochs" in text for pair in PAIRS)
+    assert text.count("| cross_entropy | ") == len(PAIRS)
