@@ -32,8 +32,10 @@ class ExportOut(ResponseModel):
     format: str = Field(examples=["onnx"])
     parameters: dict[str, Any] = Field(examples=[{"pixels": True}])
     max_drop: float | None = Field(examples=[0.01])
-    status: Status
-    error: dict[str, Any] | None = Field(description="{code, message, remedy, fault, retryable, details}.")
+    status: Status = Field(examples=["succeeded"])
+    error: dict[str, Any] | None = Field(
+        description="{code, message, remedy, fault, retryable, details}.", examples=[None]
+    )
     exceeds_max_drop: bool = Field(
         description="Whether the file loses more of the primary metric than max_drop: it is kept, and marked.",
         examples=[False],

@@ -2873,12 +2873,14 @@ export interface components {
             max_drop: number | null;
             /**
              * Status
+             * @example succeeded
              * @enum {string}
              */
             status: "queued" | "running" | "pausing" | "paused" | "stopping" | "cancelling" | "succeeded" | "failed" | "cancelled";
             /**
              * Error
              * @description {code, message, remedy, fault, retryable, details}.
+             * @example null
              */
             error: {
                 [key: string]: unknown;
