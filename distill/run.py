@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from distill import recipes, tasks
+from distill import processes, recipes, tasks
 from distill.control import Control
 from distill.errors import OutOfMemoryGpu, OutOfMemoryHost
 from distill.export import export
@@ -53,8 +53,8 @@ def run(spec: RunSpec, folder: Path, control: Control) -> Events:
     With `spec.export` nothing is trained: a finished student is exported. Else it continues from `spec.resume_from`; a
     finished Q curve is taken from the checkpoint, from `folder` or from `spec.reuse_curves`, if its digest says that it
     is the same.
-    Under torchrun, inside `distill.training.distributed.group()`, every process calls `run`; the first alone scores,
-    writes, evaluates and packages, and the others' events are copies to be ignored.
+    Under torchrun, inside `distill.training.distributed.group()`, every process calls `run`; they share training,
+    scoring and evaluation, the first alone writes and packages, and the others' events are copies to be ignored.
     Raises RetortError: UserError for what cannot work, Diverged, AtChance, OutOfMemoryHost, OutOfMemoryGpu.
     """
     with memory_errors():
@@ -94,16 +94,18 @@ def _phases(session: Session) -> Events:
     if session.leaving():
         return
     outcome = yield from _distil(session)
-    if session.leaving() or distributed.rank() > 0:
+    if session.leaving():
         return
     yield Event("phase", {"phase": "evaluating"})
     session.report = evaluate(session, outcome)
+    if distributed.rank() > 0:
+        return
     yield from _test_metrics(session)
     if session.control.handover:
         return
     yield Event("phase", {"phase": "packaging"})
     yield from _package(session)
-    if session.leaving():
+    if session.control.handover:
         return
     yield Event("result", summary(session.report))
     yield Event("done", {})
@@ -230,7 +232,8 @@ def _package(session: Session) -> Events:
         plain = Subject(task, task.student, task.context(task.student, session.report), scratch)
         beside = (Subject(task, session.companions[each.name], each, scratch) for each in companions)
         made = export_all((plain, *beside), session.config.exports, folder, lambda: session.control.handover)
-        session.report["exports"] = yield from made
+        with processes.alone():  # the first process packages, and no other one waits for it
+            session.report["exports"] = yield from made
         if session.control.handover:
             return
     context = replace(

@@ -390,7 +390,7 @@ def test_a_problem_document_is_what_its_schema_says(client: TestClient) -> None:
 )
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_no_json_body_breaks_the_service(client: TestClient, content: Any) -> None:
-    for path in ("/jobs", "/teachers", "/datasets"):
+    for path in ("/jobs", "/studies", "/teachers", "/datasets"):
         raw = json.dumps(content).encode()
         answer = client.post(path, content=raw, headers={"Content-Type": "application/json"})
         assert answer.status_code in {400, 422}, answer.text

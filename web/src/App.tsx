@@ -12,6 +12,9 @@ import { Datasets } from "./pages/Datasets";
 import { Job } from "./pages/Job";
 import { Jobs } from "./pages/Jobs";
 import { NewJob } from "./pages/NewJob";
+import { NewStudy } from "./pages/NewStudy";
+import { Studies } from "./pages/Studies";
+import { Study } from "./pages/Study";
 import { System } from "./pages/System";
 import { Teacher } from "./pages/Teacher";
 import { Teachers } from "./pages/Teachers";
@@ -23,6 +26,9 @@ const ROUTES: Route[] = [
   ["/", () => <Jobs />],
   ["/new", () => <NewJob />],
   ["/jobs/:id", ({ id = "" }) => <Job id={id} />],
+  ["/studies", () => <Studies />],
+  ["/studies/new", () => <NewStudy />],
+  ["/studies/:id", ({ id = "" }) => <Study id={id} />],
   ["/compare", () => <Compare />],
   ["/datasets", () => <Datasets />],
   ["/datasets/:id", ({ id = "" }) => <Dataset id={id} />],

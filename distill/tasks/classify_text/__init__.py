@@ -37,7 +37,7 @@ SPEC = TaskSpec(
     exports=False,
     student="transformers:auto",
     needs_teacher=True,
-    recipes=recipes.without("needs_maps"),
+    recipes=recipes.without("needs_maps", "needs_regions"),
     files=(
         "CSV, JSON or parquet of labelled texts: `text`, `label`",
         "CSV, JSON or parquet of labelled pairs: `sentence1`, `sentence2`, `label` (or `premise`, `hypothesis`; "

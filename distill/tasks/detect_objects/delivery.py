@@ -13,13 +13,15 @@ from torch import Tensor, nn
 
 from distill.answers import logits_of
 from distill.bootstrap import REPLICATES
-from distill.export import Artifact, Context, Graph, class_section, share_in_words, write_text
+from distill.export import Artifact, Context, Graph, Skipped, class_section, share_in_words, write_text
 from distill.layers.modes import evaluating
 from distill.models.points import Points
 from distill.tasks._images.delivery import PictureDelivery
 from distill.tasks.detect_objects.detections import LEAST_SCORE, MOST, OVERLAP, SURE
 from distill.tasks.detect_objects.examples import Example, draw
 from distill.tasks.detect_objects.gallery import Worst
+from distill.tasks.detect_objects.heads import head_of
+from distill.tasks.detect_objects.heads.points import PointHead
 
 CERTAIN = 100.0
 """A logit whose sigmoid is 1."""
@@ -34,15 +36,14 @@ for box in student.predict("image.png").above(0.3):
 
 
 class Flat(nn.Module):
-    """(n, c, h, w) -> (n, P, 4 + C): of all points x1 y1 x2 y2 in pixels of the input, and a score a class."""
+    """(n, c, h, w) -> (n, P, 4 + C): of all places x1 y1 x2 y2 in pixels of the input, and a score a class."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.head = network, head_of(network)
 
     def forward(self, image: Tensor) -> Tensor:
-        points = Points.of(logits_of(self.network(image)))
-        return torch.cat([points.boxes, points.scores()], -1)
+        return self.head.scored(logits_of(self.network(image))).flat()
 
 
 class Rows:
@@ -103,7 +104,9 @@ with its teacher and says how it was trained.
 {class_section(context)}"""
 
     def graph(self, context: Context) -> Graph:
-        how = context.preprocessing
+        how, head = context.preprocessing, head_of(context.student)
+        if not isinstance(head, PointHead):
+            raise Skipped(f"of detectors by {head.title} a file's boxes cannot be read back as the network's own, to be judged")
         example = torch.zeros(2, how.channels, *how.size)
         return Graph(Flat(context.student), example, "image", "detections", decode=Rows(context.student, example[:1]))
 

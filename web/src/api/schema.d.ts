@@ -3162,6 +3162,7 @@ export interface components {
              * @default 0
              */
             priority: number;
+            resources?: components["schemas"]["Resources"];
             /**
              * Compare With
              * @description Id of a job that succeeded on the same dataset, to report beside this one.
@@ -3211,6 +3212,7 @@ export interface components {
             teacher?: string | string[] | null;
             /** Dataset */
             dataset?: string | components["schemas"]["NamedReference"] | null;
+            resources?: components["schemas"]["Resources"] | null;
             /** Compare With */
             compare_with?: string | null;
             /** Probe */
@@ -3321,6 +3323,9 @@ export interface components {
          *       "queue_position": null,
          *       "recipe": "feature_only",
          *       "resolved": null,
+         *       "resources": {
+         *         "processes": 1
+         *       },
          *       "result": null,
          *       "selection": null,
          *       "selections": [],
@@ -3340,6 +3345,7 @@ export interface components {
          *       "teachers": [
          *         "tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"
          *       ],
+         *       "waiting_for": null,
          *       "warnings": []
          *     }
          */
@@ -3399,6 +3405,8 @@ export interface components {
              * @description The dataset's: GET /catalogue/tasks says what its figures are.
              */
             task: string | null;
+            /** @description What it runs on, as asked for. */
+            resources?: components["schemas"]["Resources"];
             /** Compare With */
             compare_with: string | null;
             /**
@@ -3472,6 +3480,11 @@ export interface components {
              * @description 0: the next to start; null: it does not wait.
              */
             queue_position: number | null;
+            /**
+             * Waiting For
+             * @description What no live worker has, while it waits for that.
+             */
+            waiting_for?: string | null;
             /** Not Before */
             not_before: string | null;
             /**
@@ -4238,6 +4251,20 @@ export interface components {
             labels?: {
                 [key: string]: string;
             };
+        };
+        /**
+         * Resources
+         * @description What a job runs on.
+         */
+        Resources: {
+            /**
+             * Processes
+             * @description Processes that train together, each on a device of one worker's slot, each a share of every batch (which must be a multiple of their number). `auto`: as many as the slot has devices.
+             * @default 1
+             * @example 1
+             * @example auto
+             */
+            processes: number | "auto";
         };
         /**
          * RowOut
@@ -5018,6 +5045,16 @@ export interface components {
              * @example []
              */
             recipes: string[];
+            /**
+             * Defaults
+             * @description Fields of a job's config that have another value than their own default where they are left out.
+             * @example {
+             *       "batch_size": 8
+             *     }
+             */
+            defaults?: {
+                [key: string]: number;
+            };
             /**
              * Augmentations
              * @description Values of the setting `augmentation` that it offers, where it has that setting.
@@ -8827,7 +8864,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable";
+                        code?: "invalid_request" | "too_few_devices" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable";
                     };
                 };
             };
@@ -10083,7 +10120,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable";
+                        code?: "invalid_request" | "too_few_devices" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable";
                     };
                 };
             };
@@ -12404,7 +12441,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable";
+                        code?: "invalid_request" | "too_few_devices" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable";
                     };
                 };
             };

@@ -28,9 +28,17 @@ export type Entry = Schemas["EntryOut"];
 export type System = Schemas["SystemOut"];
 export type Ready = Schemas["Ready"];
 export type Problem = Schemas["ProblemDocument"];
+export type Study = Schemas["StudyOut"];
+export type StudyCreate = Schemas["StudyCreate"];
+export type StudyDryRun = Schemas["StudyDryRun"];
+export type StudyTable = Schemas["TableOut"];
+export type StudyRow = Schemas["RowOut"];
+export type Pareto = Schemas["ParetoOut"];
+export type Importance = Schemas["ImportanceOut"];
 export type Status = Job["status"];
 
 export const ACTIVE: readonly Status[] = ["queued", "running", "pausing", "paused", "stopping", "cancelling"];
+/** Of studies too: their states are some of a job's. */
 export const isActive = (status: Status): boolean => ACTIVE.includes(status);
 /** Not ended, and no worker has it. */
 export const waits = (status: Status): boolean => status === "queued" || status === "paused";

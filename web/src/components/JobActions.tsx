@@ -176,6 +176,9 @@ export function JobActions(props: Props & { onRetried: () => void }) {
       <button type="button" className="button" title="A new job that starts from this one's settings" onClick={() => navigate(`/new?from=${job.id}`)}>
         <Icon name="copy" size={16} /> Clone
       </button>
+      <button type="button" className="button" title="A study that varies this job" onClick={() => navigate(`/studies/new?job=${job.id}`)}>
+        Vary…
+      </button>
       {!isActive(job.status) && (
         <button type="button" className="button ghost icon-only" aria-label="Delete this job" title="Delete" onClick={() => ask("delete")}>
           <Icon name="trash" />

@@ -10,6 +10,7 @@ import { KeyForm } from "./KeyForm";
 
 const PAGES: [string, string][] = [
   ["/", "Jobs"],
+  ["/studies", "Studies"],
   ["/compare", "Compare"],
   ["/datasets", "Datasets"],
   ["/teachers", "Teachers"],

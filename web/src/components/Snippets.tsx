@@ -1,14 +1,13 @@
 import { apiKey } from "../api/key";
-import type { JobCreate } from "../api/types";
-import { curlJob, pythonJob } from "../lib/snippets";
+import { curlPost, pythonPost } from "../lib/snippets";
 import { Copy } from "./Copy";
 import { Tabs } from "./Tabs";
 
 /** The same request for those who will automate it. */
-export function Snippets({ body }: { body: JobCreate }) {
+export function Snippets({ body, noun = "job", path = "/jobs" }: { body: unknown; noun?: string; path?: string }) {
   const withKey = apiKey() !== "";
-  const curl = curlJob(window.location.origin, body, withKey);
-  const python = pythonJob(window.location.origin, body, withKey);
+  const curl = curlPost(window.location.origin, path, body, withKey);
+  const python = pythonPost(window.location.origin, noun, path, body, withKey);
   return (
     <Tabs
       label="The same as a program"

@@ -4,24 +4,28 @@ import type { JobCreate } from "../api/types";
 const keyed = (withKey: boolean): string => (withKey ? ` -H "Authorization: Bearer $RETORT_API_KEY"` : "");
 const shellQuoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
-export function curlJob(origin: string, body: JobCreate, withKey: boolean): string {
+export const curlJob = (origin: string, body: JobCreate, withKey: boolean): string => curlPost(origin, "/jobs", body, withKey);
+
+export function curlPost(origin: string, path: string, body: unknown, withKey: boolean): string {
   const json = JSON.stringify(body, null, 2);
-  return `curl -X POST ${origin}/jobs${keyed(withKey)} \\\n  -H "Content-Type: application/json" \\\n  -d ${shellQuoted(json)}`;
+  return `curl -X POST ${origin}${path}${keyed(withKey)} \\\n  -H "Content-Type: application/json" \\\n  -d ${shellQuoted(json)}`;
 }
 
 export function curlDownload(origin: string, path: string, name: string, withKey: boolean): string {
   return `curl -L -o ${shellQuoted(name)}${keyed(withKey)} ${shellQuoted(origin + path)}`;
 }
 
-export function pythonJob(origin: string, body: JobCreate, withKey: boolean): string {
+export const pythonJob = (origin: string, body: JobCreate, withKey: boolean): string => pythonPost(origin, "job", "/jobs", body, withKey);
+
+export function pythonPost(origin: string, noun: string, path: string, body: unknown, withKey: boolean): string {
   const key = withKey ? `, headers={"Authorization": f"Bearer {os.environ['RETORT_API_KEY']}"}` : "";
   return [
     ...(withKey ? ["import os", ""] : []),
     "import httpx",
     "",
-    `job = ${python(body)}`,
+    `${noun} = ${python(body)}`,
     `with httpx.Client(base_url="${origin}"${key}) as client:`,
-    `    answer = client.post("/jobs", json=job).raise_for_status().json()`,
+    `    answer = client.post("${path}", json=${noun}).raise_for_status().json()`,
     `    print(answer["id"], answer["status"])`,
   ].join("\n");
 }

@@ -109,6 +109,11 @@ function Headline({ job, names }: { job: JobData; names: Map<string, string> }) 
         into <b>{bare(job.student.name)}</b>
         {options(job.student.options) && <span className="muted"> ({options(job.student.options)})</span>} on <Link to={`/datasets/${job.dataset}`}>{names.get(job.dataset) ?? job.dataset}</Link>
       </span>
+      {job.study && (
+        <span>
+          a trial of <Link to={`/studies/${job.study}`}>a study</Link>
+        </span>
+      )}
       <Labels labels={job.labels} />
     </div>
   );
