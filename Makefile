@@ -154,6 +154,10 @@ fuzz: ## atheris: every harness of tests/fuzz for FUZZ_SECONDS (120), in an envi
 		if grep -qE 'ERROR: libFuzzer|Uncaught Python exception' .cache/fuzz.log; then cat .cache/fuzz.log; exit 1; fi; \
 	done; rm -f .cache/fuzz.log
 
+.PHONY: gpu-check
+gpu-check: $(INSTALLED) ## in 8 minutes on one GPU: modes, masks, memory, two slots, tests; a table in benchmarks/results
+	PYTHON=$(PY) scripts/gpu-check $(ARGS)
+
 # ---- benchmarks
 
 .PHONY: bench-quality

@@ -59,6 +59,7 @@ class Job(TypedDict):
     teachers: list[str]
     dataset: str
     task: str | None
+    resources: NotRequired[dict[str, int | str]]
     compare_with: str | None
     probe: str | None
     attempt: int
@@ -72,6 +73,7 @@ class Job(TypedDict):
     result: dict[str, Any] | None
     error: dict[str, Any] | None
     queue_position: int | None
+    waiting_for: NotRequired[str | None]
     created_at: str
     started_at: str | None
     finished_at: str | None

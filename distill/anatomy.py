@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -22,6 +22,7 @@ BUILT_PARAMETERS = 200_000_000  # networks that cannot run on the meta device ar
 class Anatomy:
     """`image_size`: (height, width) of the input for which `flops` (see `Cost`), `bytes` and the shapes of `layers`
     hold; for networks that take any size, their usual one. `note` says why there are no layers, where there are none.
+    `modules`: names of all modules, each of which may be named as a layer.
     """
 
     image_size: tuple[int, int]
@@ -30,18 +31,26 @@ class Anatomy:
     bytes: int | None
     layers: tuple[Layer, ...]
     note: str = ""
+    modules: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-serialisable."""
         layers = [asdict(layer) | {"shape": list(layer.shape)} for layer in self.layers]
-        return asdict(self) | {"image_size": list(self.image_size), "layers": layers}
+        return asdict(self) | {
+            "image_size": list(self.image_size), "layers": layers, "modules": list(self.modules)
+        }  # fmt: skip
 
 
 def anatomy(architecture: Architecture, num_classes: int, in_channels: int = 3) -> Anatomy:
     """Traced on the meta device: shapes without storage, so a network of billions of parameters takes no memory. Never
     fails for a network that `skeleton` can make: what cannot be found is None or empty, and `note` says why."""
-    size = preprocessing(architecture, channels=in_channels).size
     network = skeleton(architecture, num_classes, in_channels)
+    modules = tuple(name for name, _ in network.named_modules(remove_duplicate=False) if name)
+    return replace(_found(architecture, network, num_classes, in_channels), modules=modules)
+
+
+def _found(architecture: Architecture, network: torch.nn.Module, num_classes: int, in_channels: int) -> Anatomy:
+    size = preprocessing(architecture, channels=in_channels).size
     parameters = sum(parameter.numel() for parameter in network.parameters())
     try:
         return _examined(network.eval(), torch.empty(BATCH, in_channels, *size, device="meta"), parameters)

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from distill import processes
 from distill.answers import Answer, ClassAnswer
 from distill.layers.forward import batch_size, forward, tensors
 from distill.layers.modes import evaluating
@@ -44,20 +45,22 @@ class Predictions:
 def predictions(
     model: nn.Module, source: Source, device: torch.device, mode: Mode | None = None, answer: Answer | None = None
 ) -> Predictions:
-    """Run the network in eval mode (fp32 unless `mode` says otherwise) over the whole source. `answer`: one of rows of
-    classes, unless named `ClassAnswer`."""
+    """Run the network in eval mode (fp32 unless `mode` says otherwise) over the whole source, of which several
+    processes take turns at the batches. `answer`: one of rows of classes, unless named `ClassAnswer`."""
     mode, answer = mode or Mode(), answer or ClassAnswer()
     model.to(device).eval()
-    columns: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
-    for batch in source.epoch(0):
+
+    def answers(batch: Any) -> tuple[Tensor, ...]:
         with mode.autocast(device):
             output = forward(model, mode.layout(batch.student))
         compared = answer.compare(output, batch.labels)
         logits, labels = compared.outputs.float(), compared.labels
         top = logits.topk(min(5, logits.shape[1]), dim=1).indices
         losses = F.cross_entropy(logits, labels, reduction="none")
-        columns.append((top[:, 0], labels, (top == labels[:, None]).any(1), losses))
-    predicted, labels, in_top5, losses = (torch.cat(column).cpu() for column in zip(*columns, strict=True))
+        return top[:, 0], labels, (top == labels[:, None]).any(1), losses
+
+    columns = zip(*processes.dealt(source.epoch(0), answers), strict=True)
+    predicted, labels, in_top5, losses = (torch.cat([part.cpu() for part in column]) for column in columns)
     return Predictions(predicted, labels, in_top5, float(losses.double().mean()))
 
 

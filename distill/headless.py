@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from distill.vision_folder import BY_CONFIGURATION
+from distill.vision_folder import NAMES
 
 
 def headless(full_name: str) -> bool:
     """Whether networks of this name, its library given (`timm:resnet34`), are built with no classes as well."""
-    return full_name.startswith("timm:") or full_name in BY_CONFIGURATION
+    return full_name.startswith("timm:") or full_name in NAMES

@@ -49,8 +49,8 @@ def run(spec: RunSpec, folder: Path, control: Control) -> Events:
     Folders below `folder`: `artifacts` (an `artifact` event follows each finished file), `checkpoints`, `work`.
     Continues from `spec.resume_from`; a finished Q curve is taken from the checkpoint, from `folder` or from
     `spec.reuse_curves`, if its digest says that it is the same.
-    Under torchrun, inside `distill.training.distributed.group()`, every process calls `run`; the first alone scores,
-    writes, evaluates and packages, and the others' events are copies to be ignored.
+    Under torchrun, inside `distill.training.distributed.group()`, every process calls `run`; they share training,
+    scoring and evaluation, the first alone writes and packages, and the others' events are copies to be ignored.
     Raises RetortError: UserError for what cannot work, Diverged, AtChance, OutOfMemoryHost, OutOfMemoryGpu.
     """
     with memory_errors():
@@ -87,10 +87,12 @@ def _phases(session: Session) -> Events:
     if session.leaving():
         return
     outcome = yield from _distil(session)
-    if session.leaving() or distributed.rank() > 0:
+    if session.leaving():
         return
     yield Event("phase", {"phase": "evaluating"})
     session.report = evaluate(session, outcome)
+    if distributed.rank() > 0:
+        return
     yield from _test_metrics(session)
     if session.control.handover:
         return

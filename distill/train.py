@@ -120,7 +120,9 @@ def _run(training: Training, loop: Loop) -> Generator[Event, None, Outcome]:
         # Every attempt gets further: one that had no step left does not leave before this is done.
         further = outcome.step > before
         outcome = yield from _fit_head(training, outcome, lambda: training.control.handover and further)
-    outcome = distributed.agree(lambda: outcome)  # only the first process fitted the head
+    outcome = distributed.agree(lambda: outcome)
+    if outcome.head is not None and outcome.head.fitted:
+        distributed.follow(training.recipe.exported())  # only the first process fitted the head
     loop.check_chance(outcome)
     return outcome
 

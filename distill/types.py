@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, get_args
 
@@ -246,6 +247,10 @@ class DistillConfig(Model):
     def _by_preset(cls, given: Any) -> Any:
         """What is left out is the preset's; a name that no preset has fills nothing, and is refused where names are."""
         return presets.fill(given) if isinstance(given, dict) else given
+
+    def with_defaults(self, defaults: Iterable[tuple[str, Any]]) -> DistillConfig:
+        """The same with other values for the fields that were left out."""
+        return self.model_copy(update={name: v for name, v in defaults if name not in self.model_fields_set})
 
     @model_validator(mode="before")
     @classmethod

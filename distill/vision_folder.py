@@ -18,7 +18,10 @@ FAMILIES = ("vit", "swin", "convnext", "resnet", "dinov2")
 """`model_type` of the families that are read, each `transformers:<family>` here."""
 NAMES = tuple(f"transformers:{family}" for family in FAMILIES)
 """Their names here."""
-BY_CONFIGURATION = frozenset(NAMES)
+DETECTORS = ("rt_detr",)
+DETECTOR_NAMES = tuple(f"transformers:{family}" for family in DETECTORS)
+"""The same of detectors."""
+BY_CONFIGURATION = frozenset((*NAMES, *DETECTOR_NAMES))
 _ATTENTION = ("hidden_act", "hidden_dropout_prob", "attention_probs_dropout_prob", "layer_norm_eps", "qkv_bias")
 _TRANSFORMER = ("hidden_size", "num_hidden_layers", "num_attention_heads", "image_size", "patch_size", *_ATTENTION)
 OPTIONS: Mapping[str, tuple[str, ...]] = {
@@ -36,6 +39,15 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
         "embedding_size", "hidden_sizes", "depths", "layer_type", "hidden_act", "downsample_in_first_stage",
         "downsample_in_bottleneck",
     ),
+    "rt_detr": (
+        "backbone_embedding_size", "backbone_hidden_sizes", "backbone_depths", "backbone_layer_type",
+        "backbone_hidden_act", "backbone_downsample_in_first_stage", "backbone_downsample_in_bottleneck", "d_model",
+        "encoder_hidden_dim", "encoder_layers", "encoder_ffn_dim", "encoder_attention_heads",
+        "encoder_activation_function", "activation_function", "hidden_expansion", "normalize_before", "num_queries",
+        "decoder_layers", "decoder_ffn_dim", "decoder_attention_heads", "decoder_n_points",
+        "decoder_activation_function", "learn_initial_query", "freeze_backbone_batch_norms", "dropout",
+        "layer_norm_eps", "batch_norm_eps",
+    ),
 }  # fmt: skip
 """Family -> the fields of its configuration that make the network: its options here."""
 _RESAMPLING = {0: "nearest", 2: "bilinear", 3: "bicubic"}  # Pillow's numbers
@@ -44,8 +56,8 @@ _REMEDY = "Save the folder anew with `model.save_pretrained` and `processor.save
 
 
 def is_known(config: Mapping[str, Any]) -> bool:
-    """Whether it is the configuration of a family of `FAMILIES`."""
-    return config.get("model_type") in FAMILIES
+    """Whether it is the configuration of a family that is read."""
+    return config.get("model_type") in OPTIONS
 
 
 def header_of(config: Mapping[str, Any], preprocessor: Mapping[str, Any]) -> dict[str, str]:
@@ -64,7 +76,8 @@ def header_of(config: Mapping[str, Any], preprocessor: Mapping[str, Any]) -> dic
 
 def _header(config: Mapping[str, Any], preprocessor: Mapping[str, Any]) -> dict[str, str]:
     family = config["model_type"]
-    options = {name: config[name] for name in OPTIONS[family] if config.get(name) is not None}
+    flat = {**config, **{f"backbone_{name}": value for name, value in (config.get("backbone_config") or {}).items()}}
+    options = {name: flat[name] for name in OPTIONS[family] if flat.get(name) is not None}
     found: dict[str, Any] = {"architecture": {"name": f"transformers:{family}", "options": options}}
     if names := _classes(config):
         found["classes"] = names

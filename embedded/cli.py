@@ -25,24 +25,26 @@ def serve(**options: Any) -> None:
 
     Every setting is also an environment variable (RETORT_PORT, RETORT_DATA_DIR, ...); options win.
     """
+    from distill.errors import RetortError
     from embedded.lock import AlreadyRunning, only_one
     from embedded.service import PortTaken, listen, url_of
     from embedded.service import serve as run
-    from worker.errors import IsolationUnavailable
     from worker.isolation.required import demanded
+    from worker.processes import slot
 
     settings = _settings({name: value for name, value in options.items() if value is not None})
     logs.install(settings)
     tracing.start(settings, "retort")
     signal.signal(signal.SIGTERM, _leave)
     try:
+        slot.demanded(settings)
         demanded(settings)
         listener = listen(settings.host, settings.port)
         with only_one(settings.data_dir, f"{url_of(listener)}, process {os.getpid()}"), suppress(KeyboardInterrupt):
             run(settings, listener, lambda line: click.echo(line))
     except (AlreadyRunning, PortTaken) as error:
         raise click.ClickException(str(error)) from error
-    except IsolationUnavailable as error:
+    except RetortError as error:
         raise click.ClickException(f"{error.message} {error.remedy}") from error
 
 

@@ -78,6 +78,13 @@ class Settings(BaseSettings):
     )
 
     slots: int = Field(1, ge=1, le=64, description="Trainers that one worker runs side by side.")
+    devices_per_slot: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Devices of one slot, which a job may use by as many processes: GPUs, or shares of the CPU's "
+        "cores.",
+    )
     require_isolation: bool = Field(
         False, description="Whether a worker only starts where the kernel isolates trainers (Landlock, seccomp)."
     )

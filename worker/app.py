@@ -11,13 +11,14 @@ from typing import Any
 
 from celery import bootsteps, signals
 
+from distill.errors import RetortError
 from store import logs, tracing
 from store.database import Database
 from store.doorbell import TASK, celery_app
 from store.objects import open_store
 from store.settings import read_settings
-from worker.errors import IsolationUnavailable
 from worker.isolation.required import demanded
+from worker.processes import slot
 from worker.slots.pool import SlotPool
 
 log = logging.getLogger(__name__)
@@ -37,8 +38,9 @@ class Slots(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no type
         if "prefork" in kind:
             raise SystemExit("The slots live in the worker's own process: start it with --pool threads (or solo).")
         try:
+            slot.demanded(settings)
             demanded(settings)
-        except IsolationUnavailable as error:
+        except RetortError as error:
             raise SystemExit(f"{error.message} {error.remedy}") from error
 
     def start(self, worker: Any) -> None:

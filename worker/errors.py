@@ -55,6 +55,12 @@ class IsolationUnavailable(RetortError):
     retryable = True  # another worker's machine may
 
 
+class TooFewDevices(RetortError):
+    """A slot is to own more devices than the machine has."""
+
+    code = "too_few_devices"
+
+
 class MaxRuntimeExceeded(UserError):
     """The job's own time limit, or the service's, and nothing to keep."""
 

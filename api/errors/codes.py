@@ -52,6 +52,7 @@ def _all(*several: Codes) -> Codes:
 
 _JOB = (
     *(
+        "too_few_devices",
         "unknown_name",
         "unknown_teacher",
         "unknown_dataset",

@@ -30,6 +30,12 @@ from distill.training.data import Order, TrainData
 from distill.types import Architecture, DistillConfig
 
 CLASSES = 10
+MODES = {
+    "eager fp32": {"precision": "fp32", "channels_last": False, "compile": False},
+    "eager bf16": {"precision": "bf16", "channels_last": False, "compile": False},
+    "bf16, channels_last": {"precision": "bf16", "channels_last": True, "compile": False},
+    "bf16, channels_last, compiled": {"precision": "bf16", "channels_last": True, "compile": True},
+}
 
 
 def parse() -> argparse.Namespace:
@@ -43,6 +49,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--alone", action="store_true", help="the student alone, and nothing else")
+    parser.add_argument(
+        "--modes", action="store_true", help="cached targets in each of the modes that MODES names, too"
+    )
     parser.add_argument("--cpu-time", action="store_true", help="count this process's CPU time: for a machine that is "
                         "busy with other work; run it with OMP_NUM_THREADS=1")  # fmt: skip
     return parser.parse_args()
@@ -96,11 +106,12 @@ class Bench:
         return TrainData(source, lambda order: Loader(self.samples, few, 10, self.how, shuffle=False, drop_last=False,
                          device=order.device), range(len(self.labels)), Guess.of(list(few)))  # fmt: skip
 
-    def ours(self, name: str, cache: bool) -> tuple[float, dict[str, str]]:
-        """Images/s between the progress events after `warmup` steps and at the end; and the choices with reasons."""
+    def ours(self, name: str, cache: bool, **settings: object) -> tuple[float, dict[str, str]]:
+        """Images/s between the progress events after `warmup` steps and at the end; and the choices with reasons.
+        `settings`: of the configuration, in place of `auto`."""
         steps = self.options.steps
         config = DistillConfig(epochs=10_000, max_steps=steps, batch_size=self.options.batch_size, cache_teacher=cache,
-                               fit_head=False, device=str(self.device))  # fmt: skip
+                               fit_head=False, device=str(self.device), **settings)  # fmt: skip
         marks: list[tuple[int, float]] = []
         with tempfile.TemporaryDirectory() as folder:
             for event in train(self.recipe(name), self.data(), config, Path(folder), Control()):
@@ -141,6 +152,11 @@ def main() -> None:
         probe.clock = time.process_time
     bench = Bench(options)
     alone, alone_why = bench.ours("cross_entropy", cache=False)
+    if options.alone:
+        print(f"student alone: {alone:.0f} images/s, {alone_why['student_mode']}")
+        if options.json:
+            options.json.write_text(json.dumps({"images_per_second": {"alone": alone}}))
+        return
     live, live_why = bench.ours("feature_only", cache=False)
     cached, cached_why = bench.ours("feature_only", cache=True)
     slow = bench.naive()
@@ -163,6 +179,8 @@ def main() -> None:
         "modes": {"alone": alone_why["student_mode"], "live": live_why["student_mode"],
                   "cached": cached_why["student_mode"], "teacher": live_why["teacher_mode"]},
     }  # fmt: skip
+    if options.modes:
+        result["by mode"] = {name: bench.ours("feature_only", cache=True, **mode)[0] for name, mode in MODES.items()}
     show(result)
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n")
@@ -173,6 +191,8 @@ def show(result: dict) -> None:
           f"{result['machine']}, {result['threads']} threads, {result['clock']}, torch {result['torch']}")  # fmt: skip
     for name, value in result["images_per_second"].items():
         print(f"  {name:16} {value:10.0f} images/s   {result['modes'].get(name, '')[:90]}")
+    for name, value in result.get("by mode", {}).items():
+        print(f"  cached, {name:30} {value:10.0f} images/s")
     for name, value in result["aims"].items():
         print(f"  {name:46} {value:6.2f}")
 

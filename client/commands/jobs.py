@@ -28,6 +28,10 @@ ACTIONS = {
 }
 
 
+def _resources(_context: click.Context, _parameter: click.Parameter, given: str | None) -> dict[str, Any] | None:
+    return None if given is None else {"processes": int(given) if given.isdecimal() else given}
+
+
 @click.group()
 def jobs() -> None:
     """Runs: scoring, distilling, evaluating."""
@@ -46,6 +50,7 @@ def jobs() -> None:
 @click.option("--name", help="Your name for it.")
 @click.option("--label", "labels", multiple=True, callback=pairs, help="name=value; may be repeated.")
 @click.option("--priority", type=int, help="Higher starts first.")
+@click.option("--processes", "resources", callback=_resources, help="That train together, a device each; or auto.")
 @click.option("--compare-with", help="Id of a finished job to report beside this one.")
 @click.option("--probe", help="Id of a small labelled dataset that judges features, for one without labels.")
 @click.option("--dry-run", is_flag=True, help="Check everything, queue nothing.")

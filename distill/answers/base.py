@@ -9,9 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from distill.answers.outputs import logits_of
+from distill.answers.regions import Regions
+from distill.errors import InvalidConfig
+from distill.layers.forward import forward
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 """(student (m, C), teacher (m, C)) logits -> a scalar, the mean over the m rows."""
@@ -33,7 +36,8 @@ class Answer(ABC):
     `loss_name`: what the loss on the labels is called in metrics. `primary`: the figure of `values` by which the best
     student is kept; `higher_is_better`: its direction. `counts_in_training`: whether the figures are worth their time
     on training batches too, and not on held-out samples alone. `maps`: whether networks give a map of logits a class,
-    (n, C, h, w). `taught`: whether labels teach; where none do, a held-out loss is the recipe's own. `class_weights`
+    (n, C, h, w). `taught`: whether labels teach; where none do, a held-out loss is the recipe's own. `places`:
+    whether labels say where in the input objects are (`regions`). `class_weights`
     (C,): how much each class counts in `loss`; None: alike. All methods leave the model's device alone: no transfer, no
     synchronisation, unless they say so.
     """
@@ -46,6 +50,7 @@ class Answer(ABC):
     counts_in_training: ClassVar[bool] = True
     maps: ClassVar[bool] = False
     taught: ClassVar[bool] = True
+    places: ClassVar[bool] = False
 
     # -- training -----------------------------------------------------------------------------------------------------
 
@@ -68,9 +73,19 @@ class Answer(ABC):
         """`loss` as held-out samples are judged by: without what training alone adds to it."""
         return self.loss(compared)
 
+    def ask(self, teacher: nn.Module, given: Any) -> dict[str, Tensor]:
+        """What of a teacher `divergence` compares with, of an input `given`: name -> tensor, first axis the batch.
+        Unless overridden its logits."""
+        return {"logits": logits_of(forward(teacher, given))}
+
     def divergence(self, compared: Compared, distance: Distance) -> Tensor:
         """How far the outputs are from `targets["logits"]`: `distance` of the two, a scalar."""
         return distance(compared.outputs, compared.targets["logits"])
+
+    def regions(self, labels: Any, size: tuple[int, int]) -> Regions:
+        """Where the labelled objects are, in inputs of `size` (height, width). Raises `InvalidConfig` where labels have
+        no `places`."""
+        raise InvalidConfig("These labels have no places in the input.", "Use another recipe.", {})
 
     def mean(self, outputs: Sequence[Any]) -> Any:
         """The mean of several networks' compared outputs, detached, in fp32."""

@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -14,9 +15,10 @@ from torch.overrides import TorchFunctionMode
 
 from distill.errors import InvalidConfig
 from distill.headless import headless as of_name
-from distill.models import small
+from distill.models import rt_detr, small
+from distill.models.detectors import DETECTORS
 from distill.models.fpn import backbone_of
-from distill.models.names import FCOS, PYRAMIDS, TORCHVISION_FCOS, Name, is_dense, resolve
+from distill.models.names import FCOS, PYRAMIDS, Name, is_dense, resolve
 from distill.models.options import checked
 from distill.models.segformer import segformer
 from distill.models.vision import SIZED, vision
@@ -164,7 +166,7 @@ def _timm(name: str, num_classes: int, in_channels: int, options: dict[str, Any]
 
 
 def _torchvision(name: str, num_classes: int, in_channels: int, options: dict[str, Any]) -> nn.Module:
-    network = _fcos(num_classes, options) if name == TORCHVISION_FCOS else _plain(name, num_classes, options)
+    network = _detector(name, num_classes, options) if name in DETECTORS else _plain(name, num_classes, options)
     if in_channels != 3:
         _replace_stem(network, in_channels)
     return network
@@ -180,10 +182,10 @@ def _plain(name: str, num_classes: int, options: dict[str, Any]) -> nn.Module:
     return network
 
 
-def _fcos(num_classes: int, options: dict[str, Any]) -> nn.Module:
-    from distill.models.torchvision_fcos import torchvision_fcos
-
-    return torchvision_fcos(num_classes, options)
+def _detector(name: str, num_classes: int, options: dict[str, Any]) -> nn.Module:
+    module = import_module(f"distill.models.{DETECTORS[name].module}")  # torchvision, which the others do without
+    network: nn.Module = module.make(num_classes, options)
+    return network
 
 
 def _retort(name: str, num_classes: int, in_channels: int, options: dict[str, Any]) -> nn.Module:
@@ -199,6 +201,8 @@ def _retort(name: str, num_classes: int, in_channels: int, options: dict[str, An
 def _transformers(name: str, num_classes: int, in_channels: int, options: dict[str, Any]) -> nn.Module:
     if name in FAMILIES:
         return vision(name, num_classes, in_channels, options)
+    if name == rt_detr.NAME:
+        return rt_detr.rt_detr(num_classes, in_channels, options)
     return segformer(num_classes, in_channels, options)
 
 

@@ -263,7 +263,7 @@ def _fitting(
     architecture: Architecture, found: Shapes, num_classes: int | None, probed: tuple[Shapes, Shapes]
 ) -> tuple[nn.Module, int, int, Architecture]:
     """The skeleton whose free sizes (classes, channels, image side) are the file's, as far as they can be read off."""
-    classes = num_classes or _size_that_varies(*probed, found, axis=0)
+    classes = num_classes or _classes(*probed, found)
     if classes is None:
         classes = 0 if headless(architecture) and not _heads(*probed) & found.keys() else _PROBES[0]
     network = skeleton(architecture, classes)
@@ -284,6 +284,20 @@ def _channels(architecture: Architecture, classes: int, found: Shapes) -> int:
         three, four = (_shapes(skeleton(architecture, classes, channels)) for channels in (3, 4))
         return _size_that_varies(three, four, found, axis=1) or 3
     return 3
+
+
+def _classes(first: Shapes, second: Shapes, found: Shapes) -> int | None:
+    """The file's classes, by the first tensor whose length follows them: as many, so many for each of several anchors,
+    or one more for the background."""
+    for name, shape in first.items():
+        other, there = second.get(name, ()), found.get(name, ())
+        if not len(shape) == len(other) == len(there) > 0 or shape[0] == other[0]:
+            continue
+        each = (other[0] - shape[0]) // (_PROBES[1] - _PROBES[0])
+        count, rest = divmod(there[0] - (shape[0] - each * _PROBES[0]), each)
+        if not rest and 0 < count <= MAX_CLASSES:
+            return count
+    return None
 
 
 def _size_that_varies(first: Shapes, second: Shapes, found: Shapes, axis: int) -> int | None:

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from distill.models.fpn import OF_BACKBONE, backbone_of, levels_of, maps_of
-from distill.models.points import assemble, pack, unpack
+from distill.models.points import POINTS, assemble, pack, unpack
 from distill.models.small import ConvNormAct
 
 WIDTH, DEPTH, FINEST, COARSEST = 64, 2, 8, 32
@@ -101,6 +101,7 @@ class FCOS(nn.Module):
     """(n, in_channels, h, w) -> rows (n, P, num_classes + 8), as `distill.models.points.Points` reads them."""
 
     last_layer = "pyramid"
+    answers = POINTS
 
     def __init__(self, backbone: nn.Module, num_classes: int, width: int, depth: int) -> None:
         super().__init__()

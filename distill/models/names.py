@@ -12,6 +12,8 @@ from typing import Literal
 
 from distill.errors import UnknownName
 from distill.models import segformer, small
+from distill.models.detectors import DETECTORS
+from distill.vision_folder import DETECTORS as QUERYING
 from distill.vision_folder import FAMILIES
 
 Library = Literal["timm", "torchvision", "retort", "transformers"]
@@ -21,8 +23,6 @@ SEARCHED: tuple[Library, ...] = ("timm", "torchvision", "retort")
 FPN, FCOS = "fpn", "fcos"
 """`retort:fpn`, our network for masks (`distill.models.fpn`), and `retort:fcos`, our detector (`distill.models.fcos`).
 """
-TORCHVISION_FCOS = "fcos_resnet50_fpn"
-"""The one of torchvision's detectors that is known here."""
 PYRAMIDS = frozenset({FPN, FCOS})
 """Those of ours whose option `backbone` is a timm network."""
 
@@ -68,10 +68,10 @@ def _listed(library: Library) -> frozenset[str]:
     if library == "torchvision":
         import torchvision.models
 
-        return frozenset(torchvision.models.list_models(module=torchvision.models)) | _segmenters() | {TORCHVISION_FCOS}
+        return frozenset(torchvision.models.list_models(module=torchvision.models)) | _segmenters() | set(DETECTORS)
     if library == "retort":
         return frozenset({*small.FAMILY, *PYRAMIDS})
-    return frozenset({segformer.NAME, *FAMILIES} if segformer.available() else ())
+    return frozenset({segformer.NAME, *FAMILIES, *QUERYING} if segformer.available() else ())
 
 
 @cache
@@ -91,10 +91,10 @@ def _tagged() -> frozenset[str]:
 
 def is_dense(name: Name) -> bool:
     """Whether the network answers for every place of the image, and so looks at it whole: (n, c, h, w) -> logits
-    (n, C, h', w') of every pixel, or rows (n, P, C + 8) of every point of a detector."""
+    (n, C, h', w') of every pixel, or rows of every place at which a detector answers."""
     if name.library == "torchvision":
-        return name.name in _segmenters() or name.name == TORCHVISION_FCOS
-    return name.name in PYRAMIDS if name.library == "retort" else name.name == segformer.NAME
+        return name.name in _segmenters() or name.name in DETECTORS
+    return name.name in PYRAMIDS if name.library == "retort" else name.name in (segformer.NAME, *QUERYING)
 
 
 @cache
@@ -107,7 +107,8 @@ def catalogue() -> list[dict[str, str]]:
     """`{"name": "timm:resnet34", "library": "timm", "family": "resnet"}` for every network of images there is.
 
     The family is the library's own module. Instantiates nothing: a few milliseconds after the libraries' import.
-    torchvision's video and quantised models are left out, and its detectors but FCOS: no task here takes them.
+    torchvision's video and quantised models are left out, and its detectors but those of `DETECTORS`: no task here
+    takes them.
     """
     return [{"name": name, "library": name.partition(":")[0], "family": family(name)} for name in names()]
 

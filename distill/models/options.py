@@ -8,7 +8,8 @@ from types import MappingProxyType
 from typing import Any
 
 from distill.errors import InvalidConfig, UnknownName
-from distill.models.names import FCOS, FPN, TORCHVISION_FCOS, Library, Name, is_dense, resolve
+from distill.models.detectors import DETECTORS, Detector
+from distill.models.names import FCOS, FPN, Library, Name, is_dense, resolve
 from distill.models.small import FAMILY
 from distill.types import Architecture
 from distill.vision_folder import OPTIONS
@@ -129,8 +130,7 @@ ALLOWED: Mapping[Library, Mapping[str, Kind]] = MappingProxyType(
     }
 )
 """Library -> option -> what it may be. A constructor may still lack an option; building then says so."""
-RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d", "wide_resnet50_2")
-"""Backbones of torchvision's FCOS."""
+_ACTIVATION = Choice(("gelu", "relu", "silu", "selu", "gelu_new", "quick_gelu", "gelu_pytorch_tanh"))
 _VISION: Mapping[str, Kind] = MappingProxyType(
     {
         "hidden_size": _WIDTH,
@@ -140,7 +140,7 @@ _VISION: Mapping[str, Kind] = MappingProxyType(
         "mlp_ratio": _RATIO,
         "image_size": _SIZE,
         "patch_size": Number(1, 64),
-        "hidden_act": Choice(("gelu", "relu", "silu", "selu", "gelu_new", "quick_gelu", "gelu_pytorch_tanh")),
+        "hidden_act": _ACTIVATION,
         "hidden_dropout_prob": _RATE,
         "attention_probs_dropout_prob": _RATE,
         "drop_path_rate": _RATE,
@@ -160,18 +160,47 @@ _VISION: Mapping[str, Kind] = MappingProxyType(
         "layer_type": Choice(("basic", "bottleneck")),
         "downsample_in_first_stage": _FLAG,
         "downsample_in_bottleneck": _FLAG,
+        "d_model": _WIDTH,
+        "encoder_hidden_dim": _WIDTH,
+        "encoder_layers": Number(0, 128),
+        "encoder_ffn_dim": Number(1, 65536),
+        "encoder_attention_heads": Number(1, 128),
+        "encoder_activation_function": _ACTIVATION,
+        "activation_function": _ACTIVATION,
+        "hidden_expansion": Number(0.05, 16, whole=False),
+        "normalize_before": _FLAG,
+        "num_queries": Number(1, 2000),
+        "decoder_layers": _DEPTH,
+        "decoder_ffn_dim": Number(1, 65536),
+        "decoder_attention_heads": Number(1, 128),
+        "decoder_n_points": Number(1, 32),
+        "decoder_activation_function": _ACTIVATION,
+        "learn_initial_query": _FLAG,
+        "freeze_backbone_batch_norms": _FLAG,
+        "dropout": _RATE,
+        "batch_norm_eps": Number(0, 0.1, whole=False),
     }
 )
 _PYRAMID: Mapping[str, Kind] = {
     "backbone": Backbone(), "width": Number(1, 1024), "img_size": _SIZE, "drop_path_rate": _RATE,
 }  # fmt: skip
+
+
+def _of_detector(detector: Detector) -> Mapping[str, Kind]:
+    more: dict[str, Kind] = {"proposals": Number(1, detector.most)} if detector.most else {}
+    return {"backbone": Choice(detector.backbones)} | more
+
+
 OWN: Mapping[str, Mapping[str, Kind]] = MappingProxyType(
     {
         f"retort:{FPN}": _PYRAMID,
         f"retort:{FCOS}": {**_PYRAMID, "depth": Number(1, 8), "finest": Choice((4, 8))},
-        f"torchvision:{TORCHVISION_FCOS}": {"backbone": Choice(RESNETS)},
     }
-    | {f"transformers:{family}": {name: _VISION[name] for name in names} for family, names in OPTIONS.items()}
+    | {f"torchvision:{name}": _of_detector(detector) for name, detector in DETECTORS.items()}
+    | {
+        f"transformers:{family}": {name: _VISION[name.removeprefix("backbone_")] for name in names}
+        for family, names in OPTIONS.items()
+    }
 )
 """The same for networks that have options of their own, by their full names."""
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+POINTS = "points"
+"""What a network that gives such rows says of itself in its attribute `answers`."""
 BESIDE = 8
 """Columns of a row beside its class logits."""
 Size = tuple[int, int]
@@ -52,16 +54,26 @@ def grid(sizes: Sequence[Size], image: Size, like: Tensor, within: float = 0.5) 
     pixels; level after level, each in reading order, in the type and on the device of `like`. `within`: where in its
     cell a point stands, from the upper left corner (0) to the lower right (1).
 
-    A level's stride is a power of two where the backbone halves: the image's side over the level's, rounded up.
+    A level's stride is a power of two where the backbone halves: the image's side over the level's, rounded up, and at
+    least twice the finer level's (`strides_of`).
     """
     places, strides = [], []
-    for height, width in sizes:
-        stride = stride_of((height, width), image)
+    for (height, width), stride in zip(sizes, strides_of(sizes, image), strict=True):
         y = (torch.arange(height, dtype=like.dtype, device=like.device) + within) * stride
         x = (torch.arange(width, dtype=like.dtype, device=like.device) + within) * stride
         places.append(torch.stack([x.expand(height, width), y[:, None].expand(height, width)], -1).reshape(-1, 2))
         strides.append(torch.full((height * width,), float(stride), dtype=like.dtype, device=like.device))
     return torch.cat(places), torch.cat(strides)
+
+
+def strides_of(sizes: Sequence[Size], image: Size) -> list[int]:
+    """Of levels of `sizes` (h, w), the finest first. Each is at least twice the one before: levels of one cell, as a
+    small image has several, stay apart."""
+    strides: list[int] = []
+    for size in sizes:
+        least = 2 * strides[-1] if strides else 1
+        strides.append(max(least, stride_of(size, image)))
+    return strides
 
 
 def stride_of(level: Size, image: Size) -> int:

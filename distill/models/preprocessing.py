@@ -6,9 +6,10 @@ from typing import Literal
 
 from distill.errors import InvalidConfig
 from distill.modalities.images.preprocessing import Interpolation, Preprocessing
-from distill.models import segformer
+from distill.models import rt_detr, segformer
+from distill.models.detectors import DETECTORS
 from distill.models.fpn import backbone_of
-from distill.models.names import PYRAMIDS, TORCHVISION_FCOS, Name, is_dense, resolve
+from distill.models.names import PYRAMIDS, Name, is_dense, resolve
 from distill.models.small import FAMILY
 from distill.models.vision import seeing
 from distill.types import Architecture
@@ -18,8 +19,6 @@ SMALL = 32
 """Side in pixels of the small-image networks where neither user nor dataset says one."""
 DENSE = 256
 """The same of `retort:fpn` and `retort:fcos`."""
-DETECTOR = 800
-"""The same of torchvision's FCOS, which was trained on pictures whose shorter side has 800 pixels."""
 
 
 def preprocessing(
@@ -100,8 +99,9 @@ _NORMALISE_THEMSELVES = frozenset({"googlenet", "inception_v3"})
 def _torchvision(name: Name) -> Preprocessing:
     import torchvision.models
 
-    if name.name == TORCHVISION_FCOS:  # its weights' transform resizes nothing: the network itself does
-        return Preprocessing((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), (DETECTOR, DETECTOR))
+    if name.name in DETECTORS:  # their weights' transform resizes nothing: the networks themselves do
+        detector = DETECTORS[name.name]
+        return Preprocessing(*detector.view, (detector.side, detector.side))
     transform = torchvision.models.get_model_weights(name.name).DEFAULT.transforms()
     resized = transform.resize_size[0]
     side = resized if is_dense(name) else transform.crop_size[0]  # masks are not cropped
@@ -128,6 +128,8 @@ def _retort(_: Name) -> Preprocessing:
 def _transformers(name: Name) -> Preprocessing:
     if name.name in FAMILIES:
         return seeing(name.name)
+    if name.name == rt_detr.NAME:
+        return rt_detr.seeing()
     return Preprocessing(segformer.MEAN, segformer.STD, (segformer.SIDE, segformer.SIDE))
 
 

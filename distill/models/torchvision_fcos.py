@@ -11,30 +11,24 @@ from typing import Any
 from torch import Tensor, nn
 
 import distill.torchvision_shim  # noqa: F401  (before torchvision)
-from distill.models.points import assemble, pack, unpack
+from distill.models.detectors import DETECTORS
+from distill.models.points import POINTS, assemble, unpack
+from distill.models.pyramid_rows import ALL, LEVELS, Pack, sizes_of
 
 # isort: split
 from torchvision.models.detection import FCOS
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
-BACKBONE = "resnet50"
-LEVELS, ALL = [2, 3, 4], 5  # C3 to C5, as torchvision's builder; all stages are trained
 AT_THE_CORNER = 0.0
 """Shares of a stride from a cell's corner to its point: torchvision's anchors stand at the corner."""
-
-
-class Pack(nn.Module):
-    """Maps of all levels -> one feature (n, P, c), which no connection passes by. Without parameters."""
-
-    def forward(self, levels: list[Tensor]) -> Tensor:
-        return pack(levels)
 
 
 class DenseFCOS(FCOS):  # type: ignore[misc]
     """(n, 3, h, w) -> rows (n, P, num_classes + 8) of levels of strides 8 to 128, in training too."""
 
     last_layer = "pyramid"
+    answers = POINTS
 
     def __init__(self, backbone: nn.Module, num_classes: int) -> None:
         super().__init__(backbone, num_classes)
@@ -42,17 +36,18 @@ class DenseFCOS(FCOS):  # type: ignore[misc]
 
     def forward(self, x: Tensor) -> Tensor:
         levels = list(self.backbone(x).values())
-        sizes = [(level.shape[-2], level.shape[-1]) for level in levels]
+        sizes = sizes_of(levels)
         found = self.head(unpack(self.pyramid(levels), sizes))
         distances, centerness = found["bbox_regression"], found["bbox_ctrness"]
         image = (x.shape[-2], x.shape[-1])
         return assemble(found["cls_logits"], distances, centerness, sizes, image, AT_THE_CORNER)
 
 
-def torchvision_fcos(num_classes: int, options: dict[str, Any]) -> nn.Module:
-    """`options`: `backbone`, one of `distill.models.options.RESNETS`. Downloads nothing."""
+def make(num_classes: int, options: dict[str, Any]) -> nn.Module:
+    """`options`: `backbone`. Downloads nothing."""
     backbone = resnet_fpn_backbone(
-        backbone_name=options.get("backbone", BACKBONE), weights=None, norm_layer=nn.BatchNorm2d,
-        trainable_layers=ALL, returned_layers=LEVELS, extra_blocks=LastLevelP6P7(256, 256),
+        backbone_name=options.get("backbone", DETECTORS["fcos_resnet50_fpn"].backbone), weights=None,
+        norm_layer=nn.BatchNorm2d, trainable_layers=ALL, returned_layers=LEVELS,
+        extra_blocks=LastLevelP6P7(256, 256),
     )  # fmt: skip
     return DenseFCOS(backbone, num_classes)

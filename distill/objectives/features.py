@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from distill import processes
 from distill.errors import InvalidConfig
 
 
@@ -17,7 +18,8 @@ class FeatureLoss(nn.Module):
     bool, False for rows to leave out. Returns a scalar in fp32 (fp64 where either is fp64), also under autocast.
     `needs_projector`: the loss compares element by element, so a recipe first projects the student to the teacher's
     width and keeps the spatial resolution; the others take any widths. `by_channel`: a row is one channel of one sample
-    with its positions as columns, instead of one sample; `over_batch`: of all samples, one after the other.
+    with its positions as columns, instead of one sample; `over_batch`: of all samples, one after the other. Losses that
+    compare samples, `over_batch` or without a projector, see those of all processes (`distill.processes.sharing`).
     """
 
     needs_projector: ClassVar[bool] = False
@@ -26,9 +28,18 @@ class FeatureLoss(nn.Module):
 
     def forward(self, student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> Tensor:
         self._check(student, teacher, mask)
+        student, teacher, mask = self._whole(student, teacher, mask)
         wide = full_precision(student, teacher)
         with torch.autocast(student.device.type, enabled=False):
             return self.compare(student.to(wide), teacher.to(wide), mask)
+
+    def _whole(self, student: Tensor, teacher: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+        """What is compared: where rows or their columns are of several samples, those of all processes."""
+        if self.over_batch:
+            return processes.whole(student.T).T, processes.whole(teacher.T).T, mask
+        if self.needs_projector:
+            return student, teacher, mask
+        return processes.whole(student), processes.whole(teacher), None if mask is None else processes.whole(mask)
 
     def compare(self, student: Tensor, teacher: Tensor, mask: Tensor | None) -> Tensor:
         """The loss itself, in full precision."""

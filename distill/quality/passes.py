@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from distill import processes
 from distill.errors import InvalidConfig
 from distill.layers import WHOLE, FeatureView, capture
 from distill.layers.forward import batch_size, forward, replace_tensors, tensors
@@ -112,13 +113,28 @@ class Passes:
             stored, part = by_name[name]
             values = _pooled(feature, stored)[:, part].to(self.device)
             if name not in filled:
-                room = places[name][: self.classes.samples * values.shape[1] * values.element_size()]
-                filled[name] = room.view(values.dtype).view(self.classes.samples, -1)
+                filled[name] = self._matrix(places[name], values.dtype, values.shape[1])
             filled[name].index_copy_(0, self._rows[done[0] : done[0] + len(values)], values)
 
         self._run(list(by_name), keep, done)
+        if processes.world() > 1:
+            self._join(filled, places)
         self._check_layers(list(by_name), filled)
         return filled
+
+    def _matrix(self, room: Tensor, dtype: torch.dtype, columns: int) -> Tensor:
+        """(N, columns), of zeros where other processes fill a part of the rows."""
+        matrix = room[: self.classes.samples * columns * dtype.itemsize].view(dtype).view(self.classes.samples, -1)
+        return matrix.zero_() if processes.world() > 1 else matrix
+
+    def _join(self, filled: dict[str, Tensor], places: dict[str, Tensor]) -> None:
+        """Add the rows that other processes have filled. One without a batch has not seen a layer yet."""
+        for known in processes.gathered({name: (each.dtype, each.shape[1]) for name, each in filled.items()}):
+            for name in known.keys() - filled.keys():
+                filled[name] = self._matrix(places[name], *known[name])
+        for name in places:
+            if name in filled:
+                processes.total(filled[name])
 
     def reserve(self, groups: Iterable[Sequence[Stored]]) -> None:
         """Take the memory of the largest group at once: growing later would hold the old block beside the new."""
@@ -140,12 +156,16 @@ class Passes:
         return list(self._arena[: sum(sizes)].split_with_sizes(list(sizes)))
 
     def _run(self, names: Sequence[str], sink: Any, done: list[int]) -> None:
-        """The whole sample, at most `rows_at_once` inputs at a time; `done` counts the rows before the present ones."""
+        """The whole sample, at most `rows_at_once` inputs at a time; `done` counts the rows before the present ones.
+        Several processes take turns at the batches."""
         with torch.inference_mode(), evaluating(self._model):
-            for batch in map(Marked.of, self._batches()):
+            for number, batch in enumerate(map(Marked.of, self._batches())):
                 rows = self._view.count(batch.inputs, batch.marks)
                 if done[0] + rows > self.classes.samples:
                     self._check_samples(done[0] + rows)
+                if not processes.mine(number):
+                    done[0] += rows
+                    continue
                 size = batch_size(batch.inputs) or 0
                 step = self.rows_at_once or max(size, 1)
                 for start in range(0, size, step):

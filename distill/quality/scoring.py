@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 
 from torch import Tensor, nn
 
+from distill import processes
 from distill.errors import InvalidConfig
 from distill.layers import WHOLE, FeatureView
 from distill.quality.bootstrap import check_replicates, standard_errors
@@ -51,6 +53,7 @@ def score(  # noqa: PLR0913 - the public entry, options by keyword
     `bootstrap`: replicates for standard errors, at least 2, or 0 for none; `seed` draws them.
 
     Runs in eval mode without gradient, modes put back; writes nothing to disk. Nothing runs before the first `next`.
+    Of several processes all must call it alike: they share the forward passes by batches, and the layers of a group.
     Raises `InvalidDataset` (one class), `InvalidConfig` (budget, labels, `train_size`, `bootstrap`),
     `NonFiniteFeatures` with the layer's name.
     """
@@ -59,10 +62,13 @@ def score(  # noqa: PLR0913 - the public entry, options by keyword
     passes = Passes(model, batches, group(labels), view)
     plan = _planned(passes, layers, memory_bytes, oversize, max_passes)
     passes.reserve(plan.groups)
+    measured = partial(_measured, passes=passes, train_size=train_size, bootstrap=bootstrap, seed=seed)
+
+    def measure(stored: Stored, columns: Columns) -> LayerQuality:
+        return measured(stored, _Rows.of(columns, passes.classes, (counted or {}).get(stored.layer.name)))
+
     for members in plan.groups:
-        for stored, columns in _columns(passes, members, plan.buffer_bytes):
-            mine = (counted or {}).get(stored.layer.name)
-            yield _measured(stored, _Rows.of(columns, passes.classes, mine), passes, train_size, bootstrap, seed)
+        yield from _group(passes, members, plan.buffer_bytes, measure)
 
 
 def _planned(passes: Passes, layers: Sequence[Layer], memory_bytes: int, oversize: Oversize, max_passes: int) -> Plan:
@@ -77,14 +83,22 @@ def _planned(passes: Passes, layers: Sequence[Layer], memory_bytes: int, oversiz
     return make_plan(layers, item_bytes, passes.classes, forward_bytes, memory_bytes, oversize, max_passes)
 
 
-def _columns(passes: Passes, members: Sequence[Stored], buffer_bytes: int) -> Iterator[tuple[Stored, Columns]]:
-    """Every layer of a group with its columns; a layer's features are let go before the next is measured."""
+def _group(
+    passes: Passes, members: Sequence[Stored], buffer_bytes: int, measure: Callable[[Stored, Columns], LayerQuality]
+) -> Iterator[LayerQuality]:
+    """Every layer of a group; a layer's features are let go before the next is measured. Several processes take turns
+    at the layers. One that takes several passes they measure all, since each reads it by passes of all."""
     if members[0].pieces > 1:
-        yield members[0], PassColumns(passes, members[0], buffer_bytes)
+        yield measure(members[0], PassColumns(passes, members[0], buffer_bytes))
         return
-    filled = passes.fill([(stored, slice(None)) for stored in members])
-    for stored in members:
-        yield stored, MatrixColumns(filled.pop(stored.layer.name), None, buffer_bytes)
+    filled, found = passes.fill([(stored, slice(None)) for stored in members]), list[LayerQuality]()
+    for number, stored in enumerate(members, 1):
+        features = filled.pop(stored.layer.name)
+        if processes.mine(number - 1):
+            found.append(measure(stored, MatrixColumns(features, None, buffer_bytes)))
+        if number % processes.world() == 0 or number == len(members):
+            yield from (layer for part in processes.gathered(found) for layer in part)
+            found.clear()
 
 
 @dataclass(frozen=True)

@@ -81,16 +81,20 @@ class Recipe(nn.Module):
     `several_teachers`: whether the recipe learns from a set of teachers (`distill.tasks.teacher_set`) as from one: it
     weighs its terms over pairs by `Setup.shares`, and takes teacher and layers apart nowhere. A literal too.
 
-    `compares_samples`: whether the loss compares the samples of a batch with each other, so that gradient accumulation
-    and several processes, which see a part of the batch each, change its value. `needs_maps`: whether features must
+    `compares_samples`: whether the loss compares the samples of a batch with each other, so that gradient accumulation,
+    which sees a part of the batch at a time, changes its value. Of several processes it asks for the samples of all
+    (`distill.processes.whole`), or, as `crd`, for what all have seen. `needs_maps`: whether features must
     have positions, as pictures' have and texts' rows have not. `sample_answers`: whether the recipe itself answers
     with one class a sample. `one_class`: whether the recipe itself reads a row of logits as a choice of one among the
     classes, by more than a distance of two rows that the answer may ask for class by class: where the right class
-    stands, or how the classes of a row compare. Tasks offer recipes by the last three.
+    stands, or how the classes of a row compare. `needs_regions`: whether labels must say where in the input objects
+    are (`Answer.regions`). Tasks offer recipes by the last four.
 
     `needs_labels`: whether the recipe learns nothing from a sample without a label. Where only a part has labels it
     trains on that part alone, and refuses data without any; every other recipe sees all samples, its `labels` are
     `NO_LABEL` where there is none, and `answer.loss` leaves those out. A literal too.
+
+    `averages`: whether the recipe compares the mean of several networks' answers. A literal too.
 
     `remembers`: what the recipe keeps of every training sample, for estimates: a parameter's name -> how many times as
     many values (fp32) as it says. A literal too.
@@ -108,6 +112,8 @@ class Recipe(nn.Module):
     needs_maps: ClassVar[bool] = False
     sample_answers: ClassVar[bool] = False
     one_class: ClassVar[bool] = False
+    needs_regions: ClassVar[bool] = False
+    averages: ClassVar[bool] = False
     remembers: ClassVar[dict[str, int]] = {}
 
     def __init__(self, setup: Setup) -> None:
@@ -132,6 +138,12 @@ class Recipe(nn.Module):
         long work; the constructor asks too."""
 
     def _check(self, setup: Setup) -> None:
+        if self.needs_regions and not setup.answer.places:
+            raise InvalidConfig(
+                "This recipe weighs the objects of a picture, and these labels do not say where they are.",
+                "Use a dataset of boxes, or another recipe.",
+                {"field": "recipe"},
+            )
         if self.needs_teacher and setup.teacher is None:
             raise InvalidConfig("This recipe needs a teacher.", "Name a teacher, or use cross_entropy.")
         counts = [len(setup.student_layers), len(setup.teacher_layers)]

@@ -56,12 +56,11 @@ class FeatureRecipe(Recipe):
 
     @torch.no_grad()
     def _teacher_pass(self, teacher_input: Any, logits: bool) -> tuple[list[Tensor], dict[str, Tensor]]:
-        """Features (n, *teacher shape) in pair order and {"logits": (n, C)}. Without `logits` the second is {} and
-        the teacher stops at the deepest chosen layer."""
+        """Features (n, *teacher shape) in pair order and what `answer.ask` says of its logits. Without `logits` the
+        second is {} and the teacher stops at the deepest chosen layer."""
         extra: dict[str, Tensor] = {}
         with self._teacher_captures[not logits] as features:
-            output = forward(self._frozen(), teacher_input)
-            extra["logits"] = logits_of(output)  # not reached when stopping
+            extra = self.answer.ask(self._frozen(), teacher_input)  # {} when stopping
         return self._viewed([features[name] for name in self.teacher_layers], teacher_input), extra
 
     def _rectified_teacher(self, example: Any) -> bool:

@@ -39,6 +39,12 @@ class LabelledFeatures(FeatureRecipe):
         """Student features in pair order and the teacher's `kept` -> a scalar in fp32."""
         raise NotImplementedError
 
+    def term_of(
+        self, features: Sequence[Tensor], targets: dict[str, Tensor], student_input: Any, labels: Tensor
+    ) -> Tensor:
+        """The term of a batch. Unless overridden neither inputs nor labels play a part in it."""
+        return self.term(features, [targets[f"feature_{i}"] for i in range(len(features))], targets)
+
     def sum_of(self, terms: Sequence[Tensor]) -> Tensor:
         """The sum over pairs of the scalar terms, and of a set of teachers the weighted mean of their sums."""
         return torch.stack([share * term for share, term in zip(self.shares, terms, strict=True)]).sum()
@@ -59,6 +65,6 @@ class LabelledFeatures(FeatureRecipe):
         features, logits = self._student_pass(student_input)
         compared = self.answer.compare(logits, labels)
         own = self.answer.loss(compared)
-        term = self.term(features, [targets[f"feature_{i}"] for i in range(len(features))], targets)
+        term = self.term_of(features, targets, student_input, labels)
         loss = self.cross_entropy_weight * own + self.weight * term
         return self.parts(loss, compared, **{self.term_name: term, self.answer.loss_name: own})

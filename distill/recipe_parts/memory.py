@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from distill.recipe_parts.processes import all_rows, mean_of_all
+from distill import processes
 
 UNSET = -1.0
 
@@ -51,7 +51,7 @@ class Memory(nn.Module):
         return scores / self._constant(scores)
 
     def _constant(self, scores: Tensor) -> Tensor:
-        constant = torch.where(self.normaliser < 0, mean_of_all(scores.mean()) * len(self), self.normaliser)
+        constant = torch.where(self.normaliser < 0, processes.mean_of_whole(scores) * len(self), self.normaliser)
         if self.training:
             self.normaliser.copy_(constant)
         return constant
@@ -59,6 +59,6 @@ class Memory(nn.Module):
     @torch.no_grad()
     def remember(self, index: Tensor, embedded: Tensor) -> None:
         """bank <- unit(momentum bank + (1 - momentum) v) at the samples of all processes."""
-        rows, newest = self.rows(all_rows(index)), all_rows(embedded)
+        rows, newest = self.rows(processes.whole(index)), processes.whole(embedded)
         moved = self.momentum * self.bank[rows] + (1 - self.momentum) * newest
         self.bank.index_copy_(0, rows, F.normalize(moved))

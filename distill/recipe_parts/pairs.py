@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from distill import losses
+from distill import losses, processes
 from distill.errors import InvalidConfig
 from distill.objectives.features import FeatureLoss
 from distill.recipe_parts.base import Setup
@@ -159,7 +159,7 @@ class FeaturePairs(nn.Module):
         student, teacher = pair(feature, target)
         if self.normalise:
             teacher = teacher.float()
-            scale = teacher.square().mean().clamp(min=1e-12).rsqrt()
+            scale = processes.mean_of_whole(teacher.square()).clamp(min=1e-12).rsqrt()
             student, teacher = student * scale if pair.same_width else student, teacher * scale
         term: Tensor = loss(student, teacher)
         return term

@@ -51,6 +51,12 @@ def several_teachers(name: str) -> bool:
     return registry.flag(name, "several_teachers", default=False)
 
 
+def averages(name: str) -> bool:
+    """Whether the recipe compares the mean of several networks' answers, and so wants answers that have one. Imports
+    nothing. Raises `UnknownName`."""
+    return registry.flag(name, "averages", default=False)
+
+
 def needs_labels(name: str) -> bool:
     """Whether the recipe learns nothing from samples without labels. Imports nothing. Raises `UnknownName`."""
     return registry.flag(name, "needs_labels", default=False)

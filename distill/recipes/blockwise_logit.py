@@ -14,7 +14,6 @@ from distill.objectives.logits import soft_divergence
 from distill.parameters import validated
 from distill.recipe_parts.base import Setup
 from distill.recipe_parts.features import FeatureRecipe
-from distill.recipe_parts.networks import run_logits
 from distill.recipe_parts.projectors import Connector, SequenceConnector
 from distill.recipe_parts.schema import TEMPERATURE
 from distill.recipe_parts.tail import Tail
@@ -69,6 +68,7 @@ class BlockwiseLogit(FeatureRecipe):
     """
 
     live_teacher: ClassVar[bool] = True
+    averages: ClassVar[bool] = True
 
     @validated(PARAMETERS)
     def __init__(
@@ -95,7 +95,7 @@ class BlockwiseLogit(FeatureRecipe):
 
     @torch.no_grad()
     def targets(self, teacher_input: Any) -> dict[str, Tensor]:
-        return {"logits": run_logits(self._frozen(), teacher_input)}
+        return self.answer.ask(self._frozen(), teacher_input)
 
     def forward(self, student_input: Any, labels: Tensor, targets: dict[str, Tensor]) -> dict[str, Tensor]:
         features, logits = self._student_pass(student_input)

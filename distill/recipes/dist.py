@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from distill import processes
 from distill.parameters import validated
 from distill.recipe_parts.base import Setup
 from distill.recipe_parts.schema import LABEL_WEIGHT, SOFTENING
@@ -38,7 +39,7 @@ class DIST(Logit):
     s, t: softmax(logits / T), (n, C); r: Pearson's correlation, <a, b> / (norm(a) norm(b) + 1e-8) of centred a, b, over
     a row (inter: an answer's classes) or a column (intra: a class's answers in the batch). Each part in [0, 2] T^2.
     Rows are samples; of decoders the answers' tokens, of masks the labelled pixels. A constant row or column has r = 0.
-    The second part compares the answers of a batch: gradient accumulation and several processes see a part of it.
+    The second part compares the answers of a batch, those of all processes: gradient accumulation sees a part of it.
 
     Defaults: beta 1, gamma 1, T 1 as in the authors' code (hunto/image_classification_sota,
     `lib/models/losses/dist_kd.py`; hunto/DIST_KD, `segmentation/losses/dist_kd.py`, which treats pixels as rows too).
@@ -62,7 +63,8 @@ class DIST(Logit):
 
     def divergence(self, student: Tensor, teacher: Tensor) -> Tensor:
         s, t = ((logits.float() / self.temperature).softmax(1) for logits in (student, teacher))
-        inter, intra = (1 - correlations(a, b).mean() for a, b in ((s, t), (s.T, t.T)))
+        columns = processes.whole(s).T, processes.whole(t).T
+        inter, intra = (1 - correlations(a, b).mean() for a, b in ((s, t), columns))
         return self.temperature**2 * (self.inter_weight * inter + self.intra_weight * intra)
 
 

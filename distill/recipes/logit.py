@@ -73,7 +73,7 @@ class Logit(Recipe):
     @torch.no_grad()
     def targets(self, teacher_input: Any) -> dict[str, Tensor]:
         assert self.teacher is not None
-        return {"logits": run_logits(self.teacher, teacher_input)}
+        return self.answer.ask(self.teacher, teacher_input)
 
     def divergence(self, student: Tensor, teacher: Tensor) -> Tensor:
         """The distillation term on logits (n, C)."""

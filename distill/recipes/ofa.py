@@ -86,7 +86,7 @@ class OFA(FeatureRecipe):
 
     @torch.no_grad()
     def targets(self, teacher_input: Any) -> dict[str, Tensor]:
-        return {"logits": run_logits(self._frozen(), teacher_input)}
+        return self.answer.ask(self._frozen(), teacher_input)
 
     def forward(self, student_input: Any, labels: Tensor, targets: dict[str, Tensor]) -> dict[str, Tensor]:
         features, logits = self._student_pass(student_input)

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from distill import processes
 from distill.parameters import validated
 from distill.recipe_parts.base import Setup
 from distill.recipe_parts.labelled import LabelledFeatures
@@ -47,7 +48,9 @@ class SimilarityPreserving(LabelledFeatures):
 
 
 def similarity_gap(student: Tensor, teacher: Tensor) -> Tensor:
-    """mean over all n^2 entries of (G(student) - G(teacher))^2; any (n, ...) each, in fp32; in [0, 4 / n]."""
+    """mean over all n^2 entries of (G(student) - G(teacher))^2; any (n, ...) each, in fp32; in [0, 4 / n]. n counts the
+    samples of all processes."""
+    student, teacher = processes.whole(student), processes.whole(teacher)
     with torch.autocast(student.device.type, enabled=False):
         return (_similarities(student) - _similarities(teacher)).square().mean()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from distill import processes
 from distill.curve import reading
 from distill.evaluate import price
 from distill.running.companions import companions
@@ -46,8 +47,12 @@ def column(task: Task, network: Network, figures: Report) -> Report:
         "recipe": network.recipe,
         "preprocessing": asdict(network.preprocessing),
     }
+    return about | figures | processes.agree(lambda: _price(task, network, figures))  # while others wait
+
+
+def _price(task: Task, network: Network, figures: Report) -> Report:
     size = network.bytes if network.bytes is not None else _saved_bytes(task, network, figures)
-    return about | figures | price(network.module, network.one(task.device), size)
+    return price(network.module, network.one(task.device), size)
 
 
 def teacher_columns(session: Session) -> tuple[Any | None, Report | None, list[Report]]:

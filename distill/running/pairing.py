@@ -10,7 +10,11 @@ from distill.running.pairs import Pairs
 from distill.running.session import Session
 from distill.running.teaching import Teaching
 from distill.selection import even_positions
+from distill.tasks.network import Network
 from distill.types import Layer, QCurve
+
+AUTO = "auto"
+"""The selection that leaves the choice to us."""
 
 
 def check_counts(session: Session) -> None:
@@ -64,7 +68,28 @@ def choose(session: Session, teaching: Teaching, curve: QCurve) -> Pairs:
     layers = {layer.name: layer for layer in teaching.layers}
     names = {layer.index: layer.name for layer in curve.layers}
     chosen = tuple(layers[names[index]] for index in scored.chosen)
-    return Pairs(rule, chosen, _students(session, len(chosen)), f"{rule}: {selection.registry.summary(rule)}")
+    students, why = _students(session, len(chosen)), f"{rule}: {selection.registry.summary(rule)}"
+    if rule == AUTO:
+        chosen, ending = _ending_alike(session, teaching, chosen, students)
+        why += ending
+    return Pairs(rule, chosen, students, why)
+
+
+def _ending_alike(
+    session: Session, teaching: Teaching, chosen: tuple[Layer, ...], students: tuple[Layer, ...]
+) -> tuple[tuple[Layer, ...], str]:
+    """The teacher's layers, the deepest of them where its head begins, if the student's deepest one is where its own
+    does; and why, as a further sentence. A student distilled up to its pyramid learns from a pyramid."""
+    own, theirs = _end(session.task.student), _end(teaching.network)
+    layers = {layer.name: layer for layer in teaching.layers}
+    if own is None or students[-1].name != own or theirs not in layers or chosen[-1].name == theirs:
+        return chosen, ""
+    return (*chosen[:-1], layers[theirs]), f" The deepest is {theirs}: there both networks' heads begin."
+
+
+def _end(network: Network) -> str | None:
+    """The last module that a recipe may distil, where the network says of itself which it is."""
+    return getattr(network.module, "last_layer", None)
 
 
 def _students(session: Session, count: int) -> tuple[Layer, ...]:

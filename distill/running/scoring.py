@@ -1,4 +1,5 @@
-"""The scoring phase: the teacher's Q curve, layer by layer, or a finished one of the same inputs."""
+"""The scoring phase: the teacher's Q curve, layer by layer, or a finished one of the same inputs. Several processes
+share it."""
 
 from __future__ import annotations
 
@@ -33,16 +34,15 @@ def score_teacher(session: Session, teaching: Teaching, groups: Groups) -> Gener
         for layer in reused.layers:
             yield Event("layer_quality", layer.to_dict() | teaching.whose)
         return reused
-    if distributed.rank() > 0:
-        return distributed.agree(lambda: None)
     curve = frame
     for layer in scores(session, teaching, groups, layers):
         curve = replace(curve, layers=(*curve.layers, layer))
         yield Event("layer_quality", layer.to_dict() | teaching.whose)
-        if session.control.handover:
-            return distributed.agree(lambda: None)
-    _keep(path, curve)
-    return distributed.agree(lambda: curve)
+        if session.leaving():
+            return None
+    if distributed.rank() == 0:
+        _keep(path, curve)
+    return curve
 
 
 def scored_layers(teaching: Teaching, groups: Groups) -> list[Layer]:

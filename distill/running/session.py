@@ -46,7 +46,9 @@ class Session:
     @classmethod
     def open(cls, spec: RunSpec, folder: Path, control: Control) -> Session:
         """Open and check everything. Raises UnknownName, InvalidConfig, InvalidDataset, InvalidTeacher."""
-        task = open_task(spec, folder / "work")
+        # Libraries unpack files there, and several processes would write over each other's.
+        rank = distributed.rank()
+        task = open_task(spec, folder / (f"work-{rank}" if rank else "work"))
         _ = task.student  # what cannot be built is said before any long work
         fits(task.config.fit_head, task.answer)
         return cls(spec, folder, control, task, carried(spec.resume_from) if spec.resume_from else {})
@@ -82,5 +84,11 @@ class Session:
 
 
 def open_task(spec: RunSpec, scratch: Path) -> Task:
-    """The run's task, by the name that the dataset says or by what its files hold."""
-    return tasks.get(task_of(spec.dataset))(spec, scratch)
+    """The run's task, by the name that the dataset says or by what its files hold; its defaults for what the
+    configuration leaves out."""
+    name = task_of(spec.dataset)
+    told = tasks.spec(name)
+    config = spec.config.with_defaults(told.defaults)
+    task = tasks.get(name)(spec.model_copy(update={"config": config}), scratch)
+    task.reasons |= told.whose_defaults(config.model_dump())
+    return task

@@ -46,11 +46,11 @@ def answers_of(task: Task, network: Network) -> Answers | None:
     held = task.splits.validation
     places = torch.linspace(0, len(held) - 1, min(len(held), task.checked_samples)).round().long()
     columns: list[tuple[Tensor, Tensor]] = []
-    outputs = 0
+    outputs, answer = 0, task.answer_of(network)
     devices = [task.device] if task.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices), evaluating(network.module):
         for batch in task.plain_loader("train", held[places], network).epoch(0):
-            compared = task.answer.compare(forward(network.module, batch.student), batch.labels)
+            compared = answer.compare(forward(network.module, batch.student), batch.labels)
             scores, labels = compared.outputs, compared.labels
             if not isinstance(scores, Tensor) or scores.dim() != 2 or labels.dim() != 1 or labels.is_floating_point():
                 return None

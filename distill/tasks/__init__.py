@@ -79,6 +79,17 @@ def accepting(architecture: str) -> tuple[str, ...]:
     return tuple(name for name, fit in fits.items() if fit == best and best > 0)
 
 
+def prefixes(of: TaskSpec) -> str:
+    """With what the names of its networks begin, for people: `retort: (but not retort:fcos or retort:fpn)` where longer
+    prefixes are another task's."""
+    others = [prefix for each in specs() if each.name != of.name for prefix in each.architectures]
+    said = []
+    for prefix in of.architectures:
+        taken = sorted({o for o in others if o.startswith(prefix) and o not in of.architectures})
+        said.append(f"{prefix} (but not {' or '.join(taken)})" if taken else prefix)
+    return " or ".join(said)
+
+
 def container(architecture: str) -> Container:
     """How a network of this name is kept; one file of weights where no task has it."""
     return next((spec(name).container for name in accepting(architecture)), "weights")

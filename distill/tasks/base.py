@@ -117,6 +117,10 @@ class Task(ABC):
     def make_student(self) -> tuple[Network, dict[str, str]]:
         """The student, and why it is as it is, by field. Raises `InvalidConfig`."""
 
+    def answer_of(self, network: Network) -> Answer:
+        """How a network's answers are read; unless overridden as the student's are."""
+        return self.answer
+
     def weigh(self) -> dict[str, str]:
         """Give `answer` the weights of the classes, once the splits are known, where the task has that setting; what
         was decided, by field."""

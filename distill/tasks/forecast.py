@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 from distill import class_weights, recipes
@@ -114,6 +115,21 @@ def forecast(task: str) -> Forecast:
             raise
         return Forecast()
     return found
+
+
+def absent_layers(parts: Parts) -> Iterator[Misfit]:
+    """Named teacher layers whose module a teacher lacks, where its inspection told its modules."""
+    for teacher in parts.teachers if parts.needs_teacher else ():
+        known = teacher.get("modules") or ()
+        for number, name in enumerate(parts.config.teacher_layers or () if known else ()):
+            path = name.removesuffix(":input").partition("#")[0]
+            if path in known:
+                continue
+            close = get_close_matches(path, known, n=3)
+            remedy = f"Did you mean {', '.join(close)}?" if close else "The teacher's report lists its layers."
+            message = f"{teacher.get('label') or 'The teacher'} has no module {path!r}."
+            details = {"name": name, "close": close}
+            yield Misfit(f"/config/teacher_layers/{number}", message, remedy, "invalid_config", details)
 
 
 def older(noun: str) -> str:

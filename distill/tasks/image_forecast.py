@@ -15,10 +15,11 @@ CACHED_SIDE = 96  # up to this side, images of one size are decoded once (`disti
 
 
 class ImageForecast(Forecast):
-    """Networks of pixels. `task`: which one's networks workers should build."""
+    """Networks of pixels. `task`: which one's networks workers should build. `framed`: whether its labels have places,
+    so that its students see what the teacher sees."""
 
-    def __init__(self, task: str) -> None:
-        self.task = task
+    def __init__(self, task: str, framed: bool = False) -> None:
+        self.task, self.framed = task, framed
 
     def cautions(self, parts: Parts) -> Iterator[RunWarning]:
         """Teachers that an earlier release inspected do not tell how they see."""
@@ -38,11 +39,20 @@ class ImageForecast(Forecast):
         """The networks as the run would build them."""
         native = native_size(parts.dataset)
         about = {"task": self.task, "architecture": parts.student.model_dump(mode="json"), "num_classes": parts.classes}
-        asked = {"student": about | _input(channels_of(parts.dataset), parts.config.image_size, native)}
+        asked = {"student": about | _input(channels_of(parts.dataset), self._side(parts, native), native)}
         return asked | {
             "teacher" if number == 1 else f"teacher_{number}": self._teacher(teacher, native)
             for number, teacher in enumerate(parts.teachers, 1)
         }
+
+    def _side(self, parts: Parts, native: list[int] | None) -> int | str:
+        """Of the student's input, as the run decides."""
+        wanted, teacher = parts.config.image_size, parts.teacher if self.framed else None
+        if wanted != "auto" or teacher is None or "preprocessing" not in teacher:
+            return wanted
+        view = teacher["preprocessing"]
+        told = self._told_size(teacher) or view.get("origin") == "header" or native is None
+        return int(view["size"][0]) if told else wanted
 
     def _teacher(self, teacher: Report, native: list[int] | None) -> Question:
         about = {"task": self.task, "architecture": teacher["architecture"], "num_classes": teacher["num_classes"]}

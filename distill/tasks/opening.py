@@ -18,7 +18,7 @@ from distill.parameters import check as check_parameters
 from distill.parameters import check_beside
 from distill.recipe_parts.base import Recipe
 from distill.several_teachers import unfit
-from distill.tasks import accepting
+from distill.tasks import accepting, prefixes
 from distill.tasks import spec as specification
 from distill.tasks.base import Splits
 from distill.tasks.spec import TaskSpec
@@ -86,7 +86,7 @@ def check_networks(spec: TaskSpec, run: RunSpec) -> None:
         titles = " and ".join(specification(name).title for name in answered) or "no task"
         raise InvalidConfig(
             f"The dataset is for {spec.title}, the {noun} {named.name} for {titles}.",
-            f"Use a network whose name begins with {' or '.join(spec.architectures)}.",
+            f"Use a network whose name begins with {prefixes(spec)}.",
             {"field": noun, "value": named.name, "task": spec.name},
         )
     check_optimisation(spec, run.config)

@@ -67,6 +67,9 @@ class TaskSpec:
     `settings`: fields of `DistillConfig` that not every task has and this one has. `recipes`: those that it offers;
     empty: all. `augmentations`: values of the setting `augmentation` that it offers, where it has that setting.
 
+    `defaults`: values of fields of `DistillConfig` that a configuration has where it leaves them out, in place of the
+    fields' own.
+
     `architectures`: prefixes of the names of networks that answer this task (see `distill.tasks.accepting`).
     `container`: how its networks are kept. `student`: the architecture that a form suggests; empty: none.
     `needs_teacher`: whether every recipe wants a teacher to start from. `student_weights`: whether a job may name the
@@ -99,6 +102,7 @@ class TaskSpec:
     teacher_files: str = "safetensors, a torch.save file (`.pt`, `.pth`, `.bin`), or shards with their index"
     student_hint: str = ""
     older_kind: str | None = None
+    defaults: tuple[tuple[str, int], ...] = ()
     unlabelled: bool = False
     several_teachers: bool = False
 
@@ -113,6 +117,13 @@ class TaskSpec:
     def offers(self, recipe: str) -> bool:
         return not self.recipes or recipe in self.recipes
 
+    def whose_defaults(self, config: Mapping[str, Any]) -> dict[str, str]:
+        """Whose value each field of `defaults` has in a configuration, by field."""
+        return {
+            field: f"{value}: what {self.title} has where nothing is said" if config[field] == value else "given"
+            for field, value in self.defaults
+        }
+
     def refuses_augmentation(self, name: str) -> InvalidConfig | None:
         """The refusal of an augmentation that the task does not offer; None for one that it does."""
         if "augmentation" not in self.settings or name in self.augmentations:
@@ -126,5 +137,5 @@ class TaskSpec:
     def to_dict(self) -> dict[str, Any]:
         """The entry of `GET /catalogue/tasks`."""
         found = {name: getattr(self, name) for name in self.__slots__ if name not in _APART}
-        found["counted"] = self.counted or self.samples
+        found |= {"counted": self.counted or self.samples, "defaults": dict(self.defaults)}
         return found | {"metrics": [metric.to_dict() for metric in self.metrics], "settings": sorted(self.settings)}

@@ -1,47 +1,43 @@
-"""Several processes, one training job: gradients and batch statistics by all-reduce, decisions by rank 0.
+"""How the processes of one job train together: the group, gradients, and statistics of the whole batch.
 
 Every process sees its share of each batch, and its gradient counts by its predictions: samples, or of decoders the
 tokens of the answers (`Answer.weight`), as accumulated batches do. Terms that are means over them give
-the gradient of the whole batch. Not exactly so, since one loss has one weight (**our choice**): a decoder's feature
+the gradient of the whole batch. So do losses that compare samples: they see those of all processes
+(`distill.processes.sharing`). Not exactly so, since one loss has one weight (**our choice**): a decoder's feature
 term where its features are read one row a sample (`cls`, `mean`, `last`), and a classifier's where they are read token
-by token; each such share counts like its predictions. Losses that compare rows of a batch with each other (those
-without a projector, recipes whose `compares_samples` says so) see the share only.
+by token; each such share counts like its predictions.
 """
 
 from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, TypeVar
+import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
-from torch import Tensor
-from torch.distributed.nn.functional import all_reduce
+from torch import Tensor, nn
+from torch.nn.modules._functions import SyncBatchNorm
+from torch.nn.parallel import DistributedDataParallel
 from torch.overrides import TorchFunctionMode
 
-T = TypeVar("T")
+from distill.processes import active, agree, any_of, rank, sharing, summed, total, world
 
-
-def active() -> bool:
-    return dist.is_available() and dist.is_initialized()
-
-
-def rank() -> int:
-    return dist.get_rank() if active() else 0
-
-
-def world() -> int:
-    return dist.get_world_size() if active() else 1
+__all__ = ["active", "agree", "any_of", "follow", "group", "held_back", "mean_weight", "parallel", "rank", "total",
+           "whole_batch", "world"]  # fmt: skip
+PATIENCE = timedelta(days=7)
+"""How long a process waits for another: rank 0 may package for hours. Who started the group sees who dies."""
 
 
 @contextmanager
 def group() -> Iterator[int]:
-    """Joins the group that `torchrun` describes in the environment (NCCL where every process has a GPU, else gloo)
-    for the time of the block; gives the rank. Without such an environment: one process, rank 0."""
+    """Joins the group that torch's launcher describes in the environment (NCCL where every process has a GPU, else
+    gloo) for the time of the block; gives the rank. Without such an environment: one process, rank 0."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or active():
         yield rank()
         return
@@ -49,51 +45,48 @@ def group() -> Iterator[int]:
     gpu = torch.cuda.is_available() and local < torch.cuda.device_count()
     if gpu:
         torch.cuda.set_device(local)
-    dist.init_process_group("nccl" if gpu else "gloo")
+    dist.init_process_group("nccl" if gpu else "gloo", timeout=PATIENCE)
     try:
         yield rank()
     finally:
         dist.destroy_process_group()
 
 
-def agree(decide: Callable[[], T]) -> T:
-    """Rank 0's decision, on every rank. The others wait."""
+def parallel(trained: nn.Module) -> nn.Module:
+    """The module as torch's `DistributedDataParallel`, which sends gradients in buckets while the backward pass still
+    runs; of one process itself. Buffers stay as each process has them: statistics of batches are of whole ones. A
+    parameter that a step does not reach in any process keeps no gradient."""
     if world() == 1:
-        return decide()
-    box = [decide() if rank() == 0 else None]
-    dist.broadcast_object_list(box, src=0)
-    return box[0]  # type: ignore[return-value]
+        return trained
+    with warnings.catch_warnings():
+        # torch 2.13 has another name for `broadcast_buffers`, which earlier ones do not know.
+        warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
+        return DistributedDataParallel(
+            trained, broadcast_buffers=False, find_unused_parameters=True, gradient_as_bucket_view=True
+        )
 
 
-def any_of(flags: Sequence[bool], device: torch.device) -> list[bool]:
-    """For each flag, whether any process raised it."""
-    raised = torch.tensor(flags, dtype=torch.int32, device=device)
-    dist.all_reduce(raised, op=dist.ReduceOp.MAX)
-    return [bool(flag) for flag in raised.tolist()]
+def follow(module: nn.Module) -> None:
+    """Give every process the first one's parameters and buffers."""
+    for value in module.state_dict().values() if world() > 1 else ():
+        dense = value.contiguous()  # a copy where the memory format is another
+        dist.broadcast(dense, src=0)
+        value.copy_(dense)
 
 
-def total(values: Tensor) -> Tensor:
-    """The sum over processes."""
-    if world() > 1:
-        dist.all_reduce(values)
-    return values
+def held_back(trained: nn.Module, hold: bool) -> AbstractContextManager[Any]:
+    """Inside, gradients stay in this process: more batches of the same step follow."""
+    return trained.no_sync() if hold and isinstance(trained, DistributedDataParallel) else nullcontext()
 
 
-def average_gradients(gradients: Sequence[Tensor], share: int | Tensor) -> None:
-    """Replace every gradient by its mean over all predictions of the step: one all-reduce of one flat tensor.
-
-    `share`: this process's predictions in the step, by which its gradients are weighted. Without any prediction in any
-    process the mean is 0.
-    """
+def mean_weight(share: int | Tensor, device: torch.device) -> int | Tensor:
+    """What to divide the weighted losses of this process's step by, so that the mean of the processes' gradients is the
+    mean over all predictions: these, divided by the number of processes. `share`: this process's. At least one
+    prediction is counted, so that without any the gradient is 0."""
     if world() == 1:
-        return
-    flat = torch.cat([gradient.reshape(-1) for gradient in gradients]) * share
-    flat = total(torch.cat([flat, torch.as_tensor(share, dtype=flat.dtype, device=flat.device).view(1)]))
-    offset, predictions = 0, at_least_one(flat[-1])
-    for gradient in gradients:
-        size = gradient.numel()
-        gradient.copy_((flat[offset : offset + size] / predictions).view_as(gradient))
-        offset += size
+        return at_least_one(share)
+    every = torch.as_tensor(share, dtype=torch.float32, device=device).clone()
+    return total(every).clamp(min=1) / world()
 
 
 def at_least_one(count: int | Tensor) -> int | Tensor:
@@ -101,13 +94,21 @@ def at_least_one(count: int | Tensor) -> int | Tensor:
     return count.clamp(min=1) if isinstance(count, Tensor) else max(count, 1)
 
 
-def synced_batch_norm() -> AbstractContextManager[Any]:
-    """Inside, batch normalisation in training mode uses the statistics of the whole batch, not of the share."""
-    return _SyncedBatchNorm() if world() > 1 else nullcontext()
+def whole_batch() -> AbstractContextManager[Any]:
+    """Inside, losses that compare samples and batch normalisation in training mode see the whole batch, not the
+    share."""
+    if world() == 1:
+        return nullcontext()
+    stack = ExitStack()
+    stack.enter_context(sharing())
+    stack.enter_context(_SyncedBatchNorm())
+    return stack
 
 
 class _SyncedBatchNorm(TorchFunctionMode):
-    """torch's own SyncBatchNorm refuses CPU tensors and must replace modules; this works on the call."""
+    """torch's own synchronised batch normalisation, on the call: the networks keep their modules, of which libraries
+    have kinds that torch's `convert_sync_batchnorm` would replace by another function. It refuses CPU tensors; for them
+    there is `_batch_norm`."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is F.batch_norm:  # what modules call; seen before torch.batch_norm, which it calls
@@ -127,13 +128,17 @@ def _batch_norm(
 ) -> Tensor:  # fmt: skip
     """x: (n, c, ...). y = (x - mean) / sqrt(var + eps) * weight + bias per channel, mean and (biased) var over all
     processes; the running variance is the unbiased one, as in `torch.nn.BatchNorm2d`. Gradients flow through both."""
+    if x.is_cuda:
+        given = (x, weight, bias, running_mean, running_var, eps, momentum, dist.group.WORLD, world())
+        normalised: Tensor = SyncBatchNorm.apply(*given)  # type: ignore[no-untyped-call]
+        return normalised
     axes = [0, *range(2, x.dim())]
     shape = [1, -1] + [1] * (x.dim() - 2)
     wide = x.float()
-    count = _sum(wide.new_tensor([wide.numel() / wide.shape[1]]))
-    mean = _sum(wide.sum(axes)) / count
+    count = summed(wide.new_tensor([wide.numel() / wide.shape[1]]))
+    mean = summed(wide.sum(axes)) / count
     centred = wide - mean.view(shape)
-    var = _sum(centred.square().sum(axes)) / count
+    var = summed(centred.square().sum(axes)) / count
     if running_mean is not None and running_var is not None:
         with torch.no_grad():
             running_mean.lerp_(mean.to(running_mean.dtype), momentum)
@@ -142,9 +147,3 @@ def _batch_norm(
     if weight is not None and bias is not None:
         y = y * weight.view(shape) + bias.view(shape)
     return y.to(x.dtype)
-
-
-def _sum(values: Tensor) -> Tensor:
-    """The sum over processes, with gradient."""
-    summed: Tensor = all_reduce(values)  # type: ignore[no-untyped-call]
-    return summed

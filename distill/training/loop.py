@@ -69,14 +69,14 @@ class Loop:
         self.delivered = {"student": self.recipe.exported(), "beside": self.recipe.beside()}
         decay = self.config.ema_decay
         self.averages = {name: Ema(module, decay) for name, module in self.delivered.items()} if decay else {}
-        self.forward: Callable[..., Any] = torch.compile(self.recipe) if self.mode.compile else self.recipe
+        self.parallel = distributed.parallel(self.recipe)
+        self.forward: Callable[..., Any] = torch.compile(self.parallel) if self.mode.compile else self.parallel
         self.step = self.epoch = self.batch = 0  # optimiser steps done; position of the next batch
         self.best: dict[str, Any] | None = None
         self.validated: dict[str, Any] = {"step": -1, "value": None, "values": {}}
         self.guard, self.speed = Guard(), Speed()
         self.meter = Meter(self.answer, self.answer.counts_in_training)
         self.images, self.seconds = 0, 0.0  # samples seen by this process; time
-        self.share: int | Tensor = 0  # predictions of this process in the last step
         self.stopping = self.leaving = False
         self.saved_step = -1
         self.last: Any = None  # the newest batch, for the norms in an error
@@ -177,19 +177,19 @@ class Loop:
         weighs nothing has a gradient of 0."""
         self.optimizer.zero_grad(set_to_none=True)
         weights = [self.answer.weight(batch.labels) for batch in group]
-        self.share = sum(weights)
-        for batch, own in zip(group, weights, strict=True):
+        predictions = distributed.mean_weight(sum(weights), self.device)
+        for left, batch, own in zip(reversed(range(len(group))), group, weights, strict=True):
             targets = self.training.targets(batch)
-            with self.mode.autocast(self.device), distributed.synced_batch_norm():
-                parts = self.forward(self.mode.layout(batch.student), batch.labels, targets)
-            (parts["loss"] * (own / distributed.at_least_one(self.share))).backward()
+            with distributed.held_back(self.parallel, left > 0):
+                with self.mode.autocast(self.device), distributed.whole_batch():
+                    parts = self.forward(self.mode.layout(batch.student), batch.labels, targets)
+                (parts["loss"] * (own / predictions)).backward()
             self.meter.add(parts, batch.labels)
         self.images += sum(len(batch.labels) for batch in group)
         self._update()
         self.batch, self.last = self.batch + len(group), group[-1]
 
     def _update(self) -> None:
-        distributed.average_gradients([p.grad for p in self.parameters if p.grad is not None], self.share)
         if self.config.clip_norm:
             torch.nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm)
         learning_rate, momentum = self.schedule(self.step)

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from distill import processes
 from distill.answers import Answer
 
 METRICS_SECONDS = 10.0
@@ -42,6 +43,23 @@ class Meter:
                 _add(self._losses, name, value.detach().double() * (labelled if self._of_labels(name) else size))
         self._count, self._labelled = self._count + size, self._labelled + labelled
 
+    def joined(self) -> Meter:
+        """This window's sums with those of all other processes."""
+        if processes.world() > 1:
+            parts = processes.gathered([_on_host(each) for each in (self._losses, self._figures, self._both)])
+            losses, figures, both = (dict[str, Tensor]() for _ in range(3))
+            for part in parts:
+                for sums, found in zip((losses, figures, both), part, strict=True):
+                    for name, value in found.items():
+                        _add(sums, name, value)
+            self._losses, self._figures = losses, figures
+            self._count, self._labelled = both["count"], both["labelled"]
+        return self
+
+    @property
+    def _both(self) -> dict[str, Tensor]:
+        return {"count": torch.as_tensor(self._count), "labelled": torch.as_tensor(self._labelled)}
+
     def _of_labels(self, name: str) -> bool:
         return name == self.answer.loss_name
 
@@ -69,6 +87,10 @@ class Meter:
         if number == 0:
             return {}
         return means | (self.answer.values(found, number) if self.figures else {})
+
+
+def _on_host(sums: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.cpu() for name, value in sums.items()}
 
 
 def _add(sums: dict[str, Tensor], name: str, value: Tensor) -> None:

@@ -1,8 +1,9 @@
-"""The task's figures and the loss on held-out samples, with one synchronisation at the end."""
+"""The task's figures and the loss on held-out samples, with one synchronisation at the end. Several processes, all of
+which must ask, take turns at the batches."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from distill import processes
 from distill.answers import Answer, Compared
 from distill.layers.forward import forward
 from distill.layers.modes import evaluating
@@ -29,9 +31,9 @@ def validate(
     network = student if weights is None else _With(student, weights)
     meter = Meter(answer)
     with evaluating(student):
-        for compared, labels in _answers(network, source, answer, mode, device):
+        for compared, labels in _answers(network, _own(source), answer, mode, device):
             meter.add({"loss": answer.validation_loss(compared), "outputs": compared.outputs}, labels)
-    return meter.take()
+    return meter.joined().take()
 
 
 @torch.no_grad()
@@ -47,7 +49,7 @@ def validate_by_teacher(
         student.load_state_dict(weights)
     try:
         with evaluating(recipe):
-            for batch in source.epoch(0):
+            for batch in _own(source):
                 targets = teacher(batch.teacher)
                 with mode.autocast(device):
                     parts = recipe(mode.layout(batch.student), batch.labels, targets)
@@ -55,7 +57,7 @@ def validate_by_teacher(
     finally:
         if own is not None:
             student.load_state_dict(own)
-    return meter.take()
+    return meter.joined().take()
 
 
 @torch.no_grad()
@@ -63,18 +65,23 @@ def tally(student: nn.Module, source: Source, answer: Answer, mode: Mode, device
     """The sum of `answer.tally` over all batches, of the student in eval mode."""
     total: Tensor | None = None
     with evaluating(student):
-        for compared, labels in _answers(student, source, answer, mode, device):
+        for compared, labels in _answers(student, source.epoch(0), answer, mode, device):
             found = answer.tally(compared.outputs, labels)
             if found is not None:
                 total = found if total is None else total + found
     return total
 
 
+def _own(source: Source) -> Iterator[Any]:
+    """The batches that are this process's: several take turns."""
+    return (batch for number, batch in enumerate(source.epoch(0)) if processes.mine(number))
+
+
 def _answers(
-    network: nn.Module, source: Source, answer: Answer, mode: Mode, device: torch.device
+    network: nn.Module, batches: Iterable[Any], answer: Answer, mode: Mode, device: torch.device
 ) -> Iterator[tuple[Compared, Any]]:
     """What is compared of every batch, with the batch's own labels."""
-    for batch in source.epoch(0):
+    for batch in batches:
         with mode.autocast(device):
             output = forward(network, mode.layout(batch.student))
         yield answer.compare(output, batch.labels), batch.labels

@@ -40,15 +40,18 @@ class Lease:
     traceparent: str | None = None  # of its submission
 
 
-def queued(session: Session, limit: int = 20, max_running: int = 0) -> list[str]:
+def queued(
+    session: Session, limit: int = 20, max_running: int = 0, processes: int = shares.MOST_PROCESSES
+) -> list[str]:
     """Ids of jobs that may start now, in the order of `shares`. `max_running`: how many of one tenant's jobs
-    may run side by side where it has no quota of its own; 0: any number."""
-    return list(session.scalars(shares.in_order(max_running, shares.due()).limit(limit)))
+    may run side by side where it has no quota of its own; 0: any number. `processes`: how many a job may have where
+    they are to run."""
+    return list(session.scalars(shares.in_order(max_running, shares.due(), Job.processes <= processes).limit(limit)))
 
 
-def any_queued(session: Session, max_running: int = 0) -> bool:
+def any_queued(session: Session, max_running: int = 0, processes: int = shares.MOST_PROCESSES) -> bool:
     """Whether `queued` would find one: cheaper, because nothing is put in order."""
-    query = select(Job.id).where(Job.status == "queued", shares.due(), _room(max_running))
+    query = select(Job.id).where(Job.status == "queued", shares.due(), _room(max_running), Job.processes <= processes)
     return session.scalar(query.limit(1)) is not None
 
 

@@ -54,6 +54,10 @@ def in_order(max_running: int, *conditions: ColumnElement[bool]) -> Select[str]:
     return select(c.id).order_by(c.running + c.turn, c.turn, never, c.served_at, c.tenant_id)
 
 
+MOST_PROCESSES = 64
+"""Processes of one job."""
+
+
 def due() -> ColumnElement[bool]:
     """Whether a job waits out no back-off."""
     return or_(Job.not_before.is_(None), Job.not_before <= db_now())

@@ -45,6 +45,13 @@ def live_workers(session: Session, silent_seconds: float) -> list[Worker]:
     return list(session.scalars(query))
 
 
+def most_devices(session: Session, silent_seconds: float) -> int | None:
+    """Devices of the largest slot of a worker heard of in the last `silent_seconds`; None where there is no such
+    worker. Workers of earlier releases have one a slot."""
+    found = [worker.info.get("devices_per_slot", 1) for worker in live_workers(session, silent_seconds)]
+    return max(found, default=None)
+
+
 def publish(session: Session, kind: str, entries: Iterable[dict[str, Any]]) -> None:
     """Replace the catalogue's entries of a kind by these; each has a `name`. Of workers that publish at the same moment
     one waits for the other, and the last one's stay."""

@@ -226,6 +226,47 @@ def test_a_task_whose_students_start_from_a_teacher_wants_one(name: str, client:
     assert pointers(problem(client.post("/jobs", json=asked), 422, "teacher_required")) == {"/teacher"}
 
 
+@pytest.mark.usefixtures("known")
+@pytest.mark.parametrize("name", [spec.name for spec in tasks.specs() if spec.defaults])
+def test_what_a_configuration_leaves_out_is_the_tasks(name: str, client: TestClient, driver: Driver) -> None:
+    spec = tasks.spec(name)
+    asked = body(driver, spec, recipe="cross_entropy")
+    given = {field: value + 1 for field, value in spec.defaults}
+    for named, expected in (({}, dict(spec.defaults)), (given, given)):
+        asked["config"] = {"recipe": "cross_entropy"} | named
+        told = client.post("/jobs?dry_run=true", json=asked).json()["config"]
+        queued = client.post("/jobs", json=asked).json()["config"]
+        assert {field: told[field] for field in expected} == expected
+        assert {field: queued[field] for field in expected} == expected
+    assert not set(dict(spec.defaults)) - set(DistillConfig.model_fields)
+
+
+@pytest.mark.usefixtures("known")
+def test_a_layer_that_the_teacher_lacks_is_refused_before_work(client: TestClient, driver: Driver) -> None:
+    """By its place in the list, with the nearest names; as a dry run too."""
+    spec = tasks.spec("detect_objects")
+    asked = body(driver, spec, recipe="feature_only", teacher_layers=["pyramid", "pyramyd", "stem#2", "neck:input"])
+    architecture = {"name": network(spec), "options": {}}
+    report = TEACHER | {"architecture": architecture, "tasks": [spec.name], "modules": ["stem", "neck", "pyramid"]}
+    asked["teacher"] = driver.teacher(architecture=architecture, report=report)
+    for path in ("/jobs?dry_run=true", "/jobs"):
+        found = problem(client.post(path, json=asked), 422, "invalid_config")
+        assert pointers(found) == {"/config/teacher_layers/1"}
+        assert "pyramid" in str(found)
+    asked["config"]["teacher_layers"][1] = "stem"
+    assert client.post("/jobs", json=asked).status_code == 202
+
+
+def test_a_prefix_names_what_longer_ones_take_from_it() -> None:
+    """`retort:fcos` begins with `retort:`, and is no classifier."""
+    for spec in tasks.specs():
+        said = tasks.prefixes(spec)
+        taken = [p for other in tasks.specs() if other.name != spec.name for p in other.architectures]
+        taken = [p for p in taken if p not in spec.architectures and any(p.startswith(q) for q in spec.architectures)]
+        assert all(prefix in said for prefix in [*spec.architectures, *taken])
+    assert "retort:fcos" in tasks.prefixes(tasks.spec("classify_images"))
+
+
 OLDER = [(spec.older_kind, spec.name) for spec in tasks.specs() if spec.older_kind is not None]
 
 

@@ -65,7 +65,7 @@ def test_points_are_the_cells_centres() -> None:
 
 def test_the_network_says_where_its_points_are() -> None:
     found = network().eval()(torch.randn(2, 3, SIDE, 96))
-    levels = Levels.of(found)
+    levels = Levels.of(*ANSWER.head.cells(found))
     assert levels == Levels(((8, 12), (4, 6), (2, 3)), (8, 16, 32))
     assert found.shape == (2, levels.points, 3 + 8)
     points = Points.of(found)
@@ -145,7 +145,7 @@ def test_a_detector_that_is_right_has_no_loss_but_of_its_doubt() -> None:
     labels = labels_of([box])
     loss = [float(ANSWER.loss(ANSWER.compare(rows, labels))) for rows in (right, wrong)]
     assert loss[0] < 0.7 < loss[1]  # what remains is the entropy of a centerness below 1
-    found = detect(right[0])
+    found = detect(right[0], ANSWER.head)
     assert found.corners[0].tolist() == pytest.approx(box, abs=1e-3)
     assert (int(found.classes[0]), len(found)) == (0, 1)
 

@@ -9,8 +9,10 @@ import torch
 from distill.errors import InvalidConfig
 from distill.models.points import assemble
 from distill.tasks.detect_objects.cautions import FEW_STEPS, answered, too_short, unanswered
+from distill.tasks.detect_objects.heads.points import PointHead
 from distill.types import DistillConfig
 
+HEAD = PointHead()
 SIDE, SIZES = 64, [(8, 8), (4, 4), (2, 2)]
 ROWS = assemble(torch.zeros(1, 84, 3), torch.ones(1, 84, 4), torch.zeros(1, 84, 1), SIZES, (SIDE, SIDE))
 TINY, SMALL, LARGE, THIN = [1.0, 1, 3, 3], [1.0, 1, 9, 9], [0.0, 0, 64, 64], [0.0, 1, 64, 3]
@@ -18,19 +20,22 @@ TINY, SMALL, LARGE, THIN = [1.0, 1, 3, 3], [1.0, 1, 9, 9], [0.0, 0, 64, 64], [0.
 
 
 def test_a_box_without_a_point_is_not_learnt() -> None:
-    assert answered(ROWS, torch.tensor([TINY, SMALL, LARGE, THIN] * 100)).tolist() == [False, True, True, False] * 100
+    assert (
+        answered(HEAD, ROWS, torch.tensor([TINY, SMALL, LARGE, THIN] * 100)).tolist()
+        == [False, True, True, False] * 100
+    )
 
 
 def test_objects_that_are_not_learnt_are_counted() -> None:
-    (found,) = unanswered(ROWS, np.array([TINY] + [SMALL] * 9, np.float32), (SIDE, SIDE))
+    (found,) = unanswered(HEAD, ROWS, np.array([TINY] + [SMALL] * 9, np.float32), (SIDE, SIDE))
     assert (found.code, found.details["left_out"], found.details["objects"]) == ("objects_not_learnt", 1, 10)
-    assert not list(unanswered(ROWS, np.array([TINY] + [SMALL] * 199, np.float32), (SIDE, SIDE)))
-    assert not list(unanswered(ROWS, np.zeros((0, 4), np.float32), (SIDE, SIDE)))
+    assert not list(unanswered(HEAD, ROWS, np.array([TINY] + [SMALL] * 199, np.float32), (SIDE, SIDE)))
+    assert not list(unanswered(HEAD, ROWS, np.zeros((0, 4), np.float32), (SIDE, SIDE)))
 
 
 def test_a_run_without_an_object_to_learn_is_refused() -> None:
     with pytest.raises(InvalidConfig) as caught:
-        list(unanswered(ROWS, np.array([TINY] * 3, np.float32), (SIDE, SIDE)))
+        list(unanswered(HEAD, ROWS, np.array([TINY] * 3, np.float32), (SIDE, SIDE)))
     assert caught.value.details["left_out"] == 3
     assert caught.value.remedy
 

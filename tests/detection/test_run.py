@@ -112,10 +112,18 @@ def test_a_curve_of_other_rows_is_another_curve(house: House, artifacts: Path, t
 def test_a_student_of_other_points_is_refused_before_any_work(house: House, tmp_path: Path) -> None:
     finer = Architecture(name="retort:fcos", options={"backbone": "test_byobnet", "width": 8, "depth": 1, "finest": 4})
     spec = house.spec(recipe="logit").model_copy(update={"student": finer})
-    with pytest.raises(InvalidConfig, match="same points"):
+    with pytest.raises(InvalidConfig, match="same places"):
         _ = tasks.get("detect_objects")(spec, tmp_path).student
     alone = house.spec(recipe="feature_only").model_copy(update={"student": finer})
     assert tasks.get("detect_objects")(alone, tmp_path).student.architecture == finer
+
+
+def test_a_selection_that_is_ours_ends_where_the_heads_begin(house: House, tmp_path: Path) -> None:
+    named = {"teacher_layers": None, "student_layers": None, "layers": 2}
+    events = go(house.spec(recipe="feature_only", max_steps=1, **named), tmp_path)
+    told = next(event.data for event in events if event.kind == "selection")
+    assert (told["teacher_layers"][-1], told["student_layers"][-1]) == ("pyramid", "pyramid")
+    assert events[-1].kind == "done"
 
 
 def test_a_run_tells_of_few_steps_and_not_of_objects_that_hold_points(house: House, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from distill.layers import discover
 from distill.models import build, check, save
 from distill.models.points import Points
 from distill.tasks import accepting
+from distill.tasks.detect_objects.heads import head_of
 from distill.tasks.detect_objects.rois import Levels
 from distill.types import Architecture
 
@@ -38,7 +39,7 @@ def test_rows_are_torchvisions_boxes(network: torch.nn.Module) -> None:
     torch.testing.assert_close(points.classes[0], heads["cls_logits"][0])
     expected = (heads["cls_logits"].sigmoid() * heads["bbox_ctrness"].sigmoid()).sqrt()
     torch.testing.assert_close(points.scores(), expected)
-    assert Levels.of(network(images)).strides == (8, 16, 32, 64, 128)
+    assert Levels.of(*head_of(network).cells(network(images))).strides == (8, 16, 32, 64, 128)
 
 
 def test_it_is_a_detector_with_torchvisions_names(network: torch.nn.Module, tmp_path: object) -> None:

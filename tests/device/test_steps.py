@@ -9,11 +9,9 @@ from typing import Any
 
 import pytest
 
-import distill.train
 from distill import recipes, tasks
 from distill.control import Control
 from distill.quality import score
-from distill.run import run
 from distill.running.scoring import scored_layers
 from distill.running.session import Session
 from distill.training.loop import Loop
@@ -25,31 +23,6 @@ from tests.tasks.test_house import NOW
 
 Get = Callable[[str], House]
 SETTINGS = {"gradient_accumulation": 2, "ema_decay": 0.9, "cache_teacher": False, "compile": False}
-
-
-class Reached(BaseException):
-    """A run stands before its first step."""
-
-    def __init__(self, training: Training) -> None:
-        self.training = training
-
-
-@pytest.fixture
-def reached(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, Path], Training]:
-    """Everything that a run decides before its first step, decided on the host."""
-
-    def stop(training: Training) -> Loop:
-        raise Reached(training)
-
-    def go(spec: Any, folder: Path) -> Training:
-        with monkeypatch.context() as patch:
-            patch.setattr(distill.train, "Loop", stop)
-            with pytest.raises(Reached) as caught:
-                for _ in run(spec, folder, Control()):
-                    pass
-        return caught.value.training
-
-    return go
 
 
 def on_device(training: Training) -> Loop:

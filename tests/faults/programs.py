@@ -86,7 +86,7 @@ def _run_with(t: Trainer, prepare: Any) -> None:
 
     distill.run.Session.open = prepare  # type: ignore[assignment]
     try:
-        trainer._run(t.folder, Control(), lambda event: t.say(event.kind, **event.data))
+        trainer.work(t.folder, Control(), lambda event: t.say(event.kind, **event.data))
     except Exception as error:
         t.say("failed", **trainer.explain(error).to_dict())
         sys.exit(1)

@@ -139,7 +139,8 @@ with distributed.group() as rank:
     mine = slice(0, 5) if rank == 0 else slice(5, 8)  # shares of different sizes
     given = images(8, 8)[mine]
     index = torch.arange(20, 28)[mine]
-    recipe(given, labels(8)[mine], recipe.told(recipe.targets(given), index))["loss"].backward()
+    with distributed.whole_batch():
+        recipe(given, labels(8)[mine], recipe.told(recipe.targets(given), index))["loss"].backward()
     torch.save(recipe.state_dict(), Path(sys.argv[1]) / f"{rank}.pt")
 """
 

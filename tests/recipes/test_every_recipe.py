@@ -35,6 +35,8 @@ FAMILIES: dict[str, tuple[type[nn.Module], type[nn.Module]]] = {
     "cnn-nhwc": (TinyCNN, ChannelsLastNet),
     "vit-nhwc": (TinyViT, ChannelsLastNet),
 }
+NAMES = recipes.without("needs_regions")
+"""The others want labels with places: `test_focal_global.py`."""
 # Recipe -> what its loss must train in the student: the head is always trained.
 DETACHED = {"feature_only", "simkd"}
 
@@ -53,7 +55,7 @@ def test_the_recipes_of_the_methods_are_all_here() -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("name", recipes.names())
+@pytest.mark.parametrize("name", NAMES)
 def test_a_step_gives_finite_scalar_parts_and_trains_the_whole_student(name: str, family: str) -> None:
     recipe = _build(name, family).train()
     parts = step(recipe)
@@ -69,7 +71,7 @@ def test_a_step_gives_finite_scalar_parts_and_trains_the_whole_student(name: str
     assert all(p.grad.isfinite().all() for p in recipe.parameters())
 
 
-@pytest.mark.parametrize("name", recipes.names())
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("family", ["cnn-cnn", "vit-vit"])
 def test_the_teacher_is_frozen_unsaved_and_bit_identical_after_a_step(name: str, family: str) -> None:
     recipe = _build(name, family)
@@ -84,7 +86,7 @@ def test_the_teacher_is_frozen_unsaved_and_bit_identical_after_a_step(name: str,
     assert not any(id(p) in teacher_parameters for p in recipe.parameters())
 
 
-@pytest.mark.parametrize("name", recipes.names())
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("family", ["cnn-cnn", "vit-cnn"])
 def test_the_exported_student_is_exactly_the_plain_architecture(name: str, family: str) -> None:
     recipe = _build(name, family)
@@ -96,7 +98,7 @@ def test_the_exported_student_is_exactly_the_plain_architecture(name: str, famil
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in recipe.teacher.modules())
 
 
-@pytest.mark.parametrize("name", recipes.names())
+@pytest.mark.parametrize("name", NAMES)
 def test_targets_are_constants_one_row_a_sample_and_reusable(name: str) -> None:
     recipe = _build(name)
     whole = recipe.targets(images(6))
@@ -110,7 +112,7 @@ def test_targets_are_constants_one_row_a_sample_and_reusable(name: str) -> None:
     assert b.isfinite()
 
 
-@pytest.mark.parametrize("name", recipes.names())
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("family", ["cnn-cnn", "vit-vit"])
 def test_targets_may_be_cached_in_bf16(name: str, family: str) -> None:
     recipe = _build(name, family).train()
@@ -120,7 +122,7 @@ def test_targets_may_be_cached_in_bf16(name: str, family: str) -> None:
     assert parts["loss"].isfinite()
 
 
-@pytest.mark.parametrize("name", recipes.names())
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("family", ["cnn-cnn", "vit-vit", "cnn-vit"])
 def test_autocast_bf16_and_channels_last(name: str, family: str) -> None:
     recipe = _build(name, family).train()
@@ -135,7 +137,7 @@ def test_autocast_bf16_and_channels_last(name: str, family: str) -> None:
     assert all(p.grad is not None and p.grad.isfinite().all() for p in recipe.student.parameters())
 
 
-@pytest.mark.parametrize("name", recipes.names())
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("side", [32, 12])
 def test_another_batch_size_and_resolution_than_the_examples(name: str, side: int) -> None:
     recipe = _build(name).train()
@@ -159,7 +161,7 @@ def test_gradient_accumulation_adds_up(name: str) -> None:
         torch.testing.assert_close(p.grad, expected, rtol=2e-3, atol=2e-4 * float(expected.abs().max()) + 1e-6)
 
 
-@pytest.mark.parametrize("name", [n for n in recipes.names() if "feature_loss" in recipes.registry.parameters(n)])
+@pytest.mark.parametrize("name", [n for n in NAMES if "feature_loss" in recipes.registry.parameters(n)])
 @pytest.mark.parametrize("loss", losses.names())
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_feature_loss_in_every_recipe_that_has_a_feature_term(name: str, loss: str, family: str) -> None:
@@ -176,7 +178,7 @@ def test_every_feature_loss_in_every_recipe_that_has_a_feature_term(name: str, l
 ABOVE_THE_FLOOR = {"ofa": {"cross_entropy_weight": 10.0}}
 
 
-@pytest.mark.parametrize("name", recipes.names())
+@pytest.mark.parametrize("name", NAMES)
 def test_the_loss_falls(name: str) -> None:
     torch.manual_seed(0)
     recipe = _build(name, **ABOVE_THE_FLOOR.get(name, {})).train()
@@ -192,7 +194,7 @@ def test_the_loss_falls(name: str) -> None:
     assert values[-1] < 0.85 * values[0]
 
 
-@pytest.mark.parametrize("name", recipes.names())
+@pytest.mark.parametrize("name", NAMES)
 def test_dict_inputs_and_dict_outputs(name: str) -> None:
     ids = {"input_ids": torch.arange(24).reshape(4, 6) % 20}
     setup = pair(TinyEncoder(8), TinyEncoder(12, seed=1), student_example=ids, teacher_example=ids)
@@ -202,7 +204,7 @@ def test_dict_inputs_and_dict_outputs(name: str) -> None:
     assert parts["loss"].isfinite()
 
 
-@pytest.mark.parametrize("name", recipes.names())
+@pytest.mark.parametrize("name", NAMES)
 def test_unknown_parameters_and_missing_teachers_are_refused(name: str) -> None:
     with pytest.raises(InvalidConfig, match="bogus"):
         _build(name, bogus=1)
@@ -212,7 +214,7 @@ def test_unknown_parameters_and_missing_teachers_are_refused(name: str) -> None:
             recipes.get(name)(replace(setup, teacher=None))
 
 
-@pytest.mark.parametrize("name", recipes.names())
+@pytest.mark.parametrize("name", NAMES)
 def test_the_state_dict_restores_the_recipe(name: str) -> None:
     torch.manual_seed(0)
     first = _build(name)
@@ -263,7 +265,7 @@ PINNED = {
 }
 
 
-@pytest.mark.parametrize("name", recipes.names())
+@pytest.mark.parametrize("name", NAMES)
 def test_pinned(name: str) -> None:
     if name not in PINNED:
         pytest.skip("a recipe that came later; pin its loss here")
@@ -302,7 +304,7 @@ class _NoSync(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-STEPS = [(name, {}) for name in recipes.names()]
+STEPS = [(name, {}) for name in NAMES]
 STEPS += [("feature_only", {"feature_loss": loss}) for loss in losses.names()]
 STEPS += [("feature_only", {"normalise": True})]
 
@@ -320,7 +322,7 @@ def test_the_watch_sees_a_sync() -> None:
         torch.ones(()).item()
 
 
-@pytest.mark.parametrize("name", recipes.names())
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("family", ["cnn-cnn", "vit-vit"])
 def test_a_resumed_recipe_steps_to_the_same_bits(name: str, family: str) -> None:
     """Nothing learnt in earlier steps, such as which features need a copy, may change a gradient's rounding."""

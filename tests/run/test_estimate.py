@@ -75,7 +75,7 @@ def test_memory_and_disk_follow_what_optimizer_and_recipe_keep() -> None:
     assert memory_bytes(remembering) - memory_bytes(work) > 4 * 256 * 1000
 
 
-@pytest.mark.parametrize("name", recipes.names())
+@pytest.mark.parametrize("name", recipes.without("needs_regions"))
 def test_what_a_recipe_remembers_is_told_without_importing_it(name: str) -> None:
     told = recipes.remembered(name, {})
     assert (told > 0) == recipes.needs_index(name)

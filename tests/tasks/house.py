@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from distill.types import Architecture, DatasetInput, DistillConfig, Event, RunS
 
 @dataclass(frozen=True)
 class House:
-    """A dataset, a teacher of it and a student's architecture; `settings` of the configuration; `ask`: what a loaded
+    """A dataset, a teacher of it and a student's architecture; `settings` of the configuration, and further ones
+    `by_recipe`; `ask`: what a loaded
     student says of some sample, comparable with `==`."""
 
     dataset: DatasetInput
@@ -23,6 +24,7 @@ class House:
     student: Architecture
     settings: dict[str, Any]
     ask: Callable[[Any], Any]
+    by_recipe: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
     def spec(self, **changes: Any) -> RunSpec:
         base: dict[str, Any] = {
@@ -33,6 +35,7 @@ class House:
             "learning_rate": 3e-3,
         }
         base |= {"device": "cpu", "precision": "fp32", "fit_head": False} | self.settings
+        base |= self.by_recipe.get(changes.get("recipe", ""), {})
         resume = changes.pop("resume_from", None)
         return RunSpec(
             config=DistillConfig(**(base | changes)), dataset=self.dataset, teacher=self.teacher, student=self.student,

@@ -32,6 +32,7 @@ def events_of(kind: str, events: list[Event]) -> list[dict[str, Any]]:
 
 NOW = {
     "attention_transfer": "segment_images", "crd": "classify_text", "dist": "generate_text", "dkd": "segment_images",
+    "focal_global": "detect_objects",
     "fitnet": "regress_images", "masked_generative": "detect_objects", "ofa": "classify_text", "pkt": "generate_text",
     "review": "segment_images", "rkd": "classify_text", "vid": "generate_text",
 }  # fmt: skip

@@ -13,6 +13,7 @@ import torch
 
 from distill.control import Control
 from distill.train import train
+from distill.training import checkpoint
 from tests.slowness import within
 from tests.training.conftest import config, tiny_data, tiny_recipe
 from tests.training.test_resume import drain
@@ -86,6 +87,41 @@ def test_two_processes_equal_one(tmp_path: Path, handover: int, accumulation: in
     for name, value in one.state_dict().items():
         assert torch.equal(states[0][name], states[1][name])
         torch.testing.assert_close(states[0][name], value, rtol=1e-3, atol=2e-4)
+
+
+MOVED = """
+import sys
+from pathlib import Path
+import torch
+from distill.control import Control
+from distill.train import train
+from distill.training import checkpoint, distributed
+from tests.training.conftest import config, tiny_data, tiny_recipe
+from tests.training.test_resume import drain
+torch.set_num_threads(1)
+left, own = Path(sys.argv[1]), Path(sys.argv[2])
+with distributed.group() as rank:
+    recipe = tiny_recipe(dropout=0.0)
+    drain(train(recipe, tiny_data(), config(clip_norm=1.0), left, Control(), checkpoint.existing(left)[-1]))
+    torch.save(recipe.state_dict(), own / f"finished-{rank}.pt")
+    control = Control()
+    _, outcome = drain(train(tiny_recipe(dropout=0.0), tiny_data(), config(clip_norm=1.0), own, control), control, 4)
+    assert outcome.ending == "handover", outcome
+"""
+
+
+def test_a_checkpoint_of_one_process_continues_with_two_and_of_two_with_one(tmp_path: Path) -> None:
+    settings, folders = config(clip_norm=1.0), [tmp_path / name for name in ("whole", "one", "two")]
+    whole, last, control = tiny_recipe(dropout=0.0), tiny_recipe(dropout=0.0), Control()
+    drain(train(whole, tiny_data(), settings, folders[0], Control()))
+    drain(train(tiny_recipe(dropout=0.0), tiny_data(), settings, folders[1], control), control, 4)
+    folders[2].mkdir()
+    run_two(MOVED, [str(folder) for folder in folders[1:]])
+    drain(train(last, tiny_data(), settings, folders[2], Control(), checkpoint.existing(folders[2])[-1]))
+    states = [torch.load(folders[2] / f"finished-{rank}.pt") for rank in range(2)]
+    for name, value in whole.state_dict().items():
+        for other in (*states, last.state_dict()):
+            torch.testing.assert_close(other[name], value, rtol=1e-3, atol=2e-4)
 
 
 def run_two(script: str, arguments: list[str], seconds: float = 120) -> None:

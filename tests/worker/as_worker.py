@@ -29,6 +29,7 @@ from worker.jobs.supervisor import COMMAND, Supervisor
 from worker.jobs.trainer import INPUTS, SPEC, WRITABLE
 from worker.processes import scratch
 from worker.processes.environment import child_environment
+from worker.processes.slot import Slot
 from worker.watching.survivors import survivors
 
 WORKER = 10001
@@ -111,7 +112,7 @@ def trains(folder: Path, first: int) -> None:
     ended = threading.Event()
     threading.Thread(target=watch, args=(world, user.number, seen, ended)).start()
     try:
-        status = supervisor.supervise(world.claim(), {"OMP_NUM_THREADS": "1"}, user)
+        status = supervisor.supervise(world.claim(), Slot(user=user, alone=False))
     finally:
         ended.set()
     assert status == "succeeded", (world.job.error, world.logs()[-5:])
@@ -216,7 +217,7 @@ def is_cancelled(folder: Path, first: int) -> None:
     command = (sys.executable, "-m", "tests.worker.as_worker", "closes", "-")
     supervisor, lease = Supervisor(world.settings, world.database, world.objects, world.leaving, command), world.claim()
     ended: list[Any] = []
-    thread = threading.Thread(target=lambda: ended.append(supervisor.supervise(lease, {}, user)))
+    thread = threading.Thread(target=lambda: ended.append(supervisor.supervise(lease, Slot(user=user))))
     thread.start()
     wait_until(lambda: any("ready" in line for line in world.logs()))
     running = processes_of(user)

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.processes import gpus
-from worker.processes.environment import slot_environment
 from worker.processes.gpus import listed, masked, of_slot, visible
+from worker.processes.slot import Slot
 
 ONE = "GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77"
 TWO = "GPU-6b1b2c3d-0000-1111-2222-333344445555"
@@ -66,10 +66,15 @@ def test_without_a_mask_devices_are_named_by_uuid(tmp_path: Path) -> None:
 
 @given(st.integers(0, 63), st.lists(st.text("0123456789", min_size=1, max_size=3), unique=True, max_size=8))
 def test_a_slot_has_one_device_and_slots_share_evenly(slot: int, devices: list[str]) -> None:
-    own = of_slot(slot, devices)
-    assert own == ({"CUDA_VISIBLE_DEVICES": devices[slot % len(devices)]} if devices else {})
-    used = [of_slot(n, devices)["CUDA_VISIBLE_DEVICES"] for n in range(2 * len(devices))]
+    assert of_slot(slot, devices) == ((devices[slot % len(devices)],) if devices else ())
+    used = [device for n in range(2 * len(devices)) for device in of_slot(n, devices)]
     assert sorted(used) == sorted(devices * 2)
+
+
+@given(st.integers(1, 8), st.integers(1, 8))
+def test_slots_of_several_devices_share_none_while_there_are_enough(slots: int, number: int) -> None:
+    devices = [str(each) for each in range(slots * number)]
+    assert [device for slot in range(slots) for device in of_slot(slot, devices, number)] == devices
 
 
 def test_the_trainers_environment_has_the_slots_own_device(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -77,7 +82,7 @@ def test_the_trainers_environment_has_the_slots_own_device(monkeypatch: pytest.M
 
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", f"{ONE},{TWO}")
     settings = settings_for(tmp_path, slots=3)
-    given = [slot_environment(settings, slot)["CUDA_VISIBLE_DEVICES"] for slot in range(3)]
+    given = [Slot.of(settings, slot).environment()["CUDA_VISIBLE_DEVICES"] for slot in range(3)]
     assert given == [ONE, TWO, ONE]
     assert gpus.visible() == [ONE, TWO]
 

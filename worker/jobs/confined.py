@@ -14,22 +14,22 @@ from pathlib import Path
 
 from distill.errors import RetortError
 from worker.isolation.confinement import confine, of_job
-from worker.isolation.required import demand
+from worker.isolation.required import GROUP, check_group, demand
 from worker.jobs.trainer import INPUTS, WORK
 
 
 def main(arguments: list[str]) -> None:
-    group = arguments[:1] == ["--group"]
+    group = arguments[:1] == [GROUP]
     folder, *command = arguments[int(group) :]
     isolation = confine(replace(of_job(Path(folder).absolute(), (WORK, INPUTS)), group=group))
     sys.stderr.write(f"held by {isolation.summary()}\n")
     sys.stderr.flush()
     try:
         demand(isolation)
+        if group:
+            check_group(isolation)
     except RetortError as error:
         sys.exit(f"{error.message} {error.remedy}")
-    if group and "net" not in isolation.namespaces:
-        sys.exit("Several processes need a network namespace of their own, which this machine refuses.")
     os.execv(command[0], command)  # noqa: S606 - what the caller asked for
 
 

@@ -1,15 +1,13 @@
-"""How an attempt ends: from what the trainer said, or from how it died."""
+"""How an attempt ends: from what the trainer said, or from how it died (`worker.jobs.exits`)."""
 
 from __future__ import annotations
 
-import signal
 from typing import Any
 
-from distill.errors import KilledForMemory, RetortError
+from distill.errors import RetortError
 from store.repositories.leases import Ending
 from store.repositories.recording import clean
-from worker.errors import Internal, TrainerCrashed, disk_full
-from worker.processes.signals import name_of
+from worker.errors import Internal, disk_full
 
 HANDED_OVER = Ending("queued", "handed_over")
 CANCELLED = Ending("cancelled", "cancelled")
@@ -38,19 +36,3 @@ def explain_break(error: Exception) -> RetortError:
     if isinstance(error, RetortError):
         return error
     return disk_full(error) or Internal(f"The worker failed: {type(error).__name__}: {error}", "See the worker's log.")
-
-
-def explain_exit(exit_code: int, peak_memory_bytes: int | None, last_line: str) -> RetortError:
-    """A trainer that ended without a word: what its exit code says."""
-    number = -exit_code if exit_code < 0 else exit_code - 128  # shells and containers report 128 + signal
-    details = {"exit_code": exit_code, "peak_memory_bytes": peak_memory_bytes, "last_line": last_line}
-    if number == signal.SIGKILL:
-        peak = f" Its peak memory was {peak_memory_bytes / 2**30:.1f} GiB." if peak_memory_bytes else ""
-        return KilledForMemory(
-            f"The trainer was killed (SIGKILL), most often by the kernel when memory runs out.{peak}",
-            "Lower batch_size, quality_memory_bytes or cache_memory_bytes, or give the worker more memory.",
-            details,
-        )
-    how = f"was ended by {name_of(number)}" if exit_code < 0 or exit_code > 128 else f"ended with exit code {exit_code}"
-    hint = f" Its last line: {last_line}" if last_line else ""
-    return TrainerCrashed(f"The trainer {how} without saying why.{hint}", "See the job's log.", details)

@@ -7,7 +7,7 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -22,11 +22,12 @@ from store.repositories import leases, recording
 from store.repositories.leases import Ending, Lease, LeaseLost
 from store.settings import Settings
 from store.states import Status
+from store.tables import Job
 from worker.isolation import users
-from worker.isolation.users import User
 from worker.jobs import endings
 from worker.jobs.curves import CurveCollector
 from worker.jobs.endings import CANCELLED, HANDED_OVER, SUCCEEDED, Interrupted
+from worker.jobs.exits import explain_exit
 from worker.jobs.holding import Holding
 from worker.jobs.journal import Journal
 from worker.jobs.limits import Runtime
@@ -36,11 +37,13 @@ from worker.jobs.uploading import CheckpointUploader, own_file, upload_artifact
 from worker.processes import scratch
 from worker.processes.environment import child_environment
 from worker.processes.process import TrainerProcess
+from worker.processes.slot import Slot
 from worker.transfer import inputs
 from worker.transfer.fetching import Fetcher
 
 log = logging.getLogger(__name__)
 COMMAND = (sys.executable, "-m", "worker.jobs.trainer")
+GROUP_COMMAND = (sys.executable, "-m", "worker.jobs.group")
 TICK_SECONDS, DRAIN_SECONDS = 0.1, 5.0
 
 
@@ -54,31 +57,31 @@ class Supervisor:
         objects: ObjectStore,
         leaving: threading.Event | None = None,
         command: Sequence[str] = COMMAND,
+        group_command: Sequence[str] = GROUP_COMMAND,
     ) -> None:
-        self.settings, self.database, self.objects, self.command = settings, database, objects, command
+        """`command`: starts a trainer; `group_command`: one of several processes, whose number follows."""
+        self.settings, self.database, self.objects = settings, database, objects
+        self.command, self.group_command = command, group_command
         self.leaving = leaving or threading.Event()
         self.patient = True  # while leaving: let trainers write a checkpoint first
         self.holdings: dict[str, Holding] = {}
 
-    def supervise(
-        self, lease: Lease, environment: Mapping[str, str] | None = None, user: User | None = None
-    ) -> Status | None:
+    def supervise(self, lease: Lease, slot: Slot | None = None) -> Status | None:
         """Bring the attempt to its end and return the job's new status; None when the lease was lost. When this
-        returns, nothing of the attempt runs any more and its scratch folder is gone. `user`: whom its trainer runs as,
-        where not as we do."""
+        returns, nothing of the attempt runs any more and its scratch folder is gone. `slot`: where it runs."""
         ids = {"job_id": lease.job_id, "attempt": lease.attempt, "request_id": lease.request_id}
         facts = {"job_id": lease.job_id, "attempt": lease.attempt, "worker_id": lease.worker_id}
         with logs.bound(**ids), tracing.span("attempt", "consumer", lease.traceparent, **facts) as span:
-            status = self._supervise(lease, environment, user)
+            status = self._supervise(lease, slot or Slot())
             span.note(job_status=status or "lease lost")
         return status
 
-    def _supervise(self, lease: Lease, environment: Mapping[str, str] | None, user: User | None) -> Status | None:
+    def _supervise(self, lease: Lease, slot: Slot) -> Status | None:
         status = None
         try:
             with Holding(self.settings, self.database, lease) as holding:
                 self.holdings[lease.job_id] = holding
-                ending = self._attempt(holding, environment or {}, user)
+                ending = self._attempt(holding, slot)
                 status = holding.write(lambda session: leases.settle(session, lease, ending))
         except LeaseLost:
             log.warning("%s attempt %d: the lease is lost; nothing more is written", lease.job_id, lease.attempt)
@@ -88,11 +91,11 @@ class Supervisor:
             self._drop_objects(lease.job_id)
         return status
 
-    def _attempt(self, holding: Holding, environment: Mapping[str, str], user: User | None) -> Ending:
+    def _attempt(self, holding: Holding, slot: Slot) -> Ending:
         lease = holding.lease
         try:
             with scratch.folder(self.settings.scratch, lease.job_id, lease.attempt) as folder:
-                return Attempt(self, holding, folder, environment, user).run()
+                return Attempt(self, holding, folder, slot).run()
         except OSError as error:  # no folder, no attempt: a full disk, most likely
             log.exception("%s attempt %d has no scratch folder", lease.job_id, lease.attempt)
             return endings.failed(endings.explain_break(error).to_dict(), self.settings.retry_back_off_seconds)
@@ -111,11 +114,8 @@ class Supervisor:
 class Attempt:
     """The attempt's own state: its trainer, its journal, what it has made so far."""
 
-    def __init__(
-        self, boss: Supervisor, holding: Holding, folder: Path, environment: Mapping[str, str], user: User | None
-    ) -> None:
-        self._user = user
-        self._boss, self._holding, self._folder, self._environment = boss, holding, folder, environment
+    def __init__(self, boss: Supervisor, holding: Holding, folder: Path, slot: Slot) -> None:
+        self._boss, self._holding, self._folder, self._slot, self._processes = boss, holding, folder, slot, 1
         self._journal, self._curve = Journal(holding), CurveCollector()
         self._artifacts: dict[str, dict[str, Any]] = {}
         self._failure: dict[str, Any] | None = None
@@ -157,18 +157,26 @@ class Attempt:
             used = leases.used_seconds(session, self._holding.lease)
         self._runtime = Runtime.of(self._boss.settings, needed.job.max_runtime_seconds, used)
         self._tenant_id = needed.job.tenant_id
+        self._settle_processes(needed.job)
         folder = self._folder / "inputs"
         folder.mkdir()
         spec = inputs.fetch_all(needed, Fetcher(self._boss.objects, folder, self._check, self._note_now))
         (self._folder / SPEC).write_text(spec.model_dump_json())
 
+    def _settle_processes(self, job: Job) -> None:
+        devices, batch_size = self._slot.devices, job.config["batch_size"]
+        self._processes = self._slot.processes(job.processes, batch_size)
+        if job.processes != 1:
+            why = f"{self._processes} of this slot's {devices} devices train this job, each a share of every batch"
+            self._journal.note("info", f"{why} of {batch_size}")
+
     # ---- the trainer
 
     def _watch(self) -> None:
         self._check()
-        environment = child_environment(self._boss.settings, self._environment)
-        users.grant(self._folder, self._user, WRITABLE)
-        self._process = process = TrainerProcess(self._boss.command, self._folder, environment, self._user)
+        environment = child_environment(self._boss.settings, self._slot.environment(self._processes))
+        users.grant(self._folder, self._slot.user, WRITABLE)
+        self._process = process = TrainerProcess(self._command(), self._folder, environment, self._slot.user)
         self._memory = MemoryGauge(process.pid)
         journal = self._journal
         uploader = CheckpointUploader(self._boss.objects, self._holding, self._folder, lambda: journal.written)
@@ -186,6 +194,9 @@ class Attempt:
                 uploader.drain(self._boss.settings.cancel_grace_seconds)
         finally:
             uploader.close()
+
+    def _command(self) -> Sequence[str]:
+        return self._boss.command if self._processes == 1 else (*self._boss.group_command, str(self._processes))
 
     def _take_events(self, process: TrainerProcess, uploader: CheckpointUploader, seconds: float) -> None:
         """What comes within `seconds`, and no longer, so that a trainer that never stops talking hides neither orders
@@ -290,7 +301,7 @@ class Attempt:
         if process.exit_code == 0 and "handover" in process.ordered:
             return HANDED_OVER
         last = process.tail[-1] if process.tail else ""
-        error = endings.explain_exit(process.exit_code, process.peak_memory_bytes, last)
+        error = explain_exit(process.exit_code, process.peak_memory_bytes, last)
         return endings.failed(error.to_dict(), back_off)
 
     # ---- uploading

@@ -13,6 +13,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from distill.control import Control
@@ -37,7 +38,7 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGUSR2, lambda *_: lifeline.obey(control, "handover"))
     try:
         check(isolation)
-        _run(folder, control, say)
+        work(folder, control, say)
     except Exception as error:
         traceback.print_exc()
         say(Event("failed", explain(error).to_dict()))
@@ -45,16 +46,18 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def shut_in(folder: Path) -> Isolation:
-    """Give up all but the job's folder and, for a named dataset, the folders of such sets."""
+def shut_in(folder: Path, group: bool = False) -> Isolation:
+    """Give up all but the job's folder and, for a named dataset, the folders of such sets. `group`: several processes
+    train, and keep a loopback of their own."""
     named = json.loads((folder / SPEC).read_text())["dataset"]["kind"] == "named"
     sets = os.environ.get(NAMED_SETS, "").split(os.pathsep) if named else []
-    isolation = confine(of_job(folder, (WORK, INPUTS), sets))
+    isolation = confine(replace(of_job(folder, (WORK, INPUTS), sets), group=group))
     sys.stderr.write(f"held by {isolation.summary()}\n")
     return isolation
 
 
-def _run(folder: Path, control: Control, say: Callable[[Event], None]) -> None:
+def work(folder: Path, control: Control, say: Callable[[Event], None]) -> None:
+    """Run the job of the folder, of one process or of a group that this one has joined."""
     from distill.run import run  # torch comes with it, after the pipes are held
 
     spec = RunSpec.model_validate_json((folder / SPEC).read_text())

@@ -9,7 +9,6 @@ from pathlib import Path
 from distill.modalities.images import sets
 from store.settings import Settings
 from worker.isolation.required import NAMED_SETS, REQUIRED
-from worker.processes import gpus
 
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = frozenset(
@@ -19,7 +18,6 @@ KEPT = frozenset(
 PREFIXES = ("LC_", "CUDA_", "NVIDIA_", "NCCL_", "OMP_", "MKL_", "KMP_", "OPENBLAS_", "TORCH", "PYTORCH_", "PYTHON",
             "TRITON_", "HIP_", "ROCR_", "HF_", "XDG_", "COVERAGE_")  # fmt: skip
 SECRETS = ("KEY", "SECRET", "TOKEN", "PASSWORD", "CREDENTIAL")
-THREADS = "OMP_NUM_THREADS"
 
 
 def child_environment(settings: Settings, extra: Mapping[str, str]) -> dict[str, str]:
@@ -31,14 +29,6 @@ def child_environment(settings: Settings, extra: Mapping[str, str]) -> dict[str,
     own |= {REQUIRED: "1"} if settings.require_isolation else {}
     # Without PYTHONSAFEPATH the folder that the worker was started in would come before all others.
     return kept | own | {"PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"} | dict(extra)
-
-
-def slot_environment(settings: Settings, slot: int) -> dict[str, str]:
-    """One GPU a slot where there are any; the processor cores shared evenly among several slots unless the operator
-    set a number. A single slot's trainer looks for itself at how many cores are free."""
-    device = gpus.of_slot(slot, gpus.visible())
-    threads = max(1, len(os.sched_getaffinity(0)) // settings.slots)
-    return device if THREADS in os.environ or settings.slots == 1 else device | {THREADS: str(threads)}
 
 
 def _harmless(name: str) -> bool:

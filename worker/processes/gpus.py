@@ -59,9 +59,10 @@ def listed(text: str) -> list[str]:
     return [uuid for gpu, *instances in found for uuid in (instances or [gpu])]
 
 
-def of_slot(slot: int, devices: list[str]) -> dict[str, str]:
-    """The environment that gives a slot its own device; more slots than devices share them in turn."""
-    return {"CUDA_VISIBLE_DEVICES": devices[slot % len(devices)]} if devices else {}
+def of_slot(slot: int, devices: Sequence[str], number: int = 1) -> tuple[str, ...]:
+    """The `number` devices of a slot, () where there are none. Slots that want more than there are share them in
+    turn."""
+    return tuple(devices[(slot * number + i) % len(devices)] for i in range(number)) if devices else ()
 
 
 def make_devices(proc: Path = PROC, device: Path = DEVICE, maker: Sequence[str] = MAKER) -> None:

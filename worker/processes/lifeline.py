@@ -20,16 +20,24 @@ EVENTS_FD, ORDERS_FD = "RETORT_EVENTS_FD", "RETORT_ORDERS_FD"
 
 def hold(control: Control) -> None:
     """Obey the orders pipe from a thread of its own. Without one (started by hand) nothing happens."""
-    descriptor = os.environ.pop(ORDERS_FD, None)
+    listen(lambda order: obey(control, order))
+
+
+def listen(act: Callable[[str], None], descriptor: int | None = None) -> None:
+    """Give every order of a pipe, the worker's where none is named, to `act`, from a thread of its own. When the pipe
+    ends, the process group ends."""
+    told = os.environ.pop(ORDERS_FD, None)
+    if descriptor is None and told is not None:
+        descriptor = int(told)
     if descriptor is not None:
-        threading.Thread(target=_obey, args=(int(descriptor), control), daemon=True, name="lifeline").start()
+        os.set_inheritable(descriptor, False)
+        threading.Thread(target=_listen, args=(descriptor, act), daemon=True, name="lifeline").start()
 
 
-def _obey(descriptor: int, control: Control) -> None:
-    os.set_inheritable(descriptor, False)
+def _listen(descriptor: int, act: Callable[[str], None]) -> None:
     with os.fdopen(descriptor, "rb", buffering=0) as orders:
         while line := orders.readline():
-            obey(control, line.decode().strip())
+            act(line.decode().strip())
     os.killpg(0, signal.SIGKILL)
 
 
@@ -40,12 +48,17 @@ def obey(control: Control, order: str) -> None:
         control.handover = True
 
 
-def speaker() -> Callable[[Event], None]:
-    """A function that writes an event as one line to the events pipe (stdout where there is none).
+def events_descriptor() -> int:
+    """Of the events pipe that the worker named; standard output where there is none. Once: the name goes."""
+    return int(os.environ.pop(EVENTS_FD, "1"))
+
+
+def speaker(descriptor: int | None = None) -> Callable[[Event], None]:
+    """A function that writes an event as one line to a pipe, the events pipe where none is named.
 
     The pipe is not standard output, so that no library's printing can corrupt it.
     """
-    descriptor = int(os.environ.pop(EVENTS_FD, "1"))
+    descriptor = events_descriptor() if descriptor is None else descriptor
     if descriptor > 2:
         os.set_inheritable(descriptor, False)
     lock = threading.Lock()

@@ -124,7 +124,7 @@ class TrainerProcess:
     def _read_events(self, pipe: IO[bytes]) -> None:
         with pipe:
             while line := pipe.readline(EVENT_BYTES):
-                event = _parsed(line)
+                event = _parsed(line) if line.strip() else None  # blank: what follows a line that was cut off
                 if event is not None:
                     self.events.put(event, len(line))
         self.events.close()

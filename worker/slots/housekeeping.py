@@ -69,7 +69,7 @@ class Housekeeping:
     def look(self) -> None:
         """Wake the slots when work waits that nobody rang for."""
         with self._database.read() as session:
-            waiting = _work_waits(session, self._settings.max_running_jobs)
+            waiting = _work_waits(session, self._settings)
         if waiting:
             self._wake()
 
@@ -82,6 +82,7 @@ class Housekeeping:
         isolation = {"complete": held.complete, "trainers": held.summary(), "problems": list(held.problems),
                      "other_user": held.other_user}  # fmt: skip
         info = {"gpus": gpus.visible(), "cpus": len(os.sched_getaffinity(0)), "python": platform.python_version()}
+        info["devices_per_slot"] = self._settings.devices_per_slot
         info["isolation"] = isolation
         return Worker(
             id=self._worker_id,
@@ -92,12 +93,12 @@ class Housekeeping:
         )
 
 
-def _work_waits(session: Session, max_running: int) -> bool:
+def _work_waits(session: Session, settings: Settings) -> bool:
     from store.repositories import resources
     from store.tables import Dataset, Teacher
 
     return bool(
-        leases.any_queued(session, max_running)
+        leases.any_queued(session, settings.max_running_jobs, settings.devices_per_slot)
         or resources.waiting(session, Teacher, limit=1)
         or resources.waiting(session, Dataset, limit=1)
     )

@@ -17,11 +17,10 @@ from store.repositories.leases import Lease
 from store.settings import Settings
 from worker.inspecting import catalogue, costs, inspections
 from worker.inspecting.inspections import Inspections, Leaving
-from worker.isolation import users
 from worker.jobs import supervisor
 from worker.jobs.supervisor import Supervisor
 from worker.processes import gpus, scratch
-from worker.processes.environment import slot_environment
+from worker.processes.slot import Slot
 from worker.slots.housekeeping import Housekeeping
 from worker.slots.tidier import Tidier
 from worker.studies.runner import Studies
@@ -123,14 +122,14 @@ class SlotPool:
             return False
 
     def _slot(self, slot: int) -> Callable[[], bool]:
-        environment, user = slot_environment(self._settings, slot), users.trainer(self._settings, slot)
+        place = Slot.of(self._settings, slot)
 
         def run_next() -> bool:
             lease = self._claim()
             if lease is None:
                 return False
             log.info("%s attempt %d starts in slot %d", lease.job_id, lease.attempt, slot)
-            status = self._supervisor.supervise(lease, environment, user)
+            status = self._supervisor.supervise(lease, place)
             log.info("%s attempt %d ended: the job is %s", lease.job_id, lease.attempt, status or "another worker's")
             if self._studies.busy:  # it may be a trial that one of them waits for
                 self.wake()
@@ -141,7 +140,7 @@ class SlotPool:
     def _claim(self) -> Lease | None:
         most = self._settings.max_running_jobs
         with self._database.read() as session:
-            candidates = leases.queued(session, max_running=most)
+            candidates = leases.queued(session, max_running=most, processes=self._settings.devices_per_slot)
         for job_id in candidates:
             with self._database.write() as session:
                 lease = leases.claim(session, job_id, self.worker_id, self._settings.lease_seconds, most)

@@ -136,6 +136,11 @@ class TaskOut(ResponseModel):
         description="Fields of a job's config that not every task has and this one has.", examples=[["augmentation"]]
     )
     recipes: list[str] = Field(description="Those that it offers; empty: all.", examples=[[]])
+    defaults: dict[str, int] = Field(
+        default_factory=dict,
+        description="Fields of a job's config that have another value than their own default where they are left out.",
+        examples=[{"batch_size": 8}],
+    )
     augmentations: list[str] = Field(
         default_factory=list,
         description="Values of the setting `augmentation` that it offers, where it has that setting.",

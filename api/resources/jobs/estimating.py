@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from api.resources.jobs import throughput
-from api.resources.jobs.measuring import LIVE_SECONDS, questions
+from api.resources.jobs.measuring import questions
+from api.resources.jobs.processes import LIVE_SECONDS
 from api.resources.jobs.schemas import Estimate, Estimates
 from api.resources.jobs.validation import Plan
 from api.services import optimizers

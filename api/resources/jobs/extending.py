@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from api.errors.problems import Conflict
 from api.http.forms import parsed
-from api.resources.jobs import service
+from api.resources.jobs import processes, service
 from api.resources.jobs.schemas import JobCreate, JobExtend
 from api.resources.teachers.service import MODELS
 from distill import presets
@@ -42,6 +42,7 @@ def extended(session: Session, tenant: str, job_id: str, body: JobExtend) -> Job
             "name": job.name,
             "labels": job.labels,
             "priority": job.priority,
+            "resources": processes.shown(job).model_dump(),
             "max_attempts": job.max_attempts,
             "max_runtime_seconds": job.max_runtime_seconds,
         }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from sqlalchemy.orm import Session
+
 from api.resources.datasets.service import task_of
 from api.resources.jobs import starting
 from api.resources.jobs.findings import Findings
@@ -13,7 +15,7 @@ from distill import presets, recipes, tasks
 from distill.optimisation import Facts, refusals
 from distill.several_teachers import labels, unfit
 from distill.tasks import TaskSpec
-from distill.tasks.forecast import Parts, forecast
+from distill.tasks.forecast import Parts, absent_layers, forecast
 from distill.types import Architecture, DistillConfig
 from store.tables import Dataset, Teacher
 
@@ -32,6 +34,15 @@ def parts(teachers: Sequence[Teacher], student: Architecture, dataset: Dataset, 
 def needs_teacher(recipe: str) -> bool | None:
     """Whether it learns from one; None for a recipe that there is not."""
     return recipes.registry.flag(recipe, "needs_teacher", default=True) if recipe in recipes.names() else None
+
+
+def with_defaults(session: Session, body: JobCreate, dataset: str) -> JobCreate:
+    """The request with the task's own values for what its configuration leaves out."""
+    row = session.get(Dataset, dataset)
+    task = task_of(row) if row is not None else ""
+    if task not in tasks.names():
+        return body
+    return body.model_copy(update={"config": body.config.with_defaults(tasks.spec(task).defaults)})
 
 
 def check(
@@ -118,7 +129,7 @@ def _check_network(findings: Findings, noun: str, architecture: str, spec: TaskS
         return True
     titles = " and ".join(tasks.spec(name).title for name in accepting) or "no task"
     message = f"The dataset is for {spec.title}, the {noun} {architecture} for {titles}."
-    remedy = f"Use a network whose name begins with {' or '.join(spec.architectures)}."
+    remedy = f"Use a network whose name begins with {tasks.prefixes(spec)}."
     findings.add(f"/{noun}", message, remedy, "kinds_differ", task=spec.name)
     return False
 
@@ -132,7 +143,7 @@ def _check_teachers(findings: Findings, teachers: Sequence[Teacher], spec: TaskS
     answering = [name for name in names if _check_network(findings, "teacher", name, spec)]
     if not teachers or len(answering) < len(names):
         return
-    misfits = list(forecast(spec.name).misfits(given))
+    misfits = [*forecast(spec.name).misfits(given), *absent_layers(given)]
     for each in misfits:
         findings.add(each.pointer, each.message, each.remedy, each.code, **each.details)
     for teacher in teachers if not misfits else ():

@@ -7,14 +7,13 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from api.resources.jobs.findings import Findings
+from api.resources.jobs.processes import LIVE_SECONDS
 from api.resources.jobs.validation import Plan
 from api.services import waiting
 from api.state.context import Context
 from distill.tasks.forecast import Question, forecast
 from distill.types import DistillConfig
 from store.repositories import costs, system
-
-LIVE_SECONDS = 60.0
 
 
 async def answers(context: Context, plan: Plan, config: DistillConfig, seconds: float) -> dict[str, Any]:

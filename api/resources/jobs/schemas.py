@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -13,6 +13,7 @@ from api.http.schemas import Labels, Name, RequestModel, ResponseModel
 from api.resources.datasets.schemas import NamedSet
 from api.resources.teachers.schemas import ArtifactReference
 from distill.types import Architecture, DistillConfig
+from store.repositories.shares import MOST_PROCESSES
 from store.states import Status
 
 CREATE_EXAMPLES: list[Any] = [
@@ -84,6 +85,17 @@ TeacherId = Annotated[str, Field(max_length=60)]
 TeacherIds = TeacherId | Annotated[list[TeacherId], Field(min_length=1, max_length=8)]
 
 
+class Resources(RequestModel):
+    """What a job runs on."""
+
+    processes: Annotated[int, Field(strict=True, ge=1, le=MOST_PROCESSES)] | Literal["auto"] = Field(
+        1,
+        description="Processes that train together, each on a device of one worker's slot, each a share of every batch "
+        "(which must be a multiple of their number). `auto`: as many as the slot has devices.",
+        examples=[1, "auto"],
+    )
+
+
 class JobCreate(RequestModel):
     """What to distil into what, on what, and how."""
 
@@ -103,6 +115,7 @@ class JobCreate(RequestModel):
     name: Name = ""
     labels: Labels = Field(default_factory=dict)
     priority: int = Field(0, strict=True, ge=-1000, le=1000, description="Higher starts first.")
+    resources: Resources = Field(default_factory=lambda: Resources())
     compare_with: Annotated[str, Field(max_length=60)] | None = Field(
         None, description="Id of a job that succeeded on the same dataset, to report beside this one."
     )
@@ -136,6 +149,7 @@ class JobExtend(RequestModel):
     )
     teacher: TeacherIds | None = None
     dataset: Annotated[str, Field(max_length=60)] | NamedReference | None = None
+    resources: Resources | None = None
     compare_with: Annotated[str, Field(max_length=60)] | None = None
     probe: Annotated[str, Field(max_length=60)] | None = None
     name: Name = ""
@@ -171,6 +185,7 @@ JOB_EXAMPLE: dict[str, Any] = {
     "teachers": ["tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"],
     "dataset": "dst_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES",
     "task": "classify_images",
+    "resources": {"processes": 1},
     "compare_with": None,
     "attempt": 1,
     "max_attempts": 3,
@@ -184,6 +199,7 @@ JOB_EXAMPLE: dict[str, Any] = {
     "warnings": [],
     "error": None,
     "queue_position": None,
+    "waiting_for": None,
     "not_before": None,
     "created_at": "2026-01-31T12:00:00Z",
     "started_at": "2026-01-31T12:00:01Z",
@@ -231,6 +247,7 @@ class JobOut(ResponseModel):
     teachers: list[str] = Field(default_factory=list, description="All of them, in their order.")
     dataset: str
     task: str | None = Field(description="The dataset's: GET /catalogue/tasks says what its figures are.")
+    resources: Resources = Field(default_factory=lambda: Resources(), description="What it runs on, as asked for.")
     compare_with: str | None
     probe: str | None = Field(None, description="The labelled dataset that judges features; null: there is none.")
     attempt: int
@@ -255,6 +272,7 @@ class JobOut(ResponseModel):
     )
     error: dict[str, Any] | None = Field(description="{code, message, remedy, fault, retryable, details}.")
     queue_position: int | None = Field(description="0: the next to start; null: it does not wait.")
+    waiting_for: str | None = Field(None, description="What no live worker has, while it waits for that.")
     not_before: datetime | None
     created_at: datetime
     started_at: datetime | None

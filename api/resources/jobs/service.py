@@ -12,7 +12,7 @@ from api.http.idempotency import replayed, request_hash
 from api.http.negotiation import wait_seconds
 from api.resources.datasets import service as datasets
 from api.resources.datasets.schemas import NamedDataset
-from api.resources.jobs import estimating, measuring, starting, teaching
+from api.resources.jobs import estimating, fitting, measuring, processes, starting, teaching
 from api.resources.jobs.schemas import DryRun, JobCreate, JobOut, JobWarning, NamedReference
 from api.resources.jobs.validation import Plan, check
 from api.services import quotas, registration
@@ -81,6 +81,7 @@ def submit(context: Context, tenant: str, body: JobCreate, dataset: str, key: st
         if earlier is not None:
             return shown(session, context.settings, find(session, tenant, earlier)), True
         quotas.check_queue(session, context.settings, tenant)
+        body = fitting.with_defaults(session, body, dataset)
         row = _row(context, tenant, body, check(session, tenant, body, dataset))
         with tracing.span("job", "producer", job_id=row.id, recipe=row.recipe):
             row.traceparent = tracing.traceparent()
@@ -95,14 +96,15 @@ def submit(context: Context, tenant: str, body: JobCreate, dataset: str, key: st
 async def dry_run(context: Context, tenant: str, body: JobCreate, dataset: str, prefer: str | None) -> DryRun:
     """All checks of `submit`, before anything is counted, and an estimate, no job."""
 
-    def look() -> Plan:
+    def look() -> tuple[JobCreate, Plan]:
         with context.database.read() as session:
             quotas.check_queue(session, context.settings, tenant, lock=False)
-            plan = check(session, tenant, body, dataset)
-            max_runtime(context.settings, body)
-            return plan
+            whole = fitting.with_defaults(session, body, dataset)
+            plan = check(session, tenant, whole, dataset)
+            max_runtime(context.settings, whole)
+            return whole, plan
 
-    plan = await context.lanes.reading.run(look)
+    body, plan = await context.lanes.reading.run(look)
     seconds = wait_seconds(prefer, context.settings.inspect_wait_seconds)
     found = await measuring.answers(context, plan, body.config, seconds)
     return await context.lanes.reading.run(_dry_run, context, body, dataset, plan, found)
@@ -120,7 +122,7 @@ def _dry_run(context: Context, body: JobCreate, dataset: str, plan: Plan, found:
             dataset=dataset,
             warnings=_cautions(plan, body.config),
             input_bytes=plan.input_bytes,
-            estimates=estimating.estimates(session, plan, body.config, found),
+            estimates=processes.noted(estimating.estimates(session, plan, body.config, found), body.resources),
         )
 
 
@@ -137,6 +139,7 @@ def _row(context: Context, tenant: str, body: JobCreate, plan: Plan) -> Job:
         labels=body.labels,
         status="queued",
         priority=body.priority,
+        processes=processes.column(body.resources),
         recipe=body.config.recipe,
         config=body.config.model_dump(mode="json"),
         student=plan.student.model_dump(mode="json"),
@@ -251,13 +254,23 @@ def shown_all(session: Session, settings: Settings, rows: Sequence[Job]) -> list
     found = datasets.tasks_of(session, {job.dataset_id for job in rows})
     ids = [job.id for job in rows]
     further, made_by = jobs.further_teachers(session, ids), trials.studies_of(session, ids)
+    waits = processes.waits(session, rows)
     return [
-        _shown(job, further.get(job.id, []), found[job.dataset_id], places.get(job.id), made_by.get(job.id))
+        _shown(
+            job,
+            further.get(job.id, []),
+            found[job.dataset_id],
+            places.get(job.id),
+            made_by.get(job.id),
+            waits.get(job.id),
+        )
         for job in rows
     ]
 
 
-def _shown(job: Job, further: list[JobTeacher], task: str, queue_position: int | None, study: str | None) -> JobOut:
+def _shown(
+    job: Job, further: list[JobTeacher], task: str, queue_position: int | None, study: str | None, waits: str | None
+) -> JobOut:
     first = [job.teacher_id] if job.teacher_id else []
     return JobOut(
         id=job.id,
@@ -275,6 +288,7 @@ def _shown(job: Job, further: list[JobTeacher], task: str, queue_position: int |
         teachers=[*first, *(each.teacher_id for each in further)],
         dataset=job.dataset_id,
         task=task or None,
+        resources=processes.shown(job),
         compare_with=job.compare_with,
         probe=job.probe_id,
         attempt=job.attempt,
@@ -289,6 +303,7 @@ def _shown(job: Job, further: list[JobTeacher], task: str, queue_position: int |
         warnings=[JobWarning.model_validate(each) for each in (job.warnings or {}).values()],
         error=job.error,
         queue_position=queue_position,
+        waiting_for=waits,
         not_before=job.not_before,
         created_at=job.created_at,
         started_at=job.started_at,

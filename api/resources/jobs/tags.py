@@ -23,6 +23,7 @@ RUNNING = HEARTBEAT | {
     "result",
     "warnings",
     "queue_position",
+    "waiting_for",
 }
 
 

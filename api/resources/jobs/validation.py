@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from api.resources.datasets.service import task_of
-from api.resources.jobs import fitting, starting, teaching
+from api.resources.jobs import fitting, processes, starting, teaching
 from api.resources.jobs.findings import Findings
 from api.resources.jobs.referring import ready
 from api.resources.jobs.schemas import JobCreate
@@ -56,6 +56,7 @@ def check(session: Session, tenant: str, body: JobCreate, dataset_id: str) -> Pl
         probe = ready(session, tenant, findings, "/probe", Dataset, body.probe) if body.probe is not None else None
         fitting.check(findings, teachers, student, dataset, body, probe)
         fitting.check_optimisation(findings, body.config, dataset, facts)
+    processes.check(session, findings, body)
     if body.compare_with is not None:
         _check_comparison(session, tenant, findings, body.compare_with, dataset_id)
     findings.raise_if_any()

@@ -19,7 +19,7 @@ from distill.model_config import check_keys
 from distill.models.language.families import FAMILIES, Family
 from distill.models.language.folder import CONFIG, Folder
 from distill.models.language.folder import REMEDY as FOLDER_REMEDY
-from distill.vision_folder import FAMILIES as PICTURES
+from distill.vision_folder import OPTIONS as PICTURES
 
 DROPPED = frozenset(
     {"torch_dtype", "dtype", "transformers_version", "use_cache", "output_hidden_states", "output_attentions"}

@@ -48,6 +48,12 @@ class FramedTask(ImageTask):
     def native(self) -> tuple[int, int] | None:
         return None
 
+    def size_of_student(self) -> tuple[tuple[int, int] | None, str]:
+        """What the teacher sees: labels and features have places, which the student's should be too."""
+        if self.teacher is None:
+            return super().size_of_student()
+        return self.teacher.preprocessing.size, "as the teacher sees them"
+
     @abstractmethod
     def answering(self, network: Network) -> Any:
         """The network as it answers one picture after another, on the CPU."""

@@ -133,19 +133,25 @@ class ImageTask(Task):
     def make_student(self) -> tuple[Network, dict[str, str]]:
         config, given, data = self.config, self.run.student, self.dataset
         source = self._source()
-        how = preprocessing(given, config.image_size, data.native_size, data.channels)
+        native, whose = self.size_of_student()
+        how = preprocessing(given, config.image_size, native, data.channels)
         if source is not None:
             how = self._as_source(how, source)
         how = replace(how, pixel_range=self.run.dataset.pixel_range)
         reason = "given" if config.image_size != "auto" else f"{how.size[0]} x {how.size[1]}: the student's input size"
-        if config.image_size == "auto" and how.size == data.native_size:
-            reason = f"{how.size[0]} x {how.size[1]}: the dataset's images as they are"
+        if config.image_size == "auto" and how.size == native:
+            reason = f"{how.size[0]} x {how.size[1]}: {whose}"
         architecture = pin(given, how.size)
         seed_everything(config.seed)
         network = Network(self._made(given, how), architecture, how, config.recipe)
         self._check_runs(network)
         why_depth = "given" if config.drop_path != "auto" else "as the architecture has it"
         return network, {"image_size": reason, "drop_path": why_depth} | self._started(network, source)
+
+    def size_of_student(self) -> tuple[tuple[int, int] | None, str]:
+        """(height, width) that the student sees where nothing says so and its network takes any size, and why; None:
+        the network's own."""
+        return self.dataset.native_size, "the dataset's images as they are"
 
     def _made(self, given: Architecture, how: Preprocessing) -> torch.nn.Module:
         rate = self.config.drop_path

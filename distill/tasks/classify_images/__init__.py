@@ -1,5 +1,6 @@
 """One class a picture."""
 
+from distill import recipes
 from distill.tasks.spec import Metric, TaskSpec
 from distill.vision_folder import NAMES
 
@@ -48,6 +49,7 @@ SPEC = TaskSpec(
         "CSV or JSON with `image` (base64) and `label`",
         "images of which some or all have no label: empty cells, a folder unlabelled/, or no class folders at all",
     ),
+    recipes=recipes.without("needs_regions"),
     student_weights=True,
     unlabelled=True,
     several_teachers=True,

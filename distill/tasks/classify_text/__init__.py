@@ -36,7 +36,7 @@ SPEC = TaskSpec(
     container="folder",
     student="transformers:auto",
     needs_teacher=True,
-    recipes=recipes.without("needs_maps"),
+    recipes=recipes.without("needs_maps", "needs_regions"),
     files=(
         "CSV, JSON or parquet of labelled texts: `text`, `label`",
         "CSV, JSON or parquet of labelled pairs: `sentence1`, `sentence2`, `label` (or `premise`, `hypothesis`; "

@@ -1,6 +1,7 @@
 """Boxes of the objects in a picture, and their classes."""
 
 from distill.tasks.spec import Metric, TaskSpec
+from distill.vision_folder import DETECTOR_NAMES
 
 SPEC = TaskSpec(
     name="detect_objects",
@@ -23,7 +24,14 @@ SPEC = TaskSpec(
         Metric("answer_ms", "latency with non-maximum suppression, ms", "number", higher_is_better=False),
     ),
     loss="detection",
-    architectures=("retort:fcos", "torchvision:fcos_"),
+    architectures=(
+        "retort:fcos",
+        "torchvision:fcos_",
+        "torchvision:retinanet_",
+        "torchvision:ssdlite",
+        *DETECTOR_NAMES,
+        "torchvision:fasterrcnn_",
+    ),
     per_class="AP",
     counted="objects",
     settings=frozenset(
@@ -45,6 +53,7 @@ SPEC = TaskSpec(
         "feature_logit",
         "feature_only",
         "fitnet",
+        "focal_global",
         "logit",
         "masked_generative",
         "pkt",
@@ -56,6 +65,7 @@ SPEC = TaskSpec(
     # recoloured (`mosaic`). RandAugment would bend and move the image without its boxes.
     augmentations=("none", "crop_flip", "crop_flip_colour", "mosaic"),
     student="retort:fcos",
+    defaults=(("batch_size", 8),),
     files=(
         "a zip, tar, tar.gz or folder of images with COCO's JSON, Pascal VOC's XML, YOLO's text files and `data.yaml`, "
         "or a CSV with `filename`, `class`, `xmin`, `ymin`, `xmax`, `ymax`",

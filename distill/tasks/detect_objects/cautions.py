@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from distill.errors import InvalidConfig
-from distill.models.points import Points
-from distill.tasks.detect_objects.assignment import assign
+from distill.tasks.detect_objects.heads import Head
 from distill.tasks.detect_objects.rows import Objects
 from distill.training.plan import length
 from distill.types import DistillConfig
@@ -26,22 +25,25 @@ _AT_ONCE = 256
 _LARGER = "Raise image_size, or give the student the option finest: 4."
 
 
-def answered(rows: Tensor, corners: Tensor) -> Tensor:
-    """(k,) bool: whether a point of the detector's rows (1, P, C + 8) answers for each box (k, 4), in pixels of the
+def answered(head: Head, output: Tensor, corners: Tensor) -> Tensor:
+    """(k,) bool: whether something of the detector's output (1, ...) answers for each box (k, 4), in pixels of the
     input, where it is alone."""
     parts = []
     for boxes in torch.split(corners, _AT_ONCE):
         count, there = len(boxes), torch.ones(len(boxes), 1, dtype=torch.bool)
         objects = Objects(boxes[:, None], torch.zeros(count, 1, dtype=torch.int64), there, ~there)
-        parts.append(assign(Points.of(rows.expand(count, -1, -1)), objects).positive.any(1))
+        alike = output.expand(count, *output.shape[1:])
+        parts.append(head.answering(alike, objects).any(1))
     return torch.cat([torch.zeros(0, dtype=torch.bool), *parts])
 
 
-def unanswered(rows: Tensor, shown: NDArray[np.float32], size: tuple[int, int]) -> Iterator[RunWarning]:
+def unanswered(
+    head: Head, output: Tensor, shown: NDArray[np.float32], size: tuple[int, int]
+) -> Iterator[RunWarning]:  # fmt: skip
     """`objects_not_learnt` where more than 1 % of the training objects hold no point. `shown`: their corners (m, 4) in
     pixels of the input of `size`, as evaluation shows them. Raises `InvalidConfig` where none holds one."""
     places = np.linspace(0, len(shown) - 1, min(len(shown), LOOKED_AT)).round().astype(int)
-    found = answered(rows.cpu(), torch.from_numpy(shown[places]))
+    found = answered(head, output.cpu(), torch.from_numpy(shown[places]))
     looked, left_out = len(found), int((~found).sum())
     of = f"{left_out:,} of {looked:,} training objects" + (" (of a sample)" if looked < len(shown) else "")
     message = f"{of} hold no point of the student's levels at {size[0]} x {size[1]} pixels, and are not learnt."

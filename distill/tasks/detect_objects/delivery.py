@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from distill.answers import logits_of
 from distill.bootstrap import REPLICATES
 from distill.export import Artifact, Context, Graph, class_section, share_in_words, write_text
-from distill.models.points import Points
 from distill.tasks._images.delivery import PictureDelivery
 from distill.tasks.detect_objects.detections import LEAST_SCORE, MOST, OVERLAP, SURE
 from distill.tasks.detect_objects.examples import Example, draw
 from distill.tasks.detect_objects.gallery import Worst
+from distill.tasks.detect_objects.heads import head_of
 
 EXAMPLES, PREDICTIONS = "examples.webp", "predictions.json"
 CURVES, WORST, SHEET = "precision-recall.json", "worst.json", "worst.webp"
@@ -31,15 +31,14 @@ for box in student.predict("image.png").above(0.3):
 
 
 class Flat(nn.Module):
-    """(n, c, h, w) -> (n, P, 4 + C): of all points x1 y1 x2 y2 in pixels of the input, and a score a class."""
+    """(n, c, h, w) -> (n, P, 4 + C): of all places x1 y1 x2 y2 in pixels of the input, and a score a class."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.head = network, head_of(network)
 
     def forward(self, image: Tensor) -> Tensor:
-        points = Points.of(logits_of(self.network(image)))
-        return torch.cat([points.boxes, points.scores()], -1)
+        return self.head.scored(logits_of(self.network(image))).flat()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from distill.models.points import Points
+from distill.tasks.detect_objects.heads import Head
 from distill.tasks.detect_objects.nms import suppressed
 
 LEAST_SCORE, OVERLAP, CANDIDATES, MOST = 0.05, 0.6, 1000, 100
@@ -58,13 +58,17 @@ class Detections:
         return Detections(corners, self.scores, self.classes)
 
 
-def detect(rows: Tensor) -> Detections:
-    """Rows (P, C + 8) of one image -> its boxes, in pixels of the network's input; they may leave the image."""
-    points = Points.of(rows.detach().float())
-    scores = points.scores().flatten()
+def detect(output: Tensor, head: Head) -> Detections:
+    """The output for one image of a network with this head -> its boxes, in pixels of the network's input; they may
+    leave the image."""
+    scored = head.scored(output.detach().float())
+    scores, outputs = scored.scores.flatten(), scored.scores.shape[-1]
     best = scores.topk(min(CANDIDATES, len(scores))).indices
     best = best[scores[best] >= LEAST_SCORE].sort().values  # in the order of points: ties fall alike everywhere
-    outputs = points.classes.shape[-1]
-    corners, classes, scores = points.boxes[best // outputs], best % outputs, scores[best]
-    kept = suppressed(corners, scores, classes, OVERLAP, MOST)
+    places, classes, scores = best // outputs, best % outputs, scores[best]
+    corners = scored.boxes[places, classes if scored.boxes.shape[-2] > 1 else torch.zeros_like(classes)]
+    if head.suppresses:
+        kept = suppressed(corners, scores, classes, OVERLAP, MOST)
+    else:
+        kept = scores.argsort(descending=True, stable=True)[:MOST]
     return Detections(corners[kept].cpu(), scores[kept].cpu(), classes[kept].cpu())

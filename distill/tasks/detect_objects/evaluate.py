@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from distill.answers import Answer
+from distill import processes
 from distill.bootstrap import differing, entry
 from distill.evaluate import LATENCY_SECONDS
 from distill.layers.forward import forward
 from distill.statistics import Difference
+from distill.tasks.detect_objects.answer import BoxAnswer
 from distill.tasks.detect_objects.boxes import Boxes
 from distill.tasks.detect_objects.detections import SURE, Detections, detect
 from distill.tasks.detect_objects.precision import SIZES, Precision, evaluated
@@ -47,27 +48,30 @@ class Found:
 
 @torch.no_grad()
 def predict(
-    model: nn.Module, source: Source, answer: Answer, device: torch.device, place: Place
+    model: nn.Module, source: Source, answer: BoxAnswer, device: torch.device, place: Place
 ) -> tuple[tuple[Detections, ...], float, float]:
     """Run the network in eval mode in fp32: the boxes of every image, the mean loss, and the milliseconds of an image's
     non-maximum suppression."""
     model.to(device).eval()
-    said, times = list[Detections](), list[float]()
-    loss, seen = 0.0, 0
-    for batch in source.epoch(0):
+
+    def answers(batch: Any) -> tuple[float, list[tuple[Detections, float]]]:
         compared = answer.compare(forward(model, batch.student), batch.labels)
-        loss += float(answer.validation_loss(compared)) * len(batch.labels)
-        seen += len(batch.labels)
+        found = []
         for position, rows in zip(batch.host_index.tolist(), compared.outputs, strict=True):
             began = time.perf_counter()
-            found = detect(rows)
-            times.append(time.perf_counter() - began)
-            said.append(place(position, found))
-    return tuple(said), loss / max(1, seen), 1e3 * statistics.median(times)
+            boxes = detect(rows, answer.head)
+            seconds = time.perf_counter() - began
+            found.append((place(position, boxes), seconds))
+        return float(answer.validation_loss(compared)) * len(batch.labels), found
+
+    parts = processes.dealt(source.epoch(0), answers)
+    said = [one for _, found in parts for one in found]
+    loss = sum(loss for loss, _ in parts) / max(1, len(said))
+    return tuple(boxes for boxes, _ in said), loss, 1e3 * statistics.median(seconds for _, seconds in said)
 
 
 @torch.no_grad()
-def answering(model: nn.Module, source: Source, answer: Answer, device: torch.device) -> float:
+def answering(model: nn.Module, source: Source, answer: BoxAnswer, device: torch.device) -> float:
     """Milliseconds from an image's input to its boxes, one image at a time: the forward pass in eval mode in fp32 and
     non-maximum suppression. `source`: batches of one image, of which the first warms up; the median of the others, as
     many as 5 seconds take, at least 3 where there are so many."""
@@ -76,7 +80,7 @@ def answering(model: nn.Module, source: Source, answer: Answer, device: torch.de
     for batch in source.epoch(0):
         began = time.perf_counter()
         rows = answer.compare(forward(model, batch.student), batch.labels).outputs
-        detect(rows[0])  # waits for the device
+        detect(rows[0], answer.head)  # waits for the device
         times.append(time.perf_counter() - began)
         if len(times) > 3 and began > end:
             break

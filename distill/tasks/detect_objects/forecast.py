@@ -14,4 +14,4 @@ class Detectors(ImageForecast):
         return class_misfits(parts, SPEC)
 
 
-ENTRY = Detectors(SPEC.name)
+ENTRY = Detectors(SPEC.name, framed=True)

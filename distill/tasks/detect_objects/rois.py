@@ -25,12 +25,12 @@ from torch import Tensor
 
 from distill.data import stratify
 from distill.layers import FeatureView
-from distill.models.points import Points, unpack
+from distill.models.points import unpack
 from distill.recipe_parts.layout import Layout
 from distill.tasks._images.maps import Size, as_map, grid_of
-from distill.tasks.detect_objects.assignment import FARTHEST
 from distill.tasks.detect_objects.boxes import Boxes
 from distill.tasks.detect_objects.geometry import iou
+from distill.tasks.detect_objects.levels import Levels
 
 SAMPLES = 2
 """Points a side at which RoI-align reads the map within each of its cells."""
@@ -38,36 +38,6 @@ LEAST = 2
 """Classes that a layer must tell apart, and boxes that each of them must have there."""
 TRIES, CLEAR = 20, 0.1
 """Places that are drawn for a box of background; the IoU with a box of the image that it must stay below."""
-
-
-@dataclass(frozen=True)
-class Levels:
-    """`sizes` (h, w) and `strides` of a detector's levels, the finest first."""
-
-    sizes: tuple[Size, ...]
-    strides: tuple[int, ...]
-
-    @classmethod
-    def of(cls, rows: Tensor) -> Levels:
-        """From the rows (n, P, C + 8) that the network gives of any input."""
-        points = Points.of(rows[0])
-        sizes, strides = [], []
-        for stride in torch.unique(points.strides).tolist():
-            mine = points.places[points.strides == stride]
-            width = len(torch.unique(mine[:, 0]))
-            sizes.append((len(mine) // width, width))
-            strides.append(int(stride))
-        return cls(tuple(sizes), tuple(strides))
-
-    @property
-    def points(self) -> int:
-        return sum(height * width for height, width in self.sizes)
-
-    def of_boxes(self, corners: Tensor) -> Tensor:
-        """(m,) positions of the level that answers for each box (m, 4)."""
-        reach = (corners[:, 2:] - corners[:, :2]).amax(1) / 2
-        borders = torch.tensor([FARTHEST * stride for stride in self.strides[:-1]], device=corners.device)
-        return torch.bucketize(reach, borders)
 
 
 class RoIView(FeatureView):

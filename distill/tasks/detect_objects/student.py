@@ -9,15 +9,15 @@ from typing import Any, overload
 
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import nn
 
 from distill.answers import logits_of
 from distill.errors import InvalidConfig, InvalidTeacher
 from distill.models import Preprocessing, check, load
-from distill.models.points import BESIDE
 from distill.tasks._images.loading import header_of
 from distill.tasks._images.seeing import Picture, decoded
 from distill.tasks.detect_objects.detections import Detections, detect
+from distill.tasks.detect_objects.heads import head_of
 from distill.tasks.detect_objects.seeing import placed, seen
 from distill.types import Architecture
 
@@ -73,7 +73,7 @@ class Detector:
         """The boxes of a decoded picture, in its pixels."""
         how = self.preprocessing
         rows = logits_of(self.model(seen(image, how)))[0]
-        return placed(detect(rows), how.size, (image.height, image.width))
+        return placed(detect(rows, head_of(self.model)), how.size, (image.height, image.width))
 
     @overload
     def predict(self, pictures: Picture) -> PredictedBoxes: ...  # type: ignore[overload-overlap] # a str is one path
@@ -97,7 +97,7 @@ def load_detector(path: Path) -> Detector:
     model = load(report.architecture, path, len(said.classes))
     how = said.preprocessing
     with torch.inference_mode():
-        rows = model(torch.zeros(1, how.channels, *how.size))
-    if not isinstance(rows, Tensor) or rows.shape[-1] != len(said.classes) + BESIDE:
+        output = logits_of(model(torch.zeros(1, how.channels, *how.size)))
+    if head_of(model).classes(output) != len(said.classes):
         raise InvalidTeacher(f"{path.name} holds no detector.", "Load it with distill.models.load.")
     return Detector(model, report.architecture, said.classes, how)

@@ -12,19 +12,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from distill import recipes
-from distill.answers import logits_of
 from distill.evaluate import LATENCY_REPEATS
 from distill.export import Context
-from distill.layers.forward import forward
-from distill.layers.modes import evaluating
 from distill.quality import Marked
 from distill.statistics import Difference
 from distill.tasks._images.framed import Seeing
 from distill.tasks._images.framed_task import FramedTask
 from distill.tasks.base import Groups, Report, Split
 from distill.tasks.detect_objects import SPEC
-from distill.tasks.detect_objects.answer import BoxAnswer, other_points
+from distill.tasks.detect_objects.answer import BoxAnswer
 from distill.tasks.detect_objects.boxes import Boxes
 from distill.tasks.detect_objects.cautions import too_short, unanswered
 from distill.tasks.detect_objects.curves import precision_recall
@@ -34,10 +30,12 @@ from distill.tasks.detect_objects.evaluate import Found, answering, difference, 
 from distill.tasks.detect_objects.examples import IMAGES, Example
 from distill.tasks.detect_objects.framing import whole
 from distill.tasks.detect_objects.gallery import MOST, Shown, Worst
+from distill.tasks.detect_objects.heads import head_of
 from distill.tasks.detect_objects.judged import judged, worst_first
 from distill.tasks.detect_objects.loader import BoxLoader
+from distill.tasks.detect_objects.pairing import output_of, paired, reads_logits
 from distill.tasks.detect_objects.precision import evaluated
-from distill.tasks.detect_objects.rois import Levels, RoIView, areas_of, cells_of, choose, covering, with_background
+from distill.tasks.detect_objects.rois import RoIView, areas_of, cells_of, choose, covering, with_background
 from distill.tasks.detect_objects.samples import Samples, open_dataset
 from distill.tasks.detect_objects.seeing import placed
 from distill.tasks.detect_objects.student import Detector, load_detector
@@ -69,14 +67,17 @@ class DetectObjects(FramedTask):
         self.answer = BoxAnswer()
 
     def make_student(self) -> tuple[Network, dict[str, str]]:
-        """Raises `InvalidConfig` too where logits are compared and the teacher has other points."""
+        """Raises `InvalidConfig` too where logits are compared and the teacher's cannot be paired."""
         network, reasons = super().make_student()
-        reads = recipes.reads_logits(self.config.recipe, self.config.recipe_parameters)
-        if self.teacher is not None and self.recipe.needs_teacher and reads:
-            ours, theirs = (tuple(rows_of(each).shape[1:]) for each in (network, self.teacher))
-            if ours != theirs:
-                raise other_points(ours, theirs)
+        head = head_of(network.module)
+        if self.teacher is not None and reads_logits(self.config):
+            head = paired(self.config, network, self.teacher)
+        self.answer = BoxAnswer(head)
         return network, reasons
+
+    def answer_of(self, network: Network) -> BoxAnswer:
+        """By the kind of the detector."""
+        return BoxAnswer(head_of(network.module))
 
     def plain_loader(self, split: Split, indices: Tensor, network: Network) -> Source:
         return self.in_order(split, indices, EVALUATION_BATCH, Seeing(network.preprocessing))
@@ -92,7 +93,8 @@ class DetectObjects(FramedTask):
         ]
         corners = np.concatenate([np.zeros((0, 4), np.float32), *shown])
         short = too_short(self.config, len(train)) if self.run.start is None else ()
-        return [*super().cautions(), *unanswered(rows_of(self.student), corners, size), *short]
+        left_out = unanswered(head_of(self.student.module), output_of(self.student), corners, size)
+        return [*super().cautions(), *left_out, *short]
 
     # -- scoring ------------------------------------------------------------------------------------------------------
 
@@ -101,7 +103,8 @@ class DetectObjects(FramedTask):
         size, train, data = network.preprocessing.size, self.splits.train, self.dataset.train
         boxes = [data.boxes(position) for position in train.tolist()]
         native = data.split.sizes[train.numpy()]
-        levels, config = Levels.of(rows_of(network)), self.config
+        levels = head_of(network.module).levels(output_of(network))
+        config = self.config
         shown = [whole(_size(n)).to_input(b.corners, size) for b, n in zip(boxes, native, strict=True)]
         cells = cells_of([(layer.name, layer.shape) for layer in self.layers(network)], levels, size)
         found = choose(boxes, shown, min(cells.values()), config.quality_samples, config.seed)
@@ -148,9 +151,10 @@ class DetectObjects(FramedTask):
         def place(position: int, found: Detections) -> Detections:
             return placed(found, network.preprocessing.size, _size(sizes[position]))
 
-        said, loss, took = predict(network.module, self.test_source(network), self.answer, self.device, place)
+        answer = self.answer_of(network)
+        said, loss, took = predict(network.module, self.test_source(network), answer, self.device, place)
         single = self.in_order("test", self.splits.test[:TIMED], 1, Seeing(network.preprocessing))
-        alone = answering(network.module, single, self.answer, self.device)
+        alone = answering(network.module, single, answer, self.device)
         found = Found(said, evaluated(self._truth, said, len(self.classes)), loss, took, alone)
         self._found |= {name: found for name, one in self._networks.items() if one is network}
         return found
@@ -221,14 +225,6 @@ class DetectObjects(FramedTask):
     @staticmethod
     def load_student(path: Path) -> Any:
         return load_detector(path)
-
-
-@torch.no_grad()
-def rows_of(network: Network) -> Tensor:
-    """What the network gives of a made-up input: (1, P, C + 8)."""
-    device = next(network.module.parameters()).device
-    with evaluating(network.module):
-        return logits_of(forward(network.module, network.example(1, device)))
 
 
 def as_said(boxes: Boxes) -> Detections:

@@ -30,7 +30,7 @@ SPEC = TaskSpec(
     container="folder",
     student="transformers:auto",
     needs_teacher=True,
-    recipes=recipes.without("needs_maps", "sample_answers"),
+    recipes=recipes.without("needs_maps", "sample_answers", "needs_regions"),
     files=(
         "CSV, JSON or parquet of instructions: `instruction`, `output`, and where there is one `input`; a "
         "`label` is optional",

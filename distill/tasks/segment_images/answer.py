@@ -58,8 +58,10 @@ class MaskAnswer(Answer):
         return _cross_entropy(compared, 0.0, None)
 
     def divergence(self, compared: Compared, distance: Distance) -> Tensor:
-        """Mean over the labelled pixels; 0 without any."""
-        return super().divergence(compared, distance) if len(compared.labels) else nothing(compared)
+        """Mean over the labelled pixels; 0 without any. The distance is asked for all the same: one that compares the
+        pixels of several processes waits for this one's."""
+        found = super().divergence(compared, distance)
+        return found if len(compared.labels) else nothing(compared) + found.nan_to_num() * 0
 
     def weight(self, labels: Tensor) -> Tensor:
         return (labels >= 0).sum()

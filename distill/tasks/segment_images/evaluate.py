@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from distill import processes
 from distill.answers import logits_of
 from distill.bootstrap import paired_difference, share
 from distill.layers.forward import forward
@@ -58,24 +59,28 @@ def predict(model: nn.Module, source: Source, classes: int, device: torch.device
     """Run the network in eval mode in fp32. The batches' labels (n, h, w) have the images' own size; logits are
     enlarged to it before the class of each pixel is read."""
     model.to(device).eval()
-    counts: list[tuple[Tensor, Tensor, Tensor]] = []
-    whole, packed = torch.zeros(classes, classes, dtype=torch.int64), list[bytes]()
-    loss, seen = 0.0, 0
-    for batch in source.epoch(0):
+
+    def answers(batch: Any) -> list[tuple[Tensor, float, bytes]]:
         logits = logits_of(forward(model, batch.student))
-        for one, labels in zip(logits.float(), batch.labels, strict=True):
-            flat = labels.flatten()
-            labelled = (flat >= 0).nonzero()[:, 0]
-            rows, truth = pixels(one[None], labelled, labels.shape), flat[labelled]
-            loss += float(F.cross_entropy(rows, truth, reduction="sum").double())
-            seen += len(truth)
-            found = rows.argmax(1)
-            table = confusion(found, truth, classes).cpu()
-            whole += table
-            counts.append((table.diagonal(), table.sum(1), table.sum(0)))
-            packed.append(zlib.compress(found.to(torch.int16).cpu().numpy().tobytes(), 1))
-    hits, labelled, predicted = (torch.stack(column) for column in zip(*counts, strict=True))
-    return Masks(hits, labelled, predicted, whole, loss / max(1, seen), tuple(packed))
+        return [_answer(one, labels, classes) for one, labels in zip(logits.float(), batch.labels, strict=True)]
+
+    found = [one for part in processes.dealt(source.epoch(0), answers) for one in part]
+    tables = torch.stack([table for table, _, _ in found])
+    loss, whole = sum(loss for _, loss, _ in found), tables.sum(0)
+    hits, labelled, predicted = tables.diagonal(dim1=1, dim2=2), tables.sum(2), tables.sum(1)
+    mean = loss / max(1, int(whole.sum()))
+    return Masks(hits, labelled, predicted, whole, mean, tuple(packed for _, _, packed in found))
+
+
+def _answer(logits: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, float, bytes]:
+    """Of one image: its confusion table, the sum of its pixels' losses, and the classes that were said, packed."""
+    flat = labels.flatten()
+    labelled = (flat >= 0).nonzero()[:, 0]
+    rows, truth = pixels(logits[None], labelled, labels.shape), flat[labelled]
+    said = rows.argmax(1)
+    loss = float(F.cross_entropy(rows, truth, reduction="sum").double())
+    packed = zlib.compress(said.to(torch.int16).cpu().numpy().tobytes(), 1)
+    return confusion(said, truth, classes).cpu(), loss, packed
 
 
 def figures(found: Masks, classes: Sequence[str], teacher: Masks | None = None) -> dict[str, Any]:

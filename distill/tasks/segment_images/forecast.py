@@ -17,4 +17,4 @@ class Segmenters(ImageForecast):
         return weight_misfits(parts)
 
 
-ENTRY = Segmenters(SPEC.name)
+ENTRY = Segmenters(SPEC.name, framed=True)

@@ -37,7 +37,7 @@ SPEC = TaskSpec(
             "threshold",
         }
     ),
-    recipes=recipes.without("one_class"),
+    recipes=recipes.without("one_class", "needs_regions"),
     files=(
         "parquet with columns `image` and `labels`, a list of class names or numbers",
         "zip or tar of images with a table: `file_name` and `labels` (`cat|dog`, a JSON list), or a column of 0 and 1 "

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from distill import processes
 from distill.answers import logits_of
 from distill.bootstrap import differing, entry, replicated, share
 from distill.layers.forward import forward
@@ -82,9 +83,13 @@ class Scores:
 
 @torch.no_grad()
 def scored(model: nn.Module, source: Source, device: torch.device) -> Scores:
-    """Run the network in eval mode in fp32 over the whole source."""
+    """Run the network in eval mode in fp32 over the whole source; several processes take turns at its batches."""
     model.to(device).eval()
-    found = [(logits_of(forward(model, batch.student)).float().cpu(), batch.labels.cpu()) for batch in source.epoch(0)]
+
+    def answers(batch: Any) -> tuple[Tensor, Tensor]:
+        return logits_of(forward(model, batch.student)).float().cpu(), batch.labels.cpu()
+
+    found = processes.dealt(source.epoch(0), answers)
     logits, labels = (torch.cat(column) for column in zip(*found, strict=True))
     return Scores(logits, labels, float(binary_cross_entropy(logits, labels)))
 

@@ -18,6 +18,12 @@ SETTINGS: dict[str, Any] = {
 }
 
 
+LEVELS = [f"pyramid.smooth.{i}" for i in range(3)]
+BY_RECIPE: dict[str, dict[str, Any]] = {
+    "focal_global": {"layers": 3, "teacher_layers": LEVELS, "student_layers": LEVELS}  # it compares maps
+}
+
+
 def make(folder: Path) -> House:
     dataset = coco_zip(folder)
     config = DistillConfig(
@@ -26,5 +32,5 @@ def make(folder: Path) -> House:
     teacher = trained(RunSpec(config=config, student=DETECTOR, dataset=dataset), folder / "teacher", 3)
     shown = Image.fromarray(picture(200)[0])
     return House(
-        dataset, teacher, STUDENT, SETTINGS, lambda student: [box.corners for box in student.predict(shown)]
+        dataset, teacher, STUDENT, SETTINGS, lambda student: [box.corners for box in student.predict(shown)], BY_RECIPE,
     )  # fmt: skip

@@ -2831,6 +2831,7 @@ export interface components {
              * @default 0
              */
             priority: number;
+            resources?: components["schemas"]["Resources"];
             /**
              * Compare With
              * @description Id of a job that succeeded on the same dataset, to report beside this one.
@@ -2880,6 +2881,7 @@ export interface components {
             teacher?: string | string[] | null;
             /** Dataset */
             dataset?: string | components["schemas"]["NamedReference"] | null;
+            resources?: components["schemas"]["Resources"] | null;
             /** Compare With */
             compare_with?: string | null;
             /** Probe */
@@ -2989,6 +2991,9 @@ export interface components {
          *       "queue_position": null,
          *       "recipe": "feature_only",
          *       "resolved": null,
+         *       "resources": {
+         *         "processes": 1
+         *       },
          *       "result": null,
          *       "selection": null,
          *       "selections": [],
@@ -3008,6 +3013,7 @@ export interface components {
          *       "teachers": [
          *         "tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"
          *       ],
+         *       "waiting_for": null,
          *       "warnings": []
          *     }
          */
@@ -3067,6 +3073,8 @@ export interface components {
              * @description The dataset's: GET /catalogue/tasks says what its figures are.
              */
             task: string | null;
+            /** @description What it runs on, as asked for. */
+            resources?: components["schemas"]["Resources"];
             /** Compare With */
             compare_with: string | null;
             /**
@@ -3135,6 +3143,11 @@ export interface components {
              * @description 0: the next to start; null: it does not wait.
              */
             queue_position: number | null;
+            /**
+             * Waiting For
+             * @description What no live worker has, while it waits for that.
+             */
+            waiting_for?: string | null;
             /** Not Before */
             not_before: string | null;
             /**
@@ -3901,6 +3914,20 @@ export interface components {
             labels?: {
                 [key: string]: string;
             };
+        };
+        /**
+         * Resources
+         * @description What a job runs on.
+         */
+        Resources: {
+            /**
+             * Processes
+             * @description Processes that train together, each on a device of one worker's slot, each a share of every batch (which must be a multiple of their number). `auto`: as many as the slot has devices.
+             * @default 1
+             * @example 1
+             * @example auto
+             */
+            processes: number | "auto";
         };
         /**
          * RowOut
@@ -4681,6 +4708,16 @@ export interface components {
              * @example []
              */
             recipes: string[];
+            /**
+             * Defaults
+             * @description Fields of a job's config that have another value than their own default where they are left out.
+             * @example {
+             *       "batch_size": 8
+             *     }
+             */
+            defaults?: {
+                [key: string]: number;
+            };
             /**
              * Augmentations
              * @description Values of the setting `augmentation` that it offers, where it has that setting.
@@ -8483,7 +8520,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused";
+                        code?: "invalid_request" | "too_few_devices" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused";
                     };
                 };
             };
@@ -9739,7 +9776,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused";
+                        code?: "invalid_request" | "too_few_devices" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused";
                     };
                 };
             };
@@ -11355,7 +11392,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused";
+                        code?: "invalid_request" | "too_few_devices" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused";
                     };
                 };
             };

@@ -75,7 +75,13 @@ export const offers = (task: Task, recipe: string): boolean => task.recipes.leng
 /** The settings that a job of these tasks has: those that every task has, and theirs. Null: all. */
 export function settingsFor(config: Record<string, Schema>, all: Task[], tasks: Task[] | null): Record<string, Schema> {
   const own = (name: string): boolean => !all.some(({ settings }) => settings.includes(name)) || (tasks ?? all).some(({ settings }) => settings.includes(name));
-  return Object.fromEntries(Object.entries(config).filter(([name]) => own(name)).map(([name, schema]) => [name, name === "augmentation" && tasks ? offered(schema, tasks) : schema]));
+  return Object.fromEntries(Object.entries(config).filter(([name]) => own(name)).map(([name, schema]) => [name, byTask(name, name === "augmentation" && tasks ? offered(schema, tasks) : schema, tasks)]));
+}
+
+/** A field's schema with the default of the task, where there is one task and it has its own. */
+function byTask(name: string, schema: Schema, tasks: Task[] | null): Schema {
+  const found = tasks?.length === 1 ? tasks[0]!.defaults?.[name] : undefined;
+  return found === undefined ? schema : { ...schema, default: found };
 }
 
 /** The schema of `augmentation` with the values that one of the tasks offers. */

@@ -90,6 +90,8 @@ describe("what a job is for", () => {
     expect(Object.keys(settingsFor(config, TASKS, texts))).toEqual(["epochs", "max_length"]);
     expect(Object.keys(settingsFor(config, TASKS, images))).toEqual(["epochs", "augmentation"]);
     expect(Object.keys(settingsFor(config, TASKS, null))).toEqual(["epochs", "augmentation", "max_length"]);
+    const batch = (...names: string[]): unknown => settingsFor({ batch_size: { type: "integer", default: 128 } }, TASKS, names.map((name) => task(name))).batch_size!.default;
+    expect([batch("detect_objects"), batch("classify_images"), batch("detect_objects", "classify_images")]).toEqual([8, 128, 128]);
     const draft = { ...EMPTY, dataset: "dst_t", student: "transformers:auto", config: { augmentation: "crop_flip", max_length: "64" } };
     expect(build(draft, { config: settingsFor(config, TASKS, texts), recipe: {}, selection: {} }, true).body.config).toEqual({ recipe: "feature_only", max_length: 64 });
   });

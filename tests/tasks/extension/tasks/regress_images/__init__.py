@@ -1,5 +1,6 @@
 """One number a picture: the class's name read as a number. A task that lives in the tests alone, in this one folder."""
 
+from distill import recipes
 from distill.tasks.spec import Metric, TaskSpec
 
 SPEC = TaskSpec(
@@ -16,5 +17,6 @@ SPEC = TaskSpec(
     loss="squared_error",
     architectures=("timm:", "torchvision:", "retort:"),
     settings=frozenset({"augmentation", "image_size", "channels_last"}),
+    recipes=recipes.without("needs_regions"),
     files=("zip or tar with a folder a value, named by it; asked for by name",),
 )

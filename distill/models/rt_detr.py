@@ -1,0 +1,67 @@
+"""`transformers:rt_detr`: RT-DETR (Zhao et al. 2024, arXiv 2304.08069) by its configuration, with one tensor as output.
+
+Options are those of transformers' `RTDetrConfig`, and with `backbone_` before them those of its `RTDetrResNetConfig`.
+Names of tensors are transformers' own. Nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import distill.torchvision_shim  # noqa: F401 - before torchvision, which transformers imports
+from distill.modalities.images.preprocessing import Preprocessing
+from distill.models.queries import QUERIES, queried
+
+NAME, SIDE = "rt_detr", 640
+LEVELS = 3
+"""Of the backbone's stages the last three are read, at strides 8, 16 and 32."""
+_BACKBONE = "backbone_"
+_CLASS: list[type[nn.Module]] = []
+
+
+def rt_detr(num_classes: int, in_channels: int, options: Mapping[str, Any]) -> nn.Module:
+    """(n, in_channels, h, w) -> rows (n, (L + 1) Q, num_classes + 6) of Q queries, of the encoder's choice and then of
+    each of the L decoder layers."""
+    from transformers.models.rt_detr import RTDetrConfig
+    from transformers.models.rt_detr.configuration_rt_detr_resnet import RTDetrResNetConfig
+
+    of_backbone = {key.removeprefix(_BACKBONE): value for key, value in options.items() if key.startswith(_BACKBONE)}
+    own = {key: value for key, value in options.items() if not key.startswith(_BACKBONE)}
+    stages = [f"stage{number}" for number in range(2, 2 + LEVELS)]
+    backbone = RTDetrResNetConfig(num_channels=in_channels, out_features=stages, **of_backbone)
+    config = RTDetrConfig(
+        backbone_config=backbone, encoder_in_channels=list(backbone.hidden_sizes[-LEVELS:]), num_labels=num_classes,
+        **own,
+    )  # fmt: skip
+    config.decoder_in_channels = [config.encoder_hidden_dim] * LEVELS
+    return _class()(config)
+
+
+def _class() -> type[nn.Module]:
+    """One class, so that two such networks are of one."""
+    if not _CLASS:
+        from transformers.models.rt_detr import RTDetrForObjectDetection
+
+        class QueryingRTDetr(RTDetrForObjectDetection):  # type: ignore[misc]
+            """Denoising queries are not used: they are made of labels, which a network does not see."""
+
+            last_layer = "model.encoder"
+            answers = QUERIES
+
+            def forward(self, x: Tensor) -> Tensor:
+                found = self.model(x)
+                classes = torch.cat([found.enc_topk_logits[:, None], found.intermediate_logits], 1)
+                boxes = torch.cat([found.enc_topk_bboxes[:, None], found.intermediate_reference_points], 1)
+                return queried(classes.flatten(1, 2), boxes.flatten(1, 2), (x.shape[-2], x.shape[-1]))
+
+        _CLASS.append(QueryingRTDetr)
+    return _CLASS[0]
+
+
+def seeing() -> Preprocessing:
+    """How the published weights see, where nobody tells: values from 0 to 1, without mean and std."""
+    return Preprocessing((0.0,) * 3, (1.0,) * 3, (SIDE, SIDE))

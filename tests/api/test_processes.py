@@ -1,0 +1,101 @@
+"""How many processes a job asks for: stored, shown, refused by what live workers have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from store.database import Database
+from store.repositories import leases, system
+from store.tables import Worker
+from tests.api.checks import pointers, problem
+from tests.api.driver import Driver
+
+POINTER = "/resources/processes"
+
+
+def lives(database: Database, *devices: int) -> None:
+    """Workers whose slots have so many devices; 0: a worker of an earlier release, which says nothing."""
+    for number, each in enumerate(devices):
+        info = {"devices_per_slot": each} if each else {}
+        worker = Worker(id=f"wrk_{number}", hostname="h", pid=1, slots=1, info=info)
+        with database.write() as session:
+            system.register_worker(session, worker)
+
+
+def body(driver: Driver, processes: Any = ..., batch_size: int = 64) -> dict[str, Any]:
+    resources = {} if processes is ... else {"resources": {"processes": processes}}
+    config = {"recipe": "cross_entropy", "batch_size": batch_size}
+    return {"dataset": driver.dataset(), "student": "retort:resnet8", "config": config} | resources
+
+
+@pytest.mark.parametrize(("asked", "kept"), [(..., 1), (1, 1), (4, 4), ("auto", "auto")])
+def test_what_is_asked_for_is_kept_and_shown(
+    client: TestClient, driver: Driver, database: Database, asked: Any, kept: Any
+) -> None:
+    lives(database, 0, 4)
+    made = client.post("/jobs", json=body(driver, asked))
+    assert made.status_code == 202, made.text
+    shown = client.get(f"/jobs/{made.json()['id']}").json()
+    assert (shown["resources"], shown["waiting_for"]) == ({"processes": kept}, None)
+
+
+@pytest.mark.parametrize(("asked", "more"), [(1, 0), (2, 1), ("auto", 1)])
+def test_a_dry_run_notes_that_its_figures_are_of_one_process(
+    client: TestClient, driver: Driver, asked: Any, more: int
+) -> None:
+    plain, told = (client.post("/jobs?dry_run=true", json=body(driver, each)).json() for each in (1, asked))
+    assert len(told["estimates"]["notes"]) == len(plain["estimates"]["notes"]) + more
+
+
+@pytest.mark.parametrize("asked", [0, -1, 65, 10**30, 1.5, "2", "all", True, None, [2]])
+@pytest.mark.parametrize("path", ["/jobs", "/jobs?dry_run=true"])
+def test_what_is_no_number_of_processes_is_refused(client: TestClient, driver: Driver, path: str, asked: Any) -> None:
+    told = problem(client.post(path, json=body(driver, asked)), 422, "invalid_request")
+    assert all(pointer.startswith("/resources/processes") for pointer in pointers(told))
+
+
+@pytest.mark.parametrize("path", ["/jobs", "/jobs?dry_run=true"])
+def test_more_than_any_live_worker_has_is_refused_with_what_there_is(
+    client: TestClient, driver: Driver, database: Database, path: str
+) -> None:
+    lives(database, 0, 2, 1)
+    told = problem(client.post(path, json=body(driver, 4)), 422, "too_few_devices")
+    assert pointers(told) == {POINTER}
+    assert told["details"] == {"processes": 4, "devices_per_slot": 2}
+
+
+def test_a_batch_that_processes_cannot_share_is_refused(client: TestClient, driver: Driver) -> None:
+    told = problem(client.post("/jobs", json=body(driver, 3)), 422, "invalid_config")
+    assert pointers(told) == {POINTER}
+
+
+def test_only_a_worker_with_enough_devices_takes_the_job_and_until_then_it_says_what_it_waits_for(
+    client: TestClient, driver: Driver, database: Database
+) -> None:
+    wide = client.post("/jobs", json=body(driver, 2)).json()["id"]  # no worker lives: nothing is known
+    narrow = client.post("/jobs", json=body(driver)).json()["id"]
+    automatic = client.post("/jobs", json=body(driver, "auto")).json()["id"]
+    assert "no worker lives" in client.get(f"/jobs/{wide}").json()["waiting_for"]
+    lives(database, 1)
+    assert "1 device" in client.get(f"/jobs/{wide}").json()["waiting_for"]
+    assert [client.get(f"/jobs/{each}").json()["waiting_for"] for each in (narrow, automatic)] == [None, None]
+    with database.read() as session:
+        assert set(leases.queued(session, processes=1)) == {narrow, automatic}
+        assert set(leases.queued(session, processes=2)) == {wide, narrow, automatic}
+    client.post(f"/jobs/{narrow}/cancel")
+    client.post(f"/jobs/{automatic}/cancel")
+    with database.read() as session:
+        assert (leases.any_queued(session, processes=1), leases.any_queued(session, processes=2)) == (False, True)
+
+
+def test_a_job_goes_on_with_the_resources_it_had(client: TestClient, driver: Driver, database: Database) -> None:
+    lives(database, 2)
+    first = client.post("/jobs", json=body(driver, "auto")).json()["id"]
+    driver.succeed(first)
+    for change, expected in (({}, "auto"), ({"resources": {"processes": 2}}, 2)):
+        made = client.post(f"/jobs/{first}/extend", json={"epochs": 2} | change)
+        assert made.status_code == 202, made.text
+        assert made.json()["resources"] == {"processes": expected}

@@ -1,0 +1,73 @@
+"""Every recipe trains alike in one process and in two: gradients and statistics of the whole batch, within rounding."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from distill import losses, recipes
+from distill.training import distributed
+from tests.recipes.nets import TinyCNN, images, labels, pair, targets_of
+from tests.training.test_distributed import run_two
+
+SAMPLES = 8
+SHARES = (slice(0, 5), slice(5, SAMPLES))  # of different sizes
+# What a recipe draws, each process draws for itself: compared without it.
+UNDRAWN: dict[str, dict[str, Any]] = {"masked_generative": {"masked": 0.0}}
+# Negatives are drawn, and cannot be done without: tests/recipes/test_crd.py says what holds.
+DRAWN = {"crd"}
+CASES: dict[str, dict[str, Any]] = {
+    **{name: UNDRAWN.get(name, {}) for name in recipes.names() if name not in DRAWN},
+    **{f"feature_logit {loss}": {"feature_loss": loss} for loss in losses.names()},
+    "feature_only normalised": {"normalise": True},
+    "semckd gram": {"feature_loss": "gram"},
+}
+
+
+def gradients(case: str, share: slice) -> dict[str, Tensor]:
+    """What a step of the recipe leaves in its parameters, and in its statistics."""
+    torch.manual_seed(0)
+    recipe = recipes.get(case.split()[0])(pair(TinyCNN(8), TinyCNN(12, seed=1)), **CASES[case]).train()
+    trained, own = distributed.parallel(recipe), labels(SAMPLES)[share]
+    predictions = distributed.mean_weight(len(own), torch.device("cpu"))
+    given = images(SAMPLES)[share]
+    with distributed.whole_batch():
+        parts = trained(given, own, targets_of(recipe, given))
+    (parts["loss"] * (len(own) / predictions)).backward()
+    found = {name: p.grad for name, p in recipe.named_parameters() if p.grad is not None}
+    return found | {name: value for name, value in recipe.named_buffers() if value.is_floating_point()}
+
+
+TOGETHER = """
+import sys
+from pathlib import Path
+import torch
+from distill.training import distributed
+from tests.recipes.test_together import CASES, SHARES, gradients
+torch.set_num_threads(1)
+with distributed.group() as rank:
+    torch.save({case: gradients(case, SHARES[rank]) for case in CASES}, Path(sys.argv[1]) / f"{rank}.pt")
+"""
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, dict[str, Tensor]]]:
+    """Of both ranks, which are started once for all cases."""
+    folder: Path = tmp_path_factory.mktemp("together")
+    run_two(TOGETHER, [str(folder)])
+    return [torch.load(folder / f"{rank}.pt") for rank in range(2)]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_two_processes_have_the_gradients_of_one(case: str, together: list[dict[str, dict[str, Tensor]]]) -> None:
+    one = gradients(case, slice(0, SAMPLES))
+    largest = max(float(value.abs().max()) for value in one.values())  # a bias before a normalisation has rounding only
+    for rank in together:
+        assert rank[case].keys() == one.keys()
+        for name, value in one.items():
+            atol = 1e-4 * float(value.abs().max()) + 1e-5 * largest
+            torch.testing.assert_close(rank[case][name], value, rtol=2e-3, atol=atol, msg=lambda m, n=name: f"{n}: {m}")
