@@ -154,7 +154,10 @@ def still(session: Session, tenant: str, checked: Checked) -> None:
     """Raise `Unprocessable` where a teacher or dataset has been deleted since it was checked."""
     findings = Findings()
     for row_id in checked.inputs:
-        ready(session, tenant, findings, "/base", Dataset if row_id.startswith("dst_") else Teacher, row_id)
+        if row_id.startswith("dst_"):
+            ready(session, tenant, findings, "/base", Dataset, row_id)
+        else:
+            ready(session, tenant, findings, "/base", Teacher, row_id)
     findings.raise_if_any()
 
 
