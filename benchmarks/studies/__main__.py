@@ -119,7 +119,7 @@ def _table(server: postgres.Postgres, given: argparse.Namespace, folder: Path) -
                 yield _row(f"{path} of {given.rows} trials", _asked(client, f"/studies/{study_id}/{path}"))
 
 
-def _asked(client: TestClient, path: str, times: int = 20) -> list[Span]:
+def _asked(client: TestClient, path: str, times: int = 8) -> list[Span]:
     client.get(path).raise_for_status()
     return [_timed(lambda: client.get(path).raise_for_status()) for _ in range(times)]
 
