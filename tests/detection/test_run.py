@@ -50,6 +50,20 @@ def test_the_predictions_have_the_reports_precision(artifacts: Path) -> None:
         said.append(Detections(corners, scores, torch.tensor([each["category_id"] - 1 for each in rows]).long()))
     found = evaluated(truth, said, len(CLASSES))
     assert found.ap == pytest.approx(report["student"]["ap"]["value"], abs=1e-6)
+
+
+def test_pycocotools_reads_the_predictions(artifacts: Path) -> None:
+    """As a file of its own, and their boxes as results of another file of these images."""
+    from pycocotools.coco import COCO
+
+    told = json.loads((artifacts / "predictions.json").read_text())
+    read = COCO(str(artifacts / "predictions.json"))
+    assert told["annotations"]
+    assert len(read.getAnnIds()) == len(told["annotations"])
+    again = read.loadRes(told["annotations"])
+    assert sorted(a["area"] for a in again.anns.values()) == pytest.approx(
+        sorted(a["area"] for a in read.anns.values())
+    )
     assert report["teacher"]["ap50"]["value"] > 0.05  # it has learnt something
     assert set(report["student"]["per_class"]) == set(CLASSES)
 
