@@ -127,7 +127,7 @@ def test_what_a_format_does_not_hold_is_named(name: str, tmp_path: Path) -> None
     odd = Graph(Fft(), torch.randn(2, *SHAPE), "image", "logits")
     (tmp_path / "scratch").mkdir()
     with pytest.raises(NotExportable, match="svd") as caught:
-        written(exports.get(name)(), Traced(odd, samples, tmp_path / "scratch"), tmp_path / "made", name)
+        written(exports.get(name)(), Traced(odd, samples, tmp_path / "scratch"), tmp_path / "made" / "student", name)
     assert caught.value.details["format"] == name
     assert "svd" in caught.value.details["operator"]
     assert not any((tmp_path / "made").iterdir())
@@ -165,7 +165,7 @@ def test_whatever_a_library_raises_is_a_refusal_and_leaves_nothing(where: str, t
     said = "[ONNXRuntimeError] : 10 : INVALID_GRAPH : tensor(float16) is not tensor(float)"
     (tmp_path / "earlier.onnx").touch()
     with pytest.raises(NotExportable, match="INVALID_GRAPH") as caught:
-        written(Stumbling(RuntimeError(said), where), traced, tmp_path, "onnx-fp16")
+        written(Stumbling(RuntimeError(said), where), traced, tmp_path / "student.pt2", "onnx-fp16")
     assert caught.value.details["format"] == "onnx-fp16"
     assert [file.name for file in tmp_path.iterdir()] == ["earlier.onnx"]
 
@@ -173,7 +173,7 @@ def test_whatever_a_library_raises_is_a_refusal_and_leaves_nothing(where: str, t
 @pytest.mark.parametrize("error", [MemoryError(), OSError(28, "No space left on device")])
 def test_what_the_machine_lacks_is_not_blamed_on_the_network(error: Exception, traced: Traced, tmp_path: Path) -> None:
     with pytest.raises(type(error)):
-        written(Stumbling(error, "write"), traced, tmp_path, "onnx")
+        written(Stumbling(error, "write"), traced, tmp_path / "student.pt2", "onnx")
     assert not any(tmp_path.iterdir())
 
 
