@@ -124,7 +124,7 @@ class Loader:
     def _ahead(self, order: Tensor) -> Ahead | None:
         return None if self._windows is None else Ahead(self._windows.groups[order], self.samples.fetch)
 
-    def _from_large(  # noqa: PLR0913 - one epoch, as `epoch` has prepared it
+    def _from_large(
         self, large: LargeImages, epoch: int, batches: list[Tensor], rows: list[Tensor], ahead: Ahead | None, start: int
     ) -> Iterator[Batch]:
         size = self._plan.batch * self._plan.world

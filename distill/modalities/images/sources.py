@@ -58,7 +58,8 @@ class Source(ABC):
         return None
 
     def fetch(self, group: int) -> None:
-        """Bring the images of a group of `known` to this machine, where they are not there."""
+        """Bring the images of a group of `known` to this machine, where they are not there. Here they are."""
+        return
 
     @abstractmethod
     def __len__(self) -> int: ...

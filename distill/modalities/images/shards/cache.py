@@ -18,7 +18,7 @@ from distill.errors import InvalidConfig
 
 FOLDER, BYTES = "RETORT_SHARD_CACHE", "RETORT_SHARD_CACHE_BYTES"
 DEFAULT_BYTES = 64 * 2**30
-_LOCKS, _WAIT_SECONDS = 64, 0.05
+_WAIT_SECONDS = 0.05
 _PART = ".part"
 
 
@@ -37,7 +37,7 @@ class ShardCache:
             return path
         self.check(size_bytes)
         (self.folder / "locks").mkdir(parents=True, exist_ok=True)
-        with self._locked(_lock_of(key)):
+        with self._locked(key):
             if not _touched(path):
                 self._make(path, size_bytes, make)
         return path
@@ -61,7 +61,7 @@ class ShardCache:
         self._reserve(part, size_bytes)
         try:
             make(part)
-            os.replace(part, path)
+            part.replace(path)
         finally:
             part.unlink(missing_ok=True)
 
@@ -88,7 +88,7 @@ class ShardCache:
 
     def _abandoned(self, part: Path) -> bool:
         """Whether the process that made it is no more: its lock went with it."""
-        with (self.folder / "locks" / _lock_of(part.stem)).open("a") as file:
+        with (self.folder / "locks" / part.stem).open("a") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -108,10 +108,6 @@ class ShardCache:
         with (self.folder / "locks" / name).open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
-
-
-def _lock_of(key: str) -> str:
-    return str(int(key[:8], 16) % _LOCKS)
 
 
 def _touched(path: Path) -> bool:

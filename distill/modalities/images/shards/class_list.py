@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from distill.data.labelled import bad_name
 from distill.errors import InvalidDataset
 from distill.modalities.images.shards.listing import is_web
 from distill.modalities.images.shards.refusal import refuse
@@ -30,31 +29,27 @@ class ClassList:
 
     def name_of(self, label: str | None, key: str, shard: str) -> str | None:
         """The class that a label says. Raises `InvalidDataset` for one that is beyond the classes, or none of them."""
-        if label is None:
-            return None
+        if label is None or label in self._known:
+            return label
         if label.lstrip("-").isdecimal() and (int(label) < 0 or (self.names and int(label) >= len(self.names))):
-            if label in self._known:
-                return label
             most = f"the classes are 0 to {len(self.names) - 1}" if self.names else "classes count from 0"
             refuse(
                 shard, f"the label {label} of {key!r} is beyond the classes: {most}",
                 "Correct the label, or name the class.", key=key, label=label,
             )  # fmt: skip
-        if self.names is None or label in self._known:
+        if self.names is None:
             return label
         if label.isdecimal():
             return self.names[int(label)]
-        if why := bad_name(label):
-            refuse(shard, f"the label of {key!r} {why}", "Give the class another name.", key=key)
-        refuse(
+        return refuse(
             shard, f"the label {label[:40]!r} of {key!r} is none of the {len(self.names)} classes",
             "Correct the label, or name the class.", key=key, label=label[:40],
         )  # fmt: skip
 
 
 def class_list(shards: Sequence[str]) -> ClassList:
-    """What a file `classes.txt` or `classnames.txt` beside the first shard says, one class a line, class 0 first. Raises
-    `InvalidDataset` for a file that names a class twice, or none."""
+    """What a file `classes.txt` or `classnames.txt` beside the first shard says, one class a line, class 0 first.
+    Raises `InvalidDataset` for a file that names a class twice, or none."""
     folder = Path(shards[0]).parent
     path = next((folder / name for name in FILES if not is_web(shards[0]) and (folder / name).is_file()), None)
     if path is None:

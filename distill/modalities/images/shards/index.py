@@ -92,7 +92,7 @@ def write(index: Index, path: Path) -> None:
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         pq.write_table(index.rows.replace_schema_metadata({_META: json.dumps(told).encode()}), part)
-        os.replace(part, path)
+        part.replace(path)
     finally:
         part.unlink(missing_ok=True)
 
@@ -123,9 +123,9 @@ def _check(index: Index, digest: str) -> None:
     if index.digest != digest:
         raise ValueError("its shards are not those that it was written for")
     numbers, labels = index.column("shard"), index.column("label")
-    if len(numbers) and not (0 <= numbers.min() and numbers.max() < len(index.shards)):
+    if len(numbers) and not (numbers.min() >= 0 and numbers.max() < len(index.shards)):
         raise ValueError("it names a shard that it does not list")
-    if len(labels) and not (-1 <= labels.min() and labels.max() < max(len(index.classes), 1)):
+    if len(labels) and not (labels.min() >= -1 and labels.max() < max(len(index.classes), 1)):
         raise ValueError("it has a label that is none of its classes")
 
 

@@ -3,7 +3,6 @@ since those within pages cannot be read at random."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -44,4 +43,4 @@ def unpack(path: Path, target: Path, limits: Limits) -> None:
     if isinstance(images.data, bytes):  # no row
         target.write_bytes(images.data)
     else:
-        os.replace(images.data, target)
+        images.data.replace(target)

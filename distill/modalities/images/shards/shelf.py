@@ -4,7 +4,6 @@ first needed. What is fetched is held against the sha256 of the index."""
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -78,7 +77,7 @@ class Shelf:
             else:
                 self._trust(number, there)
             unpack(raw, making / "images", self.limits)
-            os.replace(making / "images", part)
+            (making / "images").replace(part)
         finally:
             shutil.rmtree(making, ignore_errors=True)
 
