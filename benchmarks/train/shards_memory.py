@@ -130,12 +130,12 @@ def trained(index: Path, options: argparse.Namespace) -> dict[str, Any]:
     resident, first, rate = [], 0.0, 0.0
     for epoch in range(options.epochs):
         begun = time.perf_counter()
-        for number, batch in enumerate(loader.epoch(epoch)):
+        for batch in loader.epoch(epoch):
             first = first or time.perf_counter() - begun
             optimizer.zero_grad(set_to_none=True)
             F.cross_entropy(student(batch.student), batch.labels).backward()
             optimizer.step()
-        rate = (number + 1) * options.batch / (time.perf_counter() - begun)
+        rate = loader.batches_per_epoch * options.batch / (time.perf_counter() - begun)
         resident.append(memory())
     loader.close()
     grown = {role: resident[-1][role] / max(resident[0][role], 1e-9) - 1 for role in resident[0]}
