@@ -120,17 +120,6 @@ def test_an_epoch_goes_on_in_its_middle_as_it_would_have(shards):
         assert torch.equal(a.student, b.student)
 
 
-def test_worker_processes_see_the_same(shards):
-    samples = open_dataset(of_shards(shards)).train
-    alone = Loader(samples, range(len(samples)), 8, SEEN, augmentation="crop_flip")
-    beside = Loader(samples, range(len(samples)), 8, SEEN, augmentation="crop_flip", workers=2)
-    try:
-        for a, b in zip(alone.epoch(0), beside.epoch(0), strict=True):
-            assert torch.equal(a.student, b.student)
-    finally:
-        beside.close()
-
-
 # -- the cache ---------------------------------------------------------------------------------------------------------
 
 
@@ -272,16 +261,19 @@ def test_a_shard_that_its_server_lost_or_changed_is_named(tmp_path):
         assert samples.image(last).size
 
 
-def test_an_error_of_a_shard_reaches_the_loop_from_a_worker_process(tmp_path):
+def test_worker_processes_see_the_same_and_their_errors_reach_the_loop(tmp_path):
     folder = write_shards(tmp_path / "s", 2, 20)
     with site(folder) as server:
         write(index_of(of_shards(server.url("{000000..000001}.tar")), DEFAULT, tmp_path), tmp_path / "s.shards")
         samples = open_dataset(of_shards("", index=tmp_path / "s.shards")).train
+        alone = Loader(samples, range(len(samples)), 4, SEEN, augmentation="crop_flip")
+        loader = Loader(samples, range(len(samples)), 4, SEEN, augmentation="crop_flip", workers=1)
+        for a, b in zip(alone.epoch(0), loader.epoch(0), strict=True):
+            assert torch.equal(a.student, b.student)
         shutil.rmtree(tmp_path / "cache", ignore_errors=True)
         (folder / "000001.tar").unlink()
-        loader = Loader(samples, range(len(samples)), 4, SEEN, workers=1)
         with pytest.raises(ShardGone) as caught:
-            list(loader.epoch(0))
+            list(loader.epoch(1))
         loader.close()
         assert caught.value.remedy
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -102,7 +103,7 @@ class Loader:
         rows = [self._plan.places(i) for i in numbers] if self._plan.repeats else batches
         if self._large is None:
             return (self._small(epoch, host, row) for host, row in zip(batches, rows, strict=True))
-        return self._from_large(self._large, epoch, batches, rows, self._ahead(order), start)
+        return self._from_large(self._large, epoch, batches, rows, order, start)
 
     def close(self) -> None:
         """End worker processes, if any."""
@@ -121,23 +122,27 @@ class Loader:
             pixels = evaluated(pixels, self._wanted[0].size, self._wanted[0].crop)
         return self._batch(host, (self._to(pixels, self.device),))
 
-    def _ahead(self, order: Tensor) -> Ahead | None:
-        return None if self._windows is None else Ahead(self._windows.groups[order], self.samples.fetch)
+    @contextmanager
+    def _ahead(self, order: Tensor) -> Iterator[Callable[[int], None]]:
+        """What is told which sample of `order` was reached: shards are fetched ahead of it, where there are any."""
+        if self._windows is None:
+            yield lambda position: None
+            return
+        ahead = Ahead(self._windows.groups[order], self.samples.fetch)
+        try:
+            yield ahead.reached
+        finally:
+            ahead.close()
 
     def _from_large(
-        self, large: LargeImages, epoch: int, batches: list[Tensor], rows: list[Tensor], ahead: Ahead | None, start: int
+        self, large: LargeImages, epoch: int, batches: list[Tensor], rows: list[Tensor], order: Tensor, start: int
     ) -> Iterator[Batch]:
         size = self._plan.batch * self._plan.world
-        try:
-            if ahead is not None:
-                ahead.reached(start * size)
-            for number, (host, views) in enumerate(zip(batches, large.epoch(epoch, batches, rows), strict=True), start):
-                if ahead is not None:
-                    ahead.reached(number * size)
+        with self._ahead(order[start * size :]) as reached:
+            reached(0)
+            for number, (host, views) in enumerate(zip(batches, large.epoch(epoch, batches, rows), strict=True)):
+                reached(number * size)
                 yield self._batch(host, tuple(self._to(view, self.device) for view in views))
-        finally:
-            if ahead is not None:
-                ahead.close()
 
     def _batch(self, host: Tensor, views: tuple[Tensor, ...]) -> Batch:
         index = self._to(host, self.device)
