@@ -111,9 +111,9 @@ def test_processes_share_the_batches_that_one_would_see(shards, world):
 
 def test_an_epoch_goes_on_in_its_middle_as_it_would_have(shards):
     samples = open_dataset(of_shards(shards)).train
-    whole = list(Loader(samples, range(len(samples)), 4, SEEN, augmentation="randaugment", seed=5).epoch(2))
+    whole = list(Loader(samples, range(len(samples)), 4, SEEN, augmentation="crop_flip", seed=5).epoch(2))
     samples = open_dataset(of_shards(shards)).train
-    rest = list(Loader(samples, range(len(samples)), 4, SEEN, augmentation="randaugment", seed=5).epoch(2, start=4))
+    rest = list(Loader(samples, range(len(samples)), 4, SEEN, augmentation="crop_flip", seed=5).epoch(2, start=4))
     assert len(rest) == len(whole) - 4
     for a, b in zip(whole[4:], rest, strict=True):
         assert torch.equal(a.index, b.index)

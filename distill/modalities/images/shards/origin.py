@@ -22,12 +22,12 @@ def local(name: str) -> Path | None:
     return None if is_web(name) else Path(name)
 
 
-def read(name: str, size_bytes: int | None = None, pause_seconds: float = PAUSE_SECONDS) -> Iterator[bytes]:
+def read(name: str, size_bytes: int | None = None) -> Iterator[bytes]:
     """The shard's bytes. A server that stumbles (no answer, 429, 5xx, a cut connection) is asked `TRIES` times, each
-    time for what is missing still, with pauses that double from `pause_seconds` on. `size_bytes`: what it is known to
+    time for what is missing still, with pauses that double from `PAUSE_SECONDS` on. `size_bytes`: what it is known to
     have. Raises `ShardGone`, `ShardChanged` and `ShardUnavailable`."""
     path = local(name)
-    yield from _file(path, name) if path is not None else _web(name, size_bytes, pause_seconds)
+    yield from _file(path, name) if path is not None else _web(name, size_bytes)
 
 
 def mark(name: str) -> str | None:
@@ -57,8 +57,8 @@ def _file(path: Path, name: str) -> Iterator[bytes]:
         raise gone(name, str(error)) from error
 
 
-def _web(name: str, size_bytes: int | None, pause_seconds: float) -> Iterator[bytes]:
-    got, etag = 0, ""
+def _web(name: str, size_bytes: int | None) -> Iterator[bytes]:
+    got, etag, pause_seconds = 0, "", PAUSE_SECONDS
     for last in (False,) * (TRIES - 1) + (True,):
         try:
             headers = (
