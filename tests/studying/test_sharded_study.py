@@ -42,7 +42,7 @@ def test_shards_of_a_server_are_registered_and_a_student_learns_from_them(tmp_pa
     assert {row["finished"] for row in found["table"]} == {1}
     reports = [json.loads(path.read_text()) for path in (tmp_path / "study").rglob("report.json")]
     assert reports
-    assert {each["dataset"]["digest"] for each in reports} == {report["digest"]}
+    assert {each["digests"]["dataset"] for each in reports} == {report["digest"]}
     assert list((tmp_path / "study").rglob("*curve*.csv"))
 
 
