@@ -27,6 +27,7 @@ from client.registering import register
 from client.studies import StudyCalls
 from client.transport import Transport
 from client.types import Artifact, Dataset, Event, Job, QCurve, Task, Teacher
+from client.verifying import MANIFEST, SIGNATURE
 
 Resource = TypeVar("Resource", Teacher, Dataset)
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -282,6 +283,33 @@ class Retort(StudyCalls):
         """Fetch the student, verified by sha256: into a folder under its own name, else as the file `path`."""
         name, place = self.student_name(job_id), Path(path)
         return self.download(job_id, name, place / name if place.is_dir() else place)
+
+    # Exports and manifests
+
+    def export(self, job_id: str, format: str, **body: Any) -> dict[str, Any]:
+        """Ask for a finished student in another format. `body`: `parameters`, `max_drop`."""
+        made: dict[str, Any] = self._post(
+            f"{_job(job_id)}/exports", {"format": format} | body, {"Idempotency-Key": uuid4().hex}
+        )
+        return made
+
+    def exports(self, job_id: str) -> list[dict[str, Any]]:
+        """All exports of a job's student, with what each is worth."""
+        found: list[dict[str, Any]] = self.get(f"{_job(job_id)}/exports")["items"]
+        return found
+
+    def download_manifest(self, job_id: str, folder: Path) -> list[Path]:
+        """Write a finished job's `manifest.json` and its signature, for `client.verifying.verify`."""
+        written = []
+        for name, path in ((MANIFEST, "manifest"), (SIGNATURE, "manifest/signature")):
+            place = folder / name
+            place.write_bytes(self._transport.request("GET", f"{_job(job_id)}/{path}").content)
+            written.append(place)
+        return written
+
+    def signing_key(self) -> str:
+        """The service's public key, as minisign has it."""
+        return self._transport.request("GET", "/signing-key").text
 
     # Webhooks
 

@@ -16,10 +16,12 @@ from client import demo
 from client.api import DEFAULT_URL
 from client.commands.catalogue import catalogue, status
 from client.commands.datasets import datasets
+from client.commands.exports import exports
 from client.commands.jobs import jobs
 from client.commands.results import download, q_curve
 from client.commands.studies import studies
 from client.commands.teachers import teachers
+from client.commands.verify import signing_key, verify
 from client.commands.webhooks import webhooks
 from client.errors import RetortClientError, Unusable
 from client.session import INTERRUPTED, SYSTEM, USER, Session, explain
@@ -81,7 +83,8 @@ def program(context: click.Context, url: str, api_key: str | None, as_json: bool
     context.obj = Session(url, api_key or None, as_json, Console())
 
 
-for _command in (teachers, datasets, jobs, studies, webhooks, q_curve, download, catalogue, status, demo.command):
+_COMMANDS = (teachers, datasets, jobs, exports, studies, webhooks, q_curve, download, catalogue, status)
+for _command in (*_COMMANDS, signing_key, verify, demo.command):
     program.add_command(_command)
 
 

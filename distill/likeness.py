@@ -19,8 +19,8 @@ EXECUTION = frozenset({
     "quality_memory_bytes", "checkpoint_seconds",
 })  # fmt: skip
 """Settings that say how something is computed: they change a student by rounding at most."""
-EXPORTED = frozenset({"threshold"})
-"""Settings of what the exported student says: they change no weight and no figure."""
+EXPORTED = frozenset({"threshold", "exports"})
+"""Settings of what is delivered: they change no weight and no figure."""
 ESSENTIAL = frozenset({"student", "steps"})
 """Where one of these differs nobody beats anybody."""
 _OF_THE_RECIPE = frozenset({"untied"})  # options that a run sets for its recipe, whatever was asked for

@@ -20,8 +20,22 @@ T = TypeVar("T")
 Item = TypeVar("Item")
 
 
+_apart = False
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Inside the block this process is rank 0 of 1, whatever its group is: for what one process does by itself."""
+    global _apart
+    before, _apart = _apart, True
+    try:
+        yield
+    finally:
+        _apart = before
+
+
 def active() -> bool:
-    return dist.is_available() and dist.is_initialized()
+    return not _apart and dist.is_available() and dist.is_initialized()
 
 
 def rank() -> int:

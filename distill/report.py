@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from distill.exports_table import exports_table
 from distill.likeness import shown
 
 SCHEMA = 1
@@ -50,6 +51,7 @@ def markdown(report: Report, sections: Sequence[str] = ()) -> str:
         _layers(report),
         _training(report),
         *sections,
+        _exports(report),
         _per_class(report),
         _configuration(report),
         _provenance(report),
@@ -60,6 +62,10 @@ def markdown(report: Report, sections: Sequence[str] = ()) -> str:
 
 def _warnings(report: Report) -> str:
     return "\n\n".join(f"> **Warning.** {each['message']} {each['remedy']}" for each in report.get("warnings", []))
+
+
+def _exports(report: Report) -> str:
+    return f"## Exports\n\n{exports_table(report['exports'])}" if report.get("exports") else ""
 
 
 def _columns(report: Report) -> dict[str, Report]:

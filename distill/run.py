@@ -14,14 +14,17 @@ from typing import Any
 
 import torch
 
-from distill import recipes, tasks
+from distill import processes, recipes, tasks
 from distill.control import Control
 from distill.errors import OutOfMemoryGpu, OutOfMemoryHost
 from distill.export import export
+from distill.exporting.all import export_all
+from distill.exporting.subject import Subject
 from distill.layers.modes import clear_caches
 from distill.recipe_parts.base import Recipe, Setup
 from distill.running.assess import evaluate
 from distill.running.companions import companion_contexts
+from distill.running.exporting import export_later
 from distill.running.norms import high_norms, norms_of
 from distill.running.pairing import check_counts, check_student, choose, choose_evenly
 from distill.running.scoring import score_teacher
@@ -47,14 +50,18 @@ def run(spec: RunSpec, folder: Path, control: Control) -> Events:
     """Run the job in `folder`; ends with `result` and `done`, or without them after `control.handover`.
 
     Folders below `folder`: `artifacts` (an `artifact` event follows each finished file), `checkpoints`, `work`.
-    Continues from `spec.resume_from`; a finished Q curve is taken from the checkpoint, from `folder` or from
-    `spec.reuse_curves`, if its digest says that it is the same.
+    With `spec.export` nothing is trained: a finished student is exported. Else it continues from `spec.resume_from`; a
+    finished Q curve is taken from the checkpoint, from `folder` or from `spec.reuse_curves`, if its digest says that it
+    is the same.
     Under torchrun, inside `distill.training.distributed.group()`, every process calls `run`; they share training,
     scoring and evaluation, the first alone writes and packages, and the others' events are copies to be ignored.
     Raises RetortError: UserError for what cannot work, Diverged, AtChance, OutOfMemoryHost, OutOfMemoryGpu.
     """
     with memory_errors():
         threads = settle()
+        if spec.export is not None:
+            yield from export_later(spec, folder, control)
+            return
         session = Session.open(spec, folder, control)
         session.task.reasons["threads"] = threads
         yield from _phases(session)
@@ -98,6 +105,8 @@ def _phases(session: Session) -> Events:
         return
     yield Event("phase", {"phase": "packaging"})
     yield from _package(session)
+    if session.control.handover:
+        return
     yield Event("result", summary(session.report))
     yield Event("done", {})
 
@@ -215,13 +224,23 @@ def _plain(figure: Any) -> float:
 
 
 def _package(session: Session) -> Events:
-    task = session.task
+    task, folder = session.task, session.folder / "artifacts"
     task.student.module.cpu()
+    companions = tuple(companion_contexts(session))
+    if session.config.exports:
+        scratch = session.folder / "work" / "exports"
+        plain = Subject(task, task.student, task.context(task.student, session.report), scratch)
+        beside = (Subject(task, session.companions[each.name], each, scratch) for each in companions)
+        made = export_all((plain, *beside), session.config.exports, folder, lambda: session.control.handover)
+        with processes.alone():  # the first process packages, and no other one waits for it
+            session.report["exports"] = yield from made
+        if session.control.handover:
+            return
     context = replace(
         task.context(task.student, session.report), curves=tuple(session.curves), metrics=session.metrics,
-        companions=tuple(companion_contexts(session)),
+        companions=companions,
     )  # fmt: skip
-    yield from export(context, session.folder / "artifacts")
+    yield from export(context, folder)
 
 
 def build_recipe(session: Session) -> Recipe:
@@ -267,4 +286,5 @@ def summary(report: dict[str, Any]) -> dict[str, Any]:
         "schema", "title", "task", "metrics", "recipe", "verdict", "against_teacher", "selection", "training",
         "dataset", "digests",
     )  # fmt: skip
-    return columns | {key: report[key] for key in keys} | {"seeds": report["seeds"]}
+    exported = {"exports": report["exports"]} if "exports" in report else {}
+    return columns | {key: report[key] for key in keys} | {"seeds": report["seeds"]} | exported

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
 from distill import presets, tasks
+from distill.export_request import ExportRequest as ExportRequest
+from distill.export_request import Exports
 from distill.layer_quality import Layer as Layer
 from distill.layer_quality import LayerQuality as LayerQuality
 from distill.layer_quality import QCurve as QCurve
+from distill.strict_model import Model as Model
 
 Phase = Literal["fetching", "scoring", "distilling", "evaluating", "packaging", "uploading"]
 PHASES: tuple[Phase, ...] = ("fetching", "scoring", "distilling", "evaluating", "packaging", "uploading")
@@ -41,22 +44,6 @@ class Event:
 
     kind: EventKind
     data: dict[str, Any] = field(default_factory=dict)
-
-
-class Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _no_boolean_as_number(cls, value: Any, info: ValidationInfo) -> Any:
-        """pydantic takes `true` for 1, which the JSON schema of a number does not allow."""
-        if isinstance(value, bool) and not _takes_booleans(cls.model_fields[str(info.field_name)].annotation):
-            raise ValueError("true and false are not values of this field")
-        return value
-
-
-def _takes_booleans(annotation: Any) -> bool:
-    return annotation in (bool, Any) or any(_takes_booleans(inner) for inner in get_args(annotation))
 
 
 class Architecture(Model):
@@ -224,6 +211,11 @@ class DistillConfig(Model):
         description="Probability from which the exported student says that a picture has a class. `auto`: 0.5, as for "
         "the report's F1.",
     )
+    exports: Exports = Field(
+        default_factory=list, examples=[[{"format": "onnx"}, {"format": "onnx-int8", "max_drop": 0.005}]],
+        description="Formats in which the student is wanted beside its weights; a format's name stands for one without "
+        "parameters. Each file is compared with the student and judged on the test set.",
+    )  # fmt: skip
     validation_fraction: float = Field(0.1, gt=0, lt=0.9)
     train_limit: int | None = Field(
         None, ge=2, le=MOST, description="Use only this many training samples (stratified)."
@@ -395,6 +387,14 @@ class StartInput(Model):
     )
 
 
+class ExportInput(Model):
+    """A finished student that is exported in place of a run: `requests`, on the data that its run had."""
+
+    requests: tuple[ExportRequest, ...]
+    student: ComparisonInput = Field(description="The weights that the run delivered.")
+    report: str = Field(description="Path of the run's report.json.")
+
+
 class RunSpec(Model):
     """Everything `distill.run.run` needs: local paths only, no credentials, no database."""
 
@@ -413,6 +413,7 @@ class RunSpec(Model):
         (), description="QCurve.to_dict() of earlier runs: each teacher takes that of its digest."
     )
     resume_from: str | None = Field(None, description="Path of a checkpoint to continue from.")
+    export: ExportInput | None = Field(None, description="What is exported instead of training; None: it trains.")
 
     @property
     def teachers(self) -> tuple[TeacherInput, ...]:

@@ -14,6 +14,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from store.egress import Policy
+from store.minisign import SigningKey
 from store.secret_files import SecretFiles
 
 GUESSABLE = frozenset({"", "minioadmin", "password", "secret", "changeme", "change-me", "admin", "retort", "postgres"})
@@ -52,6 +53,10 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="Port the API listens on; 0: any free one.")
     api_key: SecretStr = Field(
         SecretStr(""), description="Bearer key of the first tenant, made on start. Empty: no keys, loopback only."
+    )
+    signing_key: SecretStr = Field(
+        SecretStr(""),
+        description="Ed25519 key that signs manifests: base64 of 32 random bytes. Empty: made in data_dir/signing.key.",
     )
     max_upload_bytes: int = Field(20 * 2**30, gt=0, le=MOST_BYTES, description="Largest file accepted.")
     upload_part_bytes: int = Field(
@@ -240,6 +245,8 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"RETORT_DATASET_BUCKETS names {self.s3_bucket}, where every tenant's objects lie. Use other buckets."
             )
+        if self.signing_key.get_secret_value():
+            _check_signing_key(self.signing_key.get_secret_value())
         if self.s3_endpoint and (not self.s3_access_key or self.s3_secret_key.get_secret_value() in GUESSABLE):
             raise ValueError(
                 "RETORT_S3_ENDPOINT is set but RETORT_S3_ACCESS_KEY or RETORT_S3_SECRET_KEY is missing or guessable. "
@@ -279,6 +286,16 @@ class Settings(BaseSettings):
         if key and (len(key) < 20 or key in GUESSABLE):
             raise ValueError("RETORT_API_KEY is guessable: use at least 20 random characters.")
         return self
+
+
+def _check_signing_key(text: str) -> None:
+    try:
+        SigningKey.of_text(text)
+    except ValueError as error:
+        raise ValueError(
+            f"RETORT_SIGNING_KEY {error}. Make one: "
+            "python -c 'import base64, os; print(base64.b64encode(os.urandom(32)).decode())'."
+        ) from error
 
 
 def _database_url(text: str) -> URL:

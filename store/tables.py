@@ -123,13 +123,13 @@ class Job(Leasable, Base):
     config: Mapped[Json]  # distill.types.DistillConfig as asked for, defaults filled in
     resolved: Mapped[Json | None]  # {config, reasons}: every "auto" replaced by the run
     student: Mapped[Json]  # distill.types.Architecture
-    # What the student starts from, where not from noise: {teacher: id} or {artifact: {job_id, name}}
-    start: Mapped[Json | None]
-    # The labelled dataset that judges features where the job's own has no labels
-    probe_id: Mapped[str | None] = mapped_column(String(40))
+    start: Mapped[Json | None]  # of the student, where not from noise: {teacher: id} or {artifact: {job_id, name}}
+    probe_id: Mapped[str | None] = mapped_column(String(40))  # judges features where the dataset has no labels
     teacher_id: Mapped[str | None] = mapped_column(ForeignKey("teachers.id", ondelete="RESTRICT"), index=True)
     dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id", ondelete="RESTRICT"), index=True)
     compare_with: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
+    export_of: Mapped[str | None] = mapped_column(String(40), index=True)  # the job whose student this one exports
+    export: Mapped[Json | None]  # how: distill.types.ExportRequest
     max_attempts: Mapped[int] = mapped_column(default=3)
     faults: Mapped[int] = mapped_column(default=0)  # attempts lost to system faults since the user last queued it
     stop_requested: Mapped[bool] = mapped_column(default=False)  # outlives an attempt, so that a stop is never lost

@@ -62,7 +62,7 @@ _JOB = (
         "teacher_not_ready",
     ),
     *("dataset_not_ready", "classes_differ", "kinds_differ", "datasets_differ", "job_not_succeeded", "invalid_config"),
-    *("invalid_dataset", "invalid_teacher", "idempotency_key_reused"),
+    *("invalid_dataset", "invalid_teacher", "idempotency_key_reused", "not_exportable"),
 )
 #: By operation id.
 OPERATIONS: Mapping[str, Codes] = {
@@ -73,6 +73,10 @@ OPERATIONS: Mapping[str, Codes] = {
     "extend_job": _all(
         {409: ("dataset_not_ready", "job_not_succeeded"), 422: _JOB, 429: ("quota_exceeded",)}, _KEYED,
         {500: _SYSTEM, 503: ("no_catalogue",)},
+    ),
+    "create_job_export": _all(
+        {409: ("job_not_succeeded", "files_deleted"), 422: ("unknown_name", "invalid_config", "not_exportable")},
+        {429: ("quota_exceeded",)}, _KEYED,
     ),
     "create_study": _all(
         {409: ("dataset_not_ready",), 422: _JOB, 429: ("quota_exceeded",)}, _KEYED,
@@ -113,6 +117,9 @@ OPERATIONS: Mapping[str, Codes] = {
     "redeliver_webhook": {409: ("webhook_disabled",)}, "test_webhook": {409: ("webhook_disabled",)},
     "get_metrics": {403: ("not_operator",)},
     "get_job_q_curve": {404: ("no_q_curve",), 409: ("q_curve_empty",)},
+    "get_job_manifest": {409: ("job_not_succeeded",)},
+    "get_job_manifest_signature": {409: ("job_not_succeeded",), 503: ("no_signing_key",)},
+    "get_signing_key": {503: ("no_signing_key",)},
     "download_job_artifact": {404: ("no_such_artifact",)},
     "download_job_student": {404: ("no_such_artifact",)},
     "download_job_report": {404: ("no_such_artifact",)},

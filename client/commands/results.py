@@ -64,6 +64,9 @@ def download(session: Session, retort: Retort, job_id: str, what: str, output: P
         path = folder if one_file else folder / Path(name).name
         retort.download(job_id, name, path)
         session.console.print(f"{path}", highlight=False)
+    if what == "all" and retort.job(job_id)["status"] == "succeeded":
+        for path in retort.download_manifest(job_id, folder):
+            session.console.print(f"{path}", highlight=False)
 
 
 def _is_file(output: Path) -> bool:

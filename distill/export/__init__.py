@@ -9,15 +9,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from distill.export._base import (
+    Around,
     Artifact,
     Context,
     Delivery,
     Graph,
+    Runner,
     Skipped,
     class_section,
     described,
     probed,
     share_in_words,
+    unchanged,
     write_text,
 )
 from distill.registry import Registry
@@ -41,10 +44,12 @@ def export(context: Context, folder: Path) -> Iterator[Event]:
 
 
 __all__ = [
+    "Around",
     "Artifact",
     "Context",
     "Delivery",
     "Graph",
+    "Runner",
     "Skipped",
     "class_section",
     "described",
@@ -55,5 +60,6 @@ __all__ = [
     "registry",
     "share_in_words",
     "summary",
+    "unchanged",
     "write_text",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -64,15 +64,42 @@ class Context:
         return kind(**{each.name: getattr(self, each.name) for each in fields(self)}, **more)
 
 
+Runner = Callable[[torch.Tensor], torch.Tensor]
+"""An exported file in its own runtime: the graph's input (n, ...) -> its output, both on the CPU; any n."""
+
+
+def unchanged(value: Any) -> Any:
+    return value
+
+
 @dataclass(frozen=True)
 class Graph:
     """What is traced for a runtime other than PyTorch: a module and its example, with the names of input and output.
-    The first axis of the example is the batch."""
+    The first axis of the example is the batch. `encode`: what evaluation shows the network -> the graph's input.
+    `decode`: the graph's output -> what evaluation reads of the network."""
 
     module: nn.Module
     example: torch.Tensor
     input: str
     output: str
+    encode: Callable[[torch.Tensor], torch.Tensor] = unchanged
+    decode: Callable[[torch.Tensor], torch.Tensor] = unchanged
+
+
+@dataclass(frozen=True)
+class Around:
+    """Python around the call of an exported file. `imports`: lines; `prepare`: defines `prepare(path)`, which gives the
+    graph's input as an array (1, ...); `read`: says what the array `output` means."""
+
+    imports: tuple[str, ...]
+    prepare: str
+    read: str
+
+    def code(self, imports: str, run: str) -> str:
+        """The whole program, with the lines of a runtime."""
+        own = {*self.imports, *imports.splitlines()}
+        lines = [*sorted(each for each in own if each.startswith("import ")), *sorted(e for e in own if e[0] == "f")]
+        return "\n".join([*lines, "", "", self.prepare.strip(), "", "", run, self.read.strip()]) + "\n"
 
 
 class Delivery(ABC):
@@ -104,8 +131,18 @@ class Delivery(ABC):
         return []
 
     def graph(self, context: Context) -> Graph:
-        """What an ONNX file is traced from. Raises `Skipped` where there is none."""
+        """What files for other runtimes are traced from. Raises `Skipped` where there is none."""
         raise Skipped("this task has no graph of one input and one output")
+
+    def of_pixels(self, context: Context) -> Graph:
+        """The same, from raw samples: what happens to a sample before the network happens in the graph. Raises
+        `Skipped` where there is no such thing."""
+        raise Skipped("this task's samples are not pixels")
+
+    def around(self, context: Context, pixels: bool) -> Around | None:
+        """What a program needs around an exported file; None where it takes more than a few lines. `pixels`: whether
+        the graph takes raw samples."""
+        return None
 
 
 def write_text(folder: Path, name: str, text: str, media_type: str) -> Artifact:

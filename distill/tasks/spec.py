@@ -74,7 +74,7 @@ class TaskSpec:
     `container`: how its networks are kept. `student`: the architecture that a form suggests; empty: none.
     `needs_teacher`: whether every recipe wants a teacher to start from. `student_weights`: whether a job may name the
     weights that its student starts from. `unlabelled`: whether samples may lack a label. `several_teachers`: whether a
-    job may name a set of teachers.
+    job may name a set of teachers. `exports`: whether its students are written for other runtimes (`distill.exports`).
 
     `older_kind`: the `kind` in reports of releases that did not write `task` ("": reports without a `kind`); None:
     there are none of this task.
@@ -105,6 +105,7 @@ class TaskSpec:
     defaults: tuple[tuple[str, int], ...] = ()
     unlabelled: bool = False
     several_teachers: bool = False
+    exports: bool = True
 
     @property
     def primary(self) -> Metric:

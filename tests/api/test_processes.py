@@ -42,6 +42,14 @@ def test_what_is_asked_for_is_kept_and_shown(
     assert (shown["resources"], shown["waiting_for"]) == ({"processes": kept}, None)
 
 
+@pytest.mark.parametrize(("asked", "more"), [(1, 0), (2, 1), ("auto", 1)])
+def test_a_dry_run_notes_that_its_figures_are_of_one_process(
+    client: TestClient, driver: Driver, asked: Any, more: int
+) -> None:
+    plain, told = (client.post("/jobs?dry_run=true", json=body(driver, each)).json() for each in (1, asked))
+    assert len(told["estimates"]["notes"]) == len(plain["estimates"]["notes"]) + more
+
+
 @pytest.mark.parametrize("asked", [0, -1, 65, 10**30, 1.5, "2", "all", True, None, [2]])
 @pytest.mark.parametrize("path", ["/jobs", "/jobs?dry_run=true"])
 def test_what_is_no_number_of_processes_is_refused(client: TestClient, driver: Driver, path: str, asked: Any) -> None:

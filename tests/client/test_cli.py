@@ -147,6 +147,8 @@ def test_downloads(command: Command, driver: Driver, tmp_path: Path) -> None:
     driver.succeed(job_id, b"weights")
     assert command("download", job_id, "-o", tmp_path / "all")[0] == 0
     assert sorted(path.name for path in (tmp_path / "all").iterdir()) == [
+        "manifest.json",
+        "manifest.json.minisig",
         "report.json",
         "report.md",
         "student.safetensors",

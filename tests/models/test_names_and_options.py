@@ -37,7 +37,7 @@ def test_resolve(text, full):
         "retort:resnet34",
         "",
         ":",
-        "torchvision:fasterrcnn_resnet50_fpn",
+        "torchvision:maskrcnn_resnet50_fpn",
         "nowhere:resnet34",
         "timm:../x",
     ],
@@ -61,7 +61,7 @@ def test_catalogue():
     assert by_name["timm:vit_tiny_patch16_224"] == "vision_transformer"
     assert by_name["torchvision:vgg19"] == "vgg"
     assert by_name["torchvision:fcn_resnet50"] == "fcn"
-    assert "torchvision:fasterrcnn_resnet50_fpn" not in by_name
+    assert "torchvision:maskrcnn_resnet50_fpn" not in by_name
 
 
 @pytest.mark.parametrize(

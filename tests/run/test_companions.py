@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,9 @@ Run = tuple[list[Event], Path]
 @pytest.fixture(scope="module")
 def finished(teacher: TeacherInput, tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("simkd")
-    return go(spec(teacher, recipe="simkd", ema_decay=0.9, epochs=3), folder), folder / "artifacts"
+    return go(
+        spec(teacher, recipe="simkd", ema_decay=0.9, epochs=3, exports=["torch-export"]), folder
+    ), folder / "artifacts"
 
 
 def report_of(folder: Path) -> dict[str, Any]:
@@ -70,17 +71,15 @@ def test_the_file_holds_the_layers_that_run_and_no_others(finished: Run) -> None
     assert not any(name.startswith("student.head") for name in names)
 
 
-@pytest.mark.skipif(not (find_spec("onnx") and find_spec("onnxruntime")), reason="needs onnx and onnxruntime")
-def test_the_composite_as_onnx(finished: Run) -> None:
-    import onnxruntime
-
+def test_the_composite_is_exported_too(finished: Run) -> None:
     _, folder = finished
     composite = load_student(folder / "composite.safetensors")
     images = torch.randn(3, *composite.preprocessing.example(2).shape[1:])
-    session = onnxruntime.InferenceSession(folder / "composite.onnx")
-    (logits,) = session.run(None, {"image": images.numpy()})
     with torch.inference_mode():
-        torch.testing.assert_close(torch.from_numpy(logits), composite.model(images), rtol=1e-3, atol=1e-4)
+        found = torch.export.load(folder / "composite.pt2").module()(images)
+        torch.testing.assert_close(found, composite.model(images), rtol=1e-3, atol=1e-4)
+    entries = json.loads((folder / "exports.json").read_text())["exports"]
+    assert [each["network"] for each in entries] == ["student", "composite"]
 
 
 @pytest.mark.parametrize("what", ["tensors", "header"])

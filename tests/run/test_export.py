@@ -9,7 +9,6 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +89,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_exporter_ran_or_said_why_not(folder: Path) -> None:
-    assert set(exporters.names()) >= {"student", "report", "model_card", "training_curves", "onnx"}
+    assert set(exporters.names()) >= {"student", "report", "model_card", "training_curves"}
     expected = {"student.safetensors", "student.json", "report.json", "report.md", "README.md", "training.csv"}
     assert expected | {"training.svg", "training.png"} <= {path.name for path in folder.iterdir()}
     assert not list(folder.glob("*.part"))
@@ -189,25 +188,3 @@ def test_model_card_shows_an_image_as_evaluation_did(
     wanted = load_student(tmp_path / "student.safetensors").inputs([tmp_path / "image.png"])
     rounding = 1.5 / 255 / min(made.preprocessing.std)  # Pillow rounds to bytes in each direction, tensors are not
     torch.testing.assert_close(names["prepare"](tmp_path / "image.png"), wanted, rtol=0, atol=rounding)
-
-
-@pytest.mark.skipif(find_spec("onnx") is None or find_spec("onnxscript") is None, reason="needs onnx and onnxscript")
-def test_onnx_file_is_written(tmp_path: Path) -> None:
-    from distill.export.onnx import export as to_onnx
-
-    made = context("retort:resnet8", width=4)
-    (artifact,) = to_onnx(made, tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["student.onnx"]
-    runtime = pytest.importorskip("onnxruntime")
-    images = torch.randn(5, 3, 32, 32)  # another batch size than the exporter's example
-    (logits,) = runtime.InferenceSession(artifact.path).run(["logits"], {"image": images.numpy()})
-    with torch.no_grad():
-        torch.testing.assert_close(torch.from_numpy(logits), made.student(images), rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.skipif(find_spec("onnx") is not None, reason="only where onnx is missing")
-def test_onnx_is_skipped_with_a_reason(tmp_path: Path) -> None:
-    logs = [
-        event.data["message"] for event in export(context("retort:resnet8", width=4), tmp_path) if event.kind == "log"
-    ]
-    assert any("onnx" in message and "not installed" in message for message in logs)

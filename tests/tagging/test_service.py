@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from sklearn.metrics import average_precision_score
 
@@ -63,7 +65,7 @@ def done(client: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> Done
     about = dataset.json()
     taught = ordered(client, about["id"], "retort:resnet14", CONFIG | {"recipe": "cross_entropy"})
     teacher = client.post("/teachers", json={"artifact": {"job_id": taught}, "name": "shapes"}).json()
-    chosen = CONFIG | {"recipe": "logit", "threshold": 0.4, "mixup": 0.2}
+    chosen = CONFIG | {"recipe": "logit", "threshold": 0.4, "mixup": 0.2, "exports": ["torch-export"]}
     job_id = ordered(client, about["id"], "retort:resnet8", chosen, teacher=teacher["id"], compare_with=taught)
     return Done(about, teacher, job_id)
 
@@ -104,11 +106,11 @@ def test_a_student_answers_as_its_report_says(client: httpx.Client, done: Done, 
 
 
 def test_its_graph_answers_alike(client: httpx.Client, done: Done, tmp_path: Path) -> None:
-    runtime = pytest.importorskip("onnxruntime")
     student, shown = load_student(fetched(client, done.job_id, tmp_path)), held()[0]
-    session = runtime.InferenceSession(downloaded(client, done.job_id, "student.onnx"))
-    logits = session.run(None, {session.get_inputs()[0].name: student.inputs(shown).numpy()})[0]
-    np.testing.assert_allclose(1 / (1 + np.exp(-logits)), student.probabilities(shown).numpy(), atol=1e-4)
+    graph = torch.export.load(BytesIO(downloaded(client, done.job_id, "student.pt2"))).module()
+    with torch.inference_mode():
+        found = graph(student.inputs(shown)).sigmoid()
+    torch.testing.assert_close(found, student.probabilities(shown), rtol=0, atol=1e-4)
 
 
 def held() -> tuple[list[Image.Image], Any]:

@@ -17,6 +17,8 @@ from distill.types import (
     ComparisonInput,
     DatasetInput,
     DistillConfig,
+    ExportInput,
+    ExportRequest,
     RunSpec,
     StartInput,
     TeacherInput,
@@ -55,6 +57,15 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class Exported:
+    """What an export is made of: the finished job, its student and its report."""
+
+    job: Job
+    student: Artifact
+    report: Artifact
+
+
+@dataclass(frozen=True, slots=True)
 class Inputs:
     """Rows, detached from their session. `checkpoints` newest first."""
 
@@ -66,6 +77,7 @@ class Inputs:
     checkpoints: list[Checkpoint]
     curves: list[dict[str, Any]]
     probe: Dataset | None = None
+    exported: Exported | None = None
 
 
 def read(session: Session, job_id: str) -> Inputs:
@@ -88,7 +100,8 @@ def read(session: Session, job_id: str) -> Inputs:
     compared = _compared(session, job)
     start, curves = _start(session, job.start), known_curves(session, job)
     there = tuple(teacher for teacher in teachers if teacher is not None)
-    return Inputs(job, dataset, there, compared, start, jobs.checkpoints(session, job.id), curves, probe)
+    exported = _exported(session, job.export_of) if job.export_of else None
+    return Inputs(job, dataset, there, compared, start, jobs.checkpoints(session, job.id), curves, probe, exported)
 
 
 def fetch_all(inputs: Inputs, fetcher: Fetcher) -> RunSpec:
@@ -103,6 +116,7 @@ def fetch_all(inputs: Inputs, fetcher: Fetcher) -> RunSpec:
         probe=dataset_input(inputs.probe, fetcher, "probe") if inputs.probe is not None else None,
         reuse_curves=tuple(inputs.curves),
         resume_from=fetcher.checkpoint(inputs.checkpoints),
+        export=_export(inputs, fetcher),
     )
 
 
@@ -227,14 +241,37 @@ def _comparison(inputs: Inputs, fetcher: Fetcher) -> ComparisonInput | None:
         if inputs.job.compare_with:
             fetcher.note("warning", f"{inputs.job.compare_with} has no finished student to compare with")
         return None
-    other, student = inputs.compared
+    return _finished(*inputs.compared, "comparison", fetcher)
+
+
+def _finished(job: Job, student: Artifact, called: str, fetcher: Fetcher) -> ComparisonInput:
+    """A finished job's student; `called`: how its file's name begins."""
     return ComparisonInput(
-        label=other.name or other.recipe,
-        architecture=Architecture.model_validate(other.student),
-        weights=str(fetcher.get(student.object_key, student.sha256, f"comparison{Path(student.name).suffix}")),
-        recipe=other.recipe,
-        job_id=other.id,
-        run=_run_of(other),
+        label=job.name or job.recipe,
+        architecture=Architecture.model_validate(job.student),
+        weights=str(fetcher.get(student.object_key, student.sha256, f"{called}{Path(student.name).suffix}")),
+        recipe=job.recipe,
+        job_id=job.id,
+        run=_run_of(job),
+    )
+
+
+def _exported(session: Session, job_id: str) -> Exported:
+    job, student = session.get(Job, job_id), _student_of(session, job_id)
+    report = jobs.artifact(session, job_id, "report.json")
+    if job is None or student is None or report is None:
+        raise InputGone(f"The files of {job_id}, which are to be exported, are gone.", "Train the student again.")
+    return Exported(job, student, report)
+
+
+def _export(inputs: Inputs, fetcher: Fetcher) -> ExportInput | None:
+    found = inputs.exported
+    if found is None:
+        return None
+    return ExportInput(
+        requests=(ExportRequest.model_validate(inputs.job.export),),
+        student=_finished(found.job, found.student, "student", fetcher),
+        report=str(fetcher.get(found.report.object_key, found.report.sha256, "report.json")),
     )
 
 

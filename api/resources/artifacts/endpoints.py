@@ -10,7 +10,7 @@ from api.http.auth import TenantDep
 from api.http.files import StoredFile, respond, still_there
 from api.http.negotiation import Accept, best
 from api.http.openapi import Responses, documented
-from api.resources.artifacts import service
+from api.resources.artifacts import manifest, service
 from api.resources.artifacts.schemas import ArtifactList
 from api.resources.jobs.service import find
 from api.state.context import Context
@@ -27,6 +27,12 @@ _BYTES: dict[str, Any] = {"schema": {"type": "string", "contentMediaType": "appl
 BINARY: dict[str, Any] = {"application/octet-stream": _BYTES}
 #: Whatever the job made; some of it is JSON, which is no string to who parses it.
 ANY: dict[str, Any] = {"application/json": {"schema": {}, "example": {"points": []}}, "*/*": _BYTES}
+MANIFEST: dict[str, Any] = {
+    "application/json": {"schema": {"type": "object"}, "example": {"schema": 1, "job": "job_1", "files": []}}
+}
+TEXT: dict[str, Any] = {
+    "text/plain": {"schema": {"type": "string"}, "example": "untrusted comment: minisign public key of Retort\nRWQ..."}
+}
 REPORT: dict[str, Any] = {
     "text/markdown": {"schema": {"type": "string"}, "example": "# retort:resnet8 by feature_only on fashion-mnist"},
     "application/json": {
@@ -86,6 +92,44 @@ def _download(request: Request, context: Context, tenant: str, job_id: str, name
     file = look()
     with still_there(look):
         return respond(context.objects, context.lanes.storing, file, request.headers, redirect)
+
+
+@router.get(
+    "/jobs/{job_id}/manifest",
+    operation_id="get_job_manifest",
+    summary="Manifest of a job",
+    response_class=Response,
+    responses=documented(404, 409, also={200: {"description": "manifest.json.", "content": MANIFEST}}),
+)
+def get_job_manifest(session: ReadSession, tenant: TenantDep, job_id: str) -> Response:
+    """Every file of a finished job with its sha256, and what it was made of."""
+    return Response(manifest.content(session, tenant, job_id), media_type="application/json")
+
+
+@router.get(
+    "/jobs/{job_id}/manifest/signature",
+    operation_id="get_job_manifest_signature",
+    summary="Signature of a job's manifest",
+    response_class=Response,
+    responses=documented(404, 409, also={200: {"description": "manifest.json.minisig.", "content": TEXT}}),
+)
+def get_job_manifest_signature(context: ContextDep, session: ReadSession, tenant: TenantDep, job_id: str) -> Response:
+    """The service's signature of the manifest's bytes, as minisign has it. `GET /signing-key` checks it."""
+    said = manifest.content(session, tenant, job_id)
+    key = manifest.signing_key(context.settings)
+    return Response(key.sign(said, f"manifest of {job_id}"), media_type="text/plain")
+
+
+@router.get(
+    "/signing-key",
+    operation_id="get_signing_key",
+    summary="The service's public key",
+    response_class=Response,
+    responses=documented(also={200: {"description": "A minisign public key.", "content": TEXT}}),
+)
+def get_signing_key(context: ContextDep, tenant: TenantDep) -> Response:
+    """What manifests are signed with, for `retort verify` and minisign."""
+    return Response(manifest.signing_key(context.settings).public(), media_type="text/plain")
 
 
 @router.get(

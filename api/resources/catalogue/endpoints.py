@@ -28,11 +28,13 @@ router = APIRouter(tags=["catalogue"])
 
 @router.get("/catalogue", operation_id="get_catalogue", summary="Everything by name")
 def get_catalogue(session: ReadSession, tenant: TenantDep) -> CatalogueOut:
-    """Tasks, recipes, losses, selection rules with their parameters, optimizers, presets, and named data sets."""
+    """Tasks, recipes, losses, selection rules and export formats with their parameters, optimizers, presets, and named
+    data sets."""
     return CatalogueOut(
         recipes=service.recipe_list(),
         losses=service.loss_list(),
         selections=service.selection_list(),
+        exports=service.export_list(),
         strategies=service.strategy_list(),
         optimizers=service.optimizer_list(session),
         presets=service.preset_list(),
@@ -81,6 +83,12 @@ def list_losses(tenant: TenantDep) -> EntryList:
 def list_selections(tenant: TenantDep) -> EntryList:
     """How the layers to distil are chosen from the Q curve."""
     return EntryList(items=service.selection_list())
+
+
+@router.get("/catalogue/exports", operation_id="list_export_formats", summary="Export formats")
+def list_export_formats(tenant: TenantDep) -> EntryList:
+    """Formats in which a student is written for other runtimes."""
+    return EntryList(items=service.export_list())
 
 
 @router.get("/catalogue/strategies", operation_id="list_strategies", summary="Strategies of studies")

@@ -25,7 +25,7 @@ class ArchitecturePage(PageInfo):
 
 
 class EntryOut(ResponseModel):
-    """A recipe, loss, selection rule or strategy with its own parameters as JSON Schema properties."""
+    """A recipe, loss, selection rule, export format or strategy with its own parameters as JSON Schema properties."""
 
     name: str = Field(examples=["feature_only"])
     summary: str = Field(examples=["Train the backbone on the teacher's features alone."])
@@ -154,6 +154,7 @@ class TaskOut(ResponseModel):
     student_weights: bool = Field(
         description="Whether a job may name the weights that its student starts from.", examples=[True]
     )
+    exports: bool = Field(True, description="Whether its students are written for other runtimes.", examples=[True])
     files: list[str] = Field(
         description="Which files make a dataset of it, a sentence each.",
         examples=[["parquet with columns `image` and `label`"]],
@@ -192,6 +193,7 @@ class CatalogueOut(ResponseModel):
     recipes: list[RecipeOut]
     losses: list[EntryOut]
     selections: list[EntryOut]
+    exports: list[EntryOut] = Field(default_factory=list, description="Formats of students.")
     strategies: list[EntryOut] = Field(default_factory=list, description="Of studies.")
     optimizers: list[OptimizerOut]
     presets: list[PresetOut]

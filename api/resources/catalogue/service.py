@@ -16,7 +16,7 @@ from api.resources.catalogue.schemas import (
     TaskOut,
 )
 from api.services import optimizers
-from distill import losses, presets, recipes, selection, tasks
+from distill import exports, losses, presets, recipes, selection, tasks
 from distill.registry import Registry
 from distill.search import strategies
 from store.repositories import system
@@ -47,6 +47,10 @@ def loss_list() -> list[EntryOut]:
 
 def selection_list() -> list[EntryOut]:
     return _entries(selection.registry)
+
+
+def export_list() -> list[EntryOut]:
+    return _entries(exports.registry)
 
 
 def strategy_list() -> list[EntryOut]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy.orm import Session
 
 from api.resources.jobs.findings import Findings
-from api.resources.jobs.schemas import JobCreate, Resources
+from api.resources.jobs.schemas import Estimates, JobCreate, Resources
 from store.repositories import system
 from store.tables import Job
 
@@ -38,6 +38,14 @@ def check(session: Session, findings: Findings, body: JobCreate) -> None:
         message = f"The job wants {asked} processes; the largest slot of a live worker has {_devices(most)}."
         remedy = f'Ask for {most} at most, or for "auto"; or start a worker with a larger RETORT_DEVICES_PER_SLOT.'
         findings.add("/resources/processes", message, remedy, "too_few_devices", processes=asked, devices_per_slot=most)
+
+
+def noted(estimates: Estimates, resources: Resources) -> Estimates:
+    """With a note where several processes train, whose scaling nobody has measured here."""
+    if column(resources) == 1:
+        return estimates
+    note = "The figures are of one process: several take less time, and each takes memory of its own."
+    return estimates.model_copy(update={"notes": [*estimates.notes, note]})
 
 
 def waits(session: Session, rows: Sequence[Job]) -> dict[str, str]:

@@ -249,6 +249,7 @@ class JobOut(ResponseModel):
     task: str | None = Field(description="The dataset's: GET /catalogue/tasks says what its figures are.")
     resources: Resources = Field(default_factory=lambda: Resources(), description="What it runs on, as asked for.")
     compare_with: str | None
+    export_of: str | None = Field(None, description="The job whose student this one exports; null: it trains.")
     probe: str | None = Field(None, description="The labelled dataset that judges features; null: there is none.")
     attempt: int
     max_attempts: int

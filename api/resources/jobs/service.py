@@ -30,7 +30,7 @@ from store.settings import Settings
 from store.states import TERMINAL, TRANSITIONS, IllegalTransition
 from store.tables import Dataset, Job, JobTeacher
 
-READABLE = ("q-curve", "metrics", "events", "logs", "attempts", "checkpoints", "artifacts")
+READABLE = ("q-curve", "metrics", "events", "logs", "attempts", "checkpoints", "artifacts", "exports")
 
 
 def find(session: Session, tenant: str, job_id: str) -> Job:
@@ -122,7 +122,7 @@ def _dry_run(context: Context, body: JobCreate, dataset: str, plan: Plan, found:
             dataset=dataset,
             warnings=_cautions(plan, body.config),
             input_bytes=plan.input_bytes,
-            estimates=estimating.estimates(session, plan, body.config, found),
+            estimates=processes.noted(estimating.estimates(session, plan, body.config, found), body.resources),
         )
 
 
@@ -225,18 +225,34 @@ def delete(work: Work, tenant: str, job_id: str, cancel_first: bool) -> Job | No
     """Remove an ended job with all it made; None when it is gone. An active one is cancelled first if that is asked
     for, and is returned where a worker must end it before it can be removed."""
     job = locked(work.session, tenant, job_id)
-    if job.status not in TERMINAL:
-        if not cancel_first:
-            remedy = "POST its /cancel first, or DELETE with ?cancel=true."
-            raise Conflict(f"The job is {job.status}.", remedy, code="job_active", details={"status": job.status})
-        if jobs.request_cancel(work.session, job) != "cancelled":
-            _ring(work, job)
-            return job
-    keys = jobs.object_keys(work.session, job.id)
-    idempotency.release(work.session, tenant, job.id)
-    jobs.delete(work.session, job.id)
-    work.remove_after_commit(lambda: _remove(work.context, job.id, keys))
+    whole = [*jobs.exports(work.session, job.id), job]
+    ended = [_ended(work, each, cancel_first) for each in whole]
+    if not all(ended):
+        return job
+    for each in whole:
+        _delete(work, tenant, each)
     return None
+
+
+def _ended(work: Work, job: Job, cancel_first: bool) -> bool:
+    """Whether a job has ended, as it may have to be asked to."""
+    if job.status in TERMINAL:
+        return True
+    if not cancel_first:
+        remedy = "POST its /cancel first, or DELETE with ?cancel=true."
+        who = "The job" if job.export_of is None else f"Its export {job.id}"
+        raise Conflict(f"{who} is {job.status}.", remedy, code="job_active", details={"status": job.status})
+    if jobs.request_cancel(work.session, job) == "cancelled":
+        return True
+    _ring(work, job)
+    return False
+
+
+def _delete(work: Work, tenant: str, job: Job) -> None:
+    job_id, keys = job.id, jobs.object_keys(work.session, job.id)
+    idempotency.release(work.session, tenant, job_id)
+    jobs.delete(work.session, job_id)
+    work.remove_after_commit(lambda: _remove(work.context, job_id, keys))
 
 
 def _remove(context: Context, job_id: str, keys: list[str]) -> None:
@@ -290,6 +306,7 @@ def _shown(
         task=task or None,
         resources=processes.shown(job),
         compare_with=job.compare_with,
+        export_of=job.export_of,
         probe=job.probe_id,
         attempt=job.attempt,
         max_attempts=job.max_attempts,
@@ -315,8 +332,11 @@ def _shown(
 
 def _links(job: Job, task: str) -> dict[str, str]:
     path = f"/jobs/{job.id}"
-    links = {"self": path} | {name.replace("-", "_"): f"{path}/{name}" for name in READABLE}
-    if job.status == "succeeded":
+    own = [name for name in READABLE if name != "exports" or job.export_of is None]
+    links = {"self": path} | {name.replace("-", "_"): f"{path}/{name}" for name in own}
+    if job.export_of is not None:
+        links["export"] = f"/jobs/{job.export_of}/exports/{job.id}"
+    elif job.status == "succeeded":
         links |= {"student": f"{path}/student", "report": f"{path}/report"}
     return links | {action: f"{path}/{action}" for action in _possible(job, task)}
 
@@ -330,6 +350,9 @@ def _possible(job: Job, task: str) -> list[str]:
         "pause": job.status in {"queued", "running"},
         "resume": job.status == "paused",
         "retry": job.status == "failed" and not user_fault,
-        "extend": job.status == "succeeded" and task in tasks.names() and tasks.spec(task).student_weights,
+        "extend": job.status == "succeeded"
+        and job.export_of is None
+        and task in tasks.names()
+        and tasks.spec(task).student_weights,
     }
     return [action for action, allowed in possible.items() if allowed]

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from api.resources.datasets.service import task_of
-from api.resources.jobs import fitting, processes, starting, teaching
+from api.resources.jobs import exporting, fitting, processes, starting, teaching
 from api.resources.jobs.findings import Findings
 from api.resources.jobs.referring import ready
 from api.resources.jobs.schemas import JobCreate
@@ -52,6 +52,7 @@ def check(session: Session, tenant: str, body: JobCreate, dataset_id: str) -> Pl
     starting.check(session, tenant, findings, body, student)
     teachers = teaching.check(session, tenant, findings, body)
     dataset = ready(session, tenant, findings, "/dataset", Dataset, dataset_id)
+    exporting.check_all(findings, body.config.exports, None if dataset is None else task_of(dataset))
     if dataset is not None:
         probe = ready(session, tenant, findings, "/probe", Dataset, body.probe) if body.probe is not None else None
         fitting.check(findings, teachers, student, dataset, body, probe)
@@ -128,7 +129,7 @@ def _check_networks(session: Session, findings: Findings, known: dict[str, Any],
 
 def _check_comparison(session: Session, tenant: str, findings: Findings, job_id: str, dataset_id: str) -> None:
     pointer, job = "/compare_with", jobs.get(session, tenant, job_id)
-    if job is None:
+    if job is None or job.export_of is not None:
         findings.add(pointer, f"There is no job {job_id!r}.", "GET /jobs lists them.", "unknown_job")
         return
     if job.status != "succeeded":

@@ -14,6 +14,7 @@ from distill.types import DistillConfig
 #: Settings with members of their own, which may be varied one by one.
 NESTED = frozenset({"recipe_parameters", "selection_parameters"})
 FIELDS = tuple(name for name in DistillConfig.model_fields if name != "seed")
+MOST_CHOICES = 300
 PLACES = "Vary /config/..., /student, /student/name, /student/options/... or /teacher."
 
 
@@ -27,6 +28,10 @@ def check(findings: Findings, space: Mapping[str, DomainIn]) -> None:
         _check_domain(findings, at, pointer, domain)
         for place in domain.when or ():
             _check_condition(findings, f"{at}/when/{escaped(place)}", place, space)
+    number = sum(len(domain.choices or ()) for domain in space.values())
+    if number > MOST_CHOICES:
+        message = f"The space has {number} choices; each is checked as a job, so that {MOST_CHOICES} are the most."
+        findings.add("/space", message, "Use ranges, or vary less at once.")
     for outer, inner in _overlaps(space):
         message = f"{inner} lies in {outer}, which is varied too."
         findings.add(f"/space/{escaped(inner)}", message, "Vary one of the two, or put both into one.")
@@ -64,11 +69,12 @@ def _check_domain(findings: Findings, at: str, pointer: str, domain: DomainIn) -
 def _check_choices(findings: Findings, at: str, pointer: str, domain: DomainIn) -> None:
     if domain.model_fields_set & {"low", "high", "step", "log", "integer"}:
         findings.add(at, "Choices have no bounds.", "Give choices, or low and high.")
-    known = [canonical(choice) for choice in domain.choices or ()]
+    known = set[str]()
     for number, choice in enumerate(domain.choices or ()):
-        where = f"{at}/choices/{number}"
-        if known.index(known[number]) < number:
+        where, same = f"{at}/choices/{number}", canonical(choice)
+        if same in known:
             findings.add(where, "This choice is there twice.", "Name every choice once.")
+        known.add(same)
         if pointer == MERGED and (not isinstance(choice, dict) or "seed" in choice):
             findings.add(where, "A choice at /config is an object of settings, without a seed.", 'E.g. {"layers": 2}.')
         if pointer == "/student" and isinstance(choice, dict) and "weights" in choice:

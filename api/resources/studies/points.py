@@ -13,7 +13,7 @@ from api.resources.jobs.findings import Findings
 from api.resources.jobs.schemas import JobCreate
 from api.resources.studies import variations
 from api.resources.studies.base import given, inputs
-from distill.search.space import Assignment, Space, applied, canonical, escaped
+from distill.search.space import Assignment, Json, Space, applied, canonical, escaped
 
 _CONDITION = "Vary it only `when` it applies, or put values that go together into choices at /config."
 
@@ -37,12 +37,13 @@ class Points:
                     wrong |= self._refused(findings, assignment)
             if wrong:
                 return
-        self._check_reached(findings, seen)
+        if variations.all_are_looked_at(self._space):
+            self._check_reached(findings, seen)
 
     def _refused(self, findings: Findings, assignment: Assignment) -> bool:
         self.checked += 1
         try:
-            job = JobCreate.model_validate(applied(self._given, assignment))
+            job = JobCreate.model_validate(self._job(assignment))
             validation.check(self._session, self._tenant, job, self._dataset_id)
         except ValidationError as error:
             first: Any = error.errors(include_url=False)[0]
@@ -55,6 +56,14 @@ class Points:
         self.resource = max(self.resource, job.config.epochs)
         self.inputs |= inputs(job)
         return False
+
+    def _job(self, assignment: Assignment) -> Json:
+        """The request for the point's job. The base job's weights are what every student starts from."""
+        job, weights = applied(self._given, assignment), self._given["student"].get("weights")
+        if weights is not None:
+            student = {"name": job["student"]} if isinstance(job["student"], str) else job["student"]
+            job["student"] = student | {"weights": weights}
+        return job
 
     def _note(self, findings: Findings, assignment: Assignment, message: str, remedy: str, code: str) -> None:
         others = variations.described(assignment)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from pydantic_core import to_json
 from starlette.concurrency import run_in_threadpool
 
 from api.http.auth import CallerDep, TenantDep
@@ -75,12 +75,12 @@ async def get_study_table(
     the end of the study."""
     media = TABLES[format] if format else best(accept, list(TABLES.values()))
 
-    def load() -> str:
+    def load() -> str | bytes:
         with context.database.read() as session:
             found = results.load(session, tenant, study_id)
         if media != TABLES["json"]:
             return results.table_text(found, media)
-        return json.dumps(results.table(found), separators=(",", ":"))
+        return to_json(results.table(found))
 
     return Response(await context.lanes.listing.run(load), media_type=media, headers=VARY)
 
@@ -113,7 +113,7 @@ async def get_study_pareto(
 
     title, shown, body = await context.lanes.listing.run(load)
     if media == PICTURES["json"]:
-        return Response(json.dumps(body, separators=(",", ":")), media_type=media, headers=VARY)
+        return Response(to_json(body), media_type=media, headers=VARY)
     draw = pareto.to_png if media == PICTURES["png"] else pareto.to_svg
     return Response(await run_in_threadpool(draw, shown, title), media_type=media, headers=VARY)
 

@@ -57,12 +57,16 @@ def unchanged(work: Work, tenant: str, study_id: str, if_match: str | None) -> N
 
 def submit(context: Context, tenant: str, body: StudyCreate, dataset: str, key: str | None) -> tuple[StudyOut, bool]:
     """Make the study, commit, and only then ring; the study, and whether an earlier request with this key made it."""
-    hashed = request_hash("/studies", body.model_dump(mode="json"))
+    hashed, settings = request_hash("/studies", body.model_dump(mode="json")), context.settings
+    with context.database.read() as session:  # a large space takes a second, in which nobody else is to wait
+        again = idempotency.known(session, tenant, key)
+        looked = None if again else validation.check(session, settings, tenant, body, dataset)
     with context.database.write() as session:
         earlier = replayed(session, tenant, key, hashed)
         if earlier is not None:
             return shown(session, find(session, tenant, earlier)), True
-        checked = validation.check(session, context.settings, tenant, body, dataset)
+        checked = looked or validation.check(session, settings, tenant, body, dataset)
+        validation.still(session, tenant, checked)
         study = studies.add(session, _row(tenant, body, checked))
         if key:
             idempotency.answer(session, tenant, key, 202, study.id)

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from api.errors.problems import Unprocessable
 from api.resources.jobs import validation
 from api.resources.jobs.findings import Findings
+from api.resources.jobs.referring import ready
 from api.resources.jobs.schemas import JobCreate
 from api.resources.jobs.service import max_runtime
 from api.resources.jobs.validation import Plan
@@ -21,6 +22,7 @@ from distill.search import strategies
 from distill.search.objectives import COSTS, LOSS, Objective, validated
 from distill.search.space import Domain, Json, Space
 from store.settings import Settings
+from store.tables import Dataset, Teacher
 
 #: A search without end is one that goes through more points than this.
 ENDLESS = 10_000
@@ -146,6 +148,17 @@ def _check_end(findings: Findings, body: StudyCreate, space: Space, strategy: St
             f"{budget.trials} trials do not reach: the base job takes {len(seeds)}, a first point {least - len(seeds)}."
         )
         findings.add("/budget/trials", message, f"Give at least {least}, or fewer seeds.", "invalid_config")
+
+
+def still(session: Session, tenant: str, checked: Checked) -> None:
+    """Raise `Unprocessable` where a teacher or dataset has been deleted since it was checked."""
+    findings = Findings()
+    for row_id in checked.inputs:
+        if row_id.startswith("dst_"):
+            ready(session, tenant, findings, "/base", Dataset, row_id)
+        else:
+            ready(session, tenant, findings, "/base", Teacher, row_id)
+    findings.raise_if_any()
 
 
 def planned(body: StudyCreate, checked: Checked) -> int | None:

@@ -27,15 +27,28 @@ def alone(space: Space, base: Json) -> Iterator[Assignment]:
 
 
 def together(space: Space, base: Json) -> Iterator[Assignment]:
-    """Combinations of such values: all, or of a space with more than `MOST` those of any two places."""
-    probed = Space([_probed(domain) for domain in space.domains])
+    """Combinations of such values: all, or of a space with more than `MOST` those of any two places, 2 `MOST` of
+    them."""
+    probed = _all_probed(space)
     if probed.size() <= MOST:
         yield from probed.points(base)
         return
     fixed = [domain for domain in probed.domains if domain.when is None]
-    for one, other in combinations(fixed, 2):
-        for first, second in product(one.choices or (), other.choices or ()):
-            yield {one.pointer: first, other.pointer: second}
+    pairs = (
+        {one.pointer: first, other.pointer: second}
+        for one, other in combinations(fixed, 2)
+        for first, second in product(one.choices or (), other.choices or ())
+    )
+    yield from islice(pairs, 2 * MOST)
+
+
+def all_are_looked_at(space: Space) -> bool:
+    """Whether `together` gives every combination."""
+    return _all_probed(space).size() <= MOST
+
+
+def _all_probed(space: Space) -> Space:
+    return Space([_probed(domain) for domain in space.domains])
 
 
 def _probed(domain: Domain) -> Domain:

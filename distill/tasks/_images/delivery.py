@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,6 +13,7 @@ import torch
 
 from distill.export import Artifact, Context, Delivery, Graph, described
 from distill.models import Preprocessing, save
+from distill.tasks._images.pixels import FromPixels
 from distill.types import Architecture
 
 
@@ -69,3 +70,9 @@ class PictureDelivery(Delivery):
         how = context.preprocessing
         output = "logits" if context.classes else "features"
         return Graph(context.student, torch.zeros(2, how.channels, *how.size), "image", output)
+
+    def of_pixels(self, context: Context) -> Graph:
+        graph = self.graph(context)
+        module = FromPixels(graph.module, context.preprocessing)
+        pixels = torch.zeros(graph.example.shape, dtype=torch.uint8)
+        return replace(graph, module=module, example=pixels, input="pixels", encode=module.encode)

@@ -113,11 +113,17 @@ _WHOLE = """    if (image.height, image.width) == {native}:
 """
 
 
-def _prepare(context: Context) -> str:
+def whole_pictures(context: Context) -> str:
+    """The lines that show a picture whole, where evaluation did."""
     how, native = context.preprocessing, context.native
     whole = native is not None and not (native[0] > how.size[0] and native[1] > how.size[1])
+    return _WHOLE.format(native=native) if whole else ""
+
+
+def _prepare(context: Context) -> str:
+    how = context.preprocessing
     return _PREPARE.format(
         channels=how.channels, height=how.size[0], width=how.size[1], mode="L" if how.channels == 1 else "RGB",
         resampling=how.interpolation.upper(), mean=list(how.mean), std=list(how.std),
-        crop=how.crop, whole=_WHOLE.format(native=native) if whole else "",
+        crop=how.crop, whole=whole_pictures(context),
     )  # fmt: skip

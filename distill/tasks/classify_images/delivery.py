@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from distill.export import Context, Graph, class_section, probed, share_in_words
+from distill.export import Around, Context, Graph, class_section, probed, share_in_words
 from distill.models import Preprocessing
 from distill.recipe_parts.composite import Composite
+from distill.tasks._images.around import around
 from distill.tasks._images.delivery import PictureDelivery
 from distill.tasks._images.snippet import snippet
 from distill.tasks.classify_images.composite import told
@@ -20,6 +21,12 @@ class ClassifierDelivery(PictureDelivery):
 
     def more(self, context: Context) -> dict[str, Any]:
         return told(context)
+
+    def around(self, context: Context, pixels: bool) -> Around | None:
+        if not context.classes:
+            return around(context, pixels, "print(output.shape)")
+        classes = ascii(list(context.classes))
+        return around(context, pixels, f"classes = {classes}\nprint(classes[int(output[0].argmax())])")
 
     def card(self, context: Context) -> str:
         how = context.preprocessing

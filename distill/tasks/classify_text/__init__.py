@@ -34,6 +34,7 @@ SPEC = TaskSpec(
         }
     ),
     container="folder",
+    exports=False,
     student="transformers:auto",
     needs_teacher=True,
     recipes=recipes.without("needs_maps", "needs_regions"),

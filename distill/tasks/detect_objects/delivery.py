@@ -13,13 +13,18 @@ from torch import Tensor, nn
 
 from distill.answers import logits_of
 from distill.bootstrap import REPLICATES
-from distill.export import Artifact, Context, Graph, class_section, share_in_words, write_text
+from distill.export import Artifact, Context, Graph, Skipped, class_section, share_in_words, write_text
+from distill.layers.modes import evaluating
+from distill.models.points import Points
 from distill.tasks._images.delivery import PictureDelivery
 from distill.tasks.detect_objects.detections import LEAST_SCORE, MOST, OVERLAP, SURE
 from distill.tasks.detect_objects.examples import Example, draw
 from distill.tasks.detect_objects.gallery import Worst
 from distill.tasks.detect_objects.heads import head_of
+from distill.tasks.detect_objects.heads.points import PointHead
 
+CERTAIN = 100.0
+"""A logit whose sigmoid is 1."""
 EXAMPLES, PREDICTIONS = "examples.webp", "predictions.json"
 CURVES, WORST, SHEET = "precision-recall.json", "worst.json", "worst.webp"
 _USE = """from distill.student import load_student
@@ -39,6 +44,21 @@ class Flat(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         return self.head.scored(logits_of(self.network(image))).flat()
+
+
+class Rows:
+    """Boxes and scores as `Flat` gives them -> rows of points whose `Points.scores` are the same. The points' places
+    and strides are the network's own; `example`: a picture to read them from."""
+
+    def __init__(self, network: nn.Module, example: Tensor) -> None:
+        with torch.no_grad(), evaluating(network):
+            points = Points.of(logits_of(network(example)))
+        self.places = torch.cat([points.places, points.strides[..., None]], -1)
+
+    def __call__(self, found: Tensor) -> Tensor:
+        chances = found[..., 4:].double().square().clamp(1e-12, 1 - 1e-12).logit().float()
+        certain = torch.full_like(found[..., :1], CERTAIN)
+        return torch.cat([chances, found[..., :4], certain, self.places.expand(len(found), -1, -1)], -1)
 
 
 @dataclass(frozen=True)
@@ -84,8 +104,12 @@ with its teacher and says how it was trained.
 {class_section(context)}"""
 
     def graph(self, context: Context) -> Graph:
-        how = context.preprocessing
-        return Graph(Flat(context.student), torch.zeros(2, how.channels, *how.size), "image", "detections")
+        how, head = context.preprocessing, head_of(context.student)
+        if not isinstance(head, PointHead):
+            why = "a file's boxes cannot be read back as the network's own, to be judged"
+            raise Skipped(f"of detectors by {head.title} {why}")
+        example = torch.zeros(2, how.channels, *how.size)
+        return Graph(Flat(context.student), example, "image", "detections", decode=Rows(context.student, example[:1]))
 
     def examples(self, context: Context, folder: Path) -> list[Artifact]:
         assert isinstance(context, BoxContext)

@@ -17,12 +17,15 @@ from distill.modalities.images.formats import FORMATS
 
 UPRIGHT, QUARTERS = 1, frozenset({5, 6, 7, 8})
 """EXIF's value for an image as it is; those that exchange height and width."""
+_JPEG_HEAD = 2**17
+"""Bytes: EXIF stands in one of the first segments of a JPEG, of at most 64 KiB each."""
 _MARKS = (b"Exif", b"eXIf", b"EXIF", b"II*\0", b"MM\0*")
 
 
 def orientation_of(data: bytes) -> int:
     """EXIF's orientation of an encoded image, 1 to 8; 1 where it has none that can be read."""
-    if not any(mark in data for mark in _MARKS):
+    looked_at = data[:_JPEG_HEAD] if data.startswith(b"\xff\xd8") else data
+    if not any(mark in looked_at for mark in _MARKS):
         return UPRIGHT
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:

@@ -28,6 +28,7 @@ SPEC = TaskSpec(
     architectures=("transformers:",),
     settings=frozenset({"max_length", "text_features", "label_smoothing", "layer_decay"}),
     container="folder",
+    exports=False,
     student="transformers:auto",
     needs_teacher=True,
     recipes=recipes.without("needs_maps", "sample_answers", "needs_regions"),

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from distill.bootstrap import REPLICATES
-from distill.export import Context, class_section, share_in_words
+from distill.export import Around, Context, class_section, share_in_words
+from distill.tasks._images.around import around
 from distill.tasks._images.delivery import PictureDelivery
 
 _USE = """from distill.student import load_student
@@ -28,6 +29,15 @@ class TagDelivery(PictureDelivery):
     def more(self, context: Context) -> dict[str, Any]:
         assert isinstance(context, TagContext)
         return {"threshold": context.threshold}
+
+    def around(self, context: Context, pixels: bool) -> Around | None:
+        assert isinstance(context, TagContext)
+        classes = ascii(list(context.classes))
+        return around(
+            context, pixels,
+            f"classes = {classes}\nscores = 1 / (1 + np.exp(-output[0]))\n"
+            f"print([(classes[i], float(scores[i])) for i in np.flatnonzero(scores >= {context.threshold:g})])",
+        )  # fmt: skip
 
     def card(self, context: Context) -> str:
         assert isinstance(context, TagContext)

@@ -12,6 +12,7 @@ export type LogLine = Schemas["LogOut"];
 export type Attempt = Schemas["AttemptOut"];
 export type Checkpoint = Schemas["CheckpointOut"];
 export type Artifact = Schemas["ArtifactOut"];
+export type Export = Schemas["ExportOut"];
 export type Teacher = Schemas["TeacherOut"];
 export type TeacherPreprocessing = Partial<Schemas["TeacherPreprocessing"]>;
 export type Dataset = Schemas["DatasetOut"];

@@ -1,0 +1,1 @@
+"""Files of finished students for other runtimes."""

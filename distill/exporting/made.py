@@ -1,0 +1,147 @@
+"""One format of one network: written, compared with torch, judged on the test set by its own runtime."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from distill import exports
+from distill.errors import UserError
+from distill.export import Artifact, Graph, Runner, Skipped
+from distill.exporting.served import Served
+from distill.exporting.subject import Subject, latencies
+from distill.same_answers import check, difference_on
+from distill.tasks.base import Report
+from distill.traced import Traced
+from distill.types import ExportRequest
+
+COMPARED_SAMPLES = 1000
+"""Test samples, at most, over which the largest difference of an output is told."""
+_MEDIA = "application/octet-stream"
+
+
+class NoGraph(UserError):
+    """The task's students are not traced to a graph."""
+
+    code = "not_exportable"
+
+
+@dataclass(frozen=True)
+class Made:
+    """`entry`: what `exports.json` says of it."""
+
+    entry: Report
+    artifacts: list[Artifact]
+
+
+def make(subject: Subject, request: ExportRequest, folder: Path) -> Made:
+    """Raises `NotExportable`, `ExportDiffers`, `MissingPackage`, `InvalidConfig`, `UnknownName`; then nothing is
+    left."""
+    exporter = exports.get(request.format)(**request.parameters)
+    exporter.check_packages()
+    traced = _traced(subject, request)
+    graph = traced.graph
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / exporter.name(subject.context.name)
+    files: list[Path] = []
+    try:
+        files = exporter.write(traced, path)
+        run = exporter.open(path, torch.get_num_threads())
+        check(run, graph, traced.three(), exporter.tolerance, request.format)
+    except BaseException:
+        for each in {path, *files}:
+            each.unlink(missing_ok=True)
+        raise
+    entry = {
+        "format": request.format,
+        "parameters": request.parameters,
+        "network": subject.context.name,
+        "files": [_file(each) for each in files],
+        "bytes": sum(each.stat().st_size for each in files),
+        "runtime": {"name": exporter.runtime, "version": exporter.runtime_version()},
+        "input": _input(graph),
+        "output": graph.output,
+        **exporter.facts(),
+        "snippet": _snippet(subject, exporter, path.name, graph.input),
+    }
+    artifacts = [Artifact(each.name, each, _MEDIA) for each in files]
+    return Made(entry | proof(subject, graph, run, request.max_drop), artifacts)
+
+
+def _traced(subject: Subject, request: ExportRequest) -> Traced:
+    try:
+        return subject.traced_from_pixels if request.parameters.get("pixels") else subject.traced
+    except Skipped as skipped:
+        title = subject.task.spec.title
+        raise NoGraph(
+            f"{title}: there is no {request.format} file, because {skipped}.",
+            "Use the student as it is delivered.",
+            {"format": request.format, "task": subject.task.spec.name},
+        ) from skipped
+
+
+def proof(subject: Subject, graph: Graph, run: Runner, max_drop: float) -> Report:
+    """What the file is worth beside torch's student: the task's primary metric with its interval, the paired
+    difference, agreement, the largest difference of an output, latency."""
+    served = replace(subject.network, module=Served(run, graph, subject.network.module))
+    few = subject.task.splits.test[:COMPARED_SAMPLES]
+    found: Report = {
+        "largest_difference": difference_on(run, graph, subject.inputs("test", few)),
+        "latency": latencies(subject.network, served.module),
+        "max_drop": max_drop,
+        "drop": None,
+        "exceeds_max_drop": False,
+    }
+    return found | (judged(subject, served, max_drop) if subject.answers is not None else {})
+
+
+def judged(subject: Subject, served: Any, max_drop: float) -> Report:
+    """`figure`: the primary metric; `drop`: how much is lost of it, of a share in its own unit, of another figure
+    relative to torch's."""
+    task = subject.task
+    metric, answers = task.metrics_shown[0], task.predict(served)
+    figures = task.figures(served, answers, subject.answers)
+    apart = task.difference(answers, subject.answers)
+    lost = -apart.value if metric.higher_is_better else apart.value
+    whole = metric.value(subject.figures)
+    drop = 0.0 + lost if metric.unit == "share" else lost / max(abs(whole or 0.0), 1e-12)
+    told: Report = {
+        "figure": figure(figures, metric.path or metric.name),
+        "difference": apart.to_dict(),
+        "drop": drop,
+        "exceeds_max_drop": drop > max_drop,
+    }
+    return told | ({"agreement": figures["agreement"]} if "agreement" in figures else {})
+
+
+def figure(column: Mapping[str, Any], path: str) -> Any:
+    """What a report's column holds at `path`, keys joined by `/`."""
+    found: Any = column
+    for key in path.split("/"):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found
+
+
+def _snippet(subject: Subject, exporter: Any, file: str, name: str) -> str:
+    """Python that runs the file on `image.png` without Retort; empty where the task has none."""
+    told = subject.context.delivery.around(subject.context, exporter.pixels)
+    if told is None:
+        return ""
+    imports, run = exporter.use
+    return told.code(imports, run.format(file=file, input=name))
+
+
+def _file(path: Path) -> Report:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"name": path.name, "bytes": path.stat().st_size, "sha256": digest}
+
+
+def _input(graph: Graph) -> Report:
+    shape = ["n", *graph.example.shape[1:]]
+    return {"name": graph.input, "shape": shape, "dtype": str(graph.example.dtype).removeprefix("torch.")}

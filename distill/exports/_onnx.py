@@ -1,0 +1,66 @@
+"""A graph as ONNX, and ONNX files in onnxruntime: what the formats that begin with ONNX share."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+
+import torch
+
+from distill.export import Graph, Runner
+from distill.exports._base import not_exportable
+from distill.same_answers import check
+from distill.traced import Traced
+
+TOLERANCE = 1e-3
+"""How far outputs may be from torch's, relative to the largest (**our choice**: networks of fp32 lose 1e-6 to 1e-4)."""
+OPSET = 18
+"""The first opset in which torch's converter writes every operator itself; onnxruntime reads it from 1.14 on."""
+PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+
+
+def whole(traced: Traced) -> Path:
+    """The graph as ONNX in fp32, written once for all formats that begin with it, and compared with torch. Raises
+    `NotExportable`, `ExportDiffers`."""
+    path = traced.folder / "whole.onnx"
+    if not path.exists():
+        to_onnx(traced.graph, path)
+        try:
+            check(open_onnx(path, torch.get_num_threads()), traced.graph, traced.three(), TOLERANCE, "onnx")
+        except BaseException:
+            path.unlink()
+            raise
+    return path
+
+
+def to_onnx(graph: Graph, path: Path) -> None:
+    """Write `path`: one file, any batch. Raises `NotExportable`."""
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                graph.module, (graph.example,), str(path), input_names=[graph.input], output_names=[graph.output],
+                dynamic_shapes=({0: torch.export.Dim("n")},), opset_version=OPSET, external_data=False, verbose=False,
+                dynamo=True,
+            )  # fmt: skip
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever the converter raises on a network of anybody's
+        path.unlink(missing_ok=True)
+        raise not_exportable("ONNX", error) from error
+
+
+def open_onnx(path: Path, threads: int) -> Runner:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads, options.log_severity_level = threads, 1, 3
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+
+    def run(given: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(session.run(None, {name: given.contiguous().numpy()})[0])
+
+    return run

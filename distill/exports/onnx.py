@@ -1,0 +1,40 @@
+"""ONNX in fp32: any batch, opset 18."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any, ClassVar
+
+from distill.export import Runner
+from distill.exports._base import PIXELS, Exporter
+from distill.exports._onnx import OPSET, PACKAGES, open_onnx, whole
+from distill.traced import Traced
+
+PARAMETERS: dict[str, dict[str, Any]] = {**PIXELS}
+
+
+class Onnx(Exporter):
+    """By torch's converter through `torch.export`."""
+
+    ending: ClassVar[str] = ".onnx"
+    runtime: ClassVar[str] = "onnxruntime"
+    packages: ClassVar[tuple[str, ...]] = PACKAGES
+    use: ClassVar[tuple[str, str]] = (
+        "import onnxruntime",
+        'session = onnxruntime.InferenceSession("{file}")\n'
+        '(output,) = session.run(None, {{"{input}": prepare("image.png")}})',
+    )
+
+    def write(self, traced: Traced, path: Path) -> list[Path]:
+        shutil.copyfile(whole(traced), path)
+        return [path]
+
+    def open(self, path: Path, threads: int) -> Runner:
+        return open_onnx(path, threads)
+
+    def facts(self) -> dict[str, Any]:
+        return {"opset": OPSET}
+
+
+ENTRY = Onnx

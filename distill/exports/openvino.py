@@ -1,0 +1,53 @@
+"""OpenVINO IR (.xml and .bin) in fp32, from ONNX: any batch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+
+from distill.export import Runner
+from distill.exports._base import PIXELS, Exporter, not_exportable
+from distill.exports._onnx import OPSET, PACKAGES, whole
+from distill.traced import Traced
+
+PARAMETERS: dict[str, dict[str, Any]] = {**PIXELS}
+
+
+class OpenVino(Exporter):
+    """Compared and measured in fp32: by default OpenVINO computes in bf16 where the processor has it."""
+
+    ending: ClassVar[str] = ".openvino.xml"
+    runtime: ClassVar[str] = "openvino"
+    packages: ClassVar[tuple[str, ...]] = (*PACKAGES, "openvino")
+    use: ClassVar[tuple[str, str]] = (
+        "import openvino",
+        'network = openvino.Core().compile_model("{file}", "CPU")\noutput = network(prepare("image.png"))[0]',
+    )
+
+    def write(self, traced: Traced, path: Path) -> list[Path]:
+        import openvino
+
+        try:
+            openvino.save_model(openvino.convert_model(whole(traced)), path, compress_to_fp16=False)
+        except RuntimeError as error:
+            raise not_exportable("OpenVINO IR", error) from error
+        return [path, path.with_suffix(".bin")]
+
+    def open(self, path: Path, threads: int) -> Runner:
+        import openvino
+
+        wanted = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": 1}
+        compiled = openvino.Core().compile_model(path, "CPU", wanted)
+
+        def run(given: torch.Tensor) -> torch.Tensor:
+            return torch.from_numpy(compiled(given.contiguous().numpy())[0].copy())
+
+        return run
+
+    def facts(self) -> dict[str, Any]:
+        return {"opset": OPSET}
+
+
+ENTRY = OpenVino

@@ -1,0 +1,52 @@
+"""PyTorch's own graph (.pt2) by torch.export: any batch; runs without the network's Python code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+
+from distill.export import Runner
+from distill.exports._base import PIXELS, Exporter, not_exportable
+from distill.traced import Traced
+
+PARAMETERS: dict[str, dict[str, Any]] = {**PIXELS}
+
+
+class TorchExport(Exporter):
+    """`torch.export.load(path).module()` runs it."""
+
+    ending: ClassVar[str] = ".pt2"
+    runtime: ClassVar[str] = "torch"
+    use: ClassVar[tuple[str, str]] = (
+        "import torch",
+        'network = torch.export.load("{file}").module()\n'
+        'with torch.inference_mode():\n    output = network(torch.from_numpy(prepare("image.png"))).numpy()',
+    )
+
+    def write(self, traced: Traced, path: Path) -> list[Path]:
+        try:
+            program = torch.export.export(
+                traced.graph.module, (traced.graph.example,), dynamic_shapes=({0: torch.export.Dim("n")},)
+            )
+            torch.export.save(program, path)
+        except MemoryError:
+            raise
+        except Exception as error:  # whatever tracing raises on a network of anybody's
+            path.unlink(missing_ok=True)
+            raise not_exportable("torch.export", error) from error
+        return [path]
+
+    def open(self, path: Path, threads: int) -> Runner:
+        module = torch.export.load(path).module()
+
+        def run(given: torch.Tensor) -> torch.Tensor:
+            with torch.no_grad():
+                found: torch.Tensor = module(given)
+            return found
+
+        return run
+
+
+ENTRY = TorchExport

@@ -1,0 +1,29 @@
+"""What a format is written from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from distill.export import Graph
+
+Samples = Callable[[int], Iterator[Tensor]]
+"""Batches of the graph's input, made of that many training samples or of all that there are."""
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A graph, training samples for it, and a folder for what several formats are made of."""
+
+    graph: Graph
+    samples: Samples
+    folder: Path
+
+    def three(self) -> Tensor:
+        """The graph's input of three training samples; of fewer some come again, of none the example."""
+        rows = torch.cat([*self.samples(3)] or [self.graph.example])
+        return rows[torch.arange(3) % len(rows)]

@@ -1,0 +1,149 @@
+"""Every format of the registry on one tiny network: what it writes, and how wrong files are caught."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from distill import exports
+from distill.errors import InvalidConfig, UnknownName
+from distill.export import Graph
+from distill.models import Preprocessing
+from distill.same_answers import ExportDiffers, check, difference_on
+from distill.tasks._images.pixels import FromPixels
+from distill.traced import Traced
+
+SHAPE = (3, 8, 8)
+
+
+class Tiny(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm, self.head = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.head(self.norm(self.conv(x)).relu().mean((2, 3)))
+        return found
+
+
+class Fft(nn.Module):
+    """An operator that ONNX does not have."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.linalg.svdvals(x.flatten(2))
+
+
+@pytest.fixture(scope="module")
+def graph() -> Graph:
+    torch.manual_seed(0)
+    return Graph(Tiny().eval().requires_grad_(requires_grad=False), torch.zeros(2, *SHAPE), "image", "logits")
+
+
+def samples(count: int) -> Iterator[Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return iter(torch.randn(count, *SHAPE, generator=generator).split(16))
+
+
+@pytest.fixture(scope="module")
+def traced(graph: Graph, tmp_path_factory: pytest.TempPathFactory) -> Traced:
+    return Traced(graph, samples, tmp_path_factory.mktemp("traced"))
+
+
+@pytest.mark.parametrize("name", exports.names())
+def test_its_file_answers_as_torch_for_any_batch(name: str, traced: Traced, tmp_path: Path) -> None:
+    exporter = exports.get(name)()
+    exporter.check_packages()
+    files = exporter.write(traced, tmp_path / exporter.name("student"))
+    assert {file.name for file in tmp_path.iterdir()} == {file.name for file in files}
+    assert files[0].name == f"student{exporter.ending}"
+    run, real = exporter.open(files[0], 1), next(samples(16))
+    check(run, traced.graph, traced.three(), exporter.tolerance, name)
+    found = difference_on(run, traced.graph, [real])
+    rounding = 0.2 if exporter.tolerance is None else exporter.tolerance
+    assert found["value"] <= rounding * found["largest_output"]
+    assert found["n"] == 16
+
+
+@pytest.mark.parametrize("name", exports.names())
+def test_what_the_catalogue_says_of_it(name: str) -> None:
+    assert exports.registry.summary(name)
+    assert exports.registry.parameters(name)["pixels"]["default"] is False
+    exports.get(name)(pixels=True)
+    with pytest.raises(UnknownName):
+        exports.registry.check(name.replace("-", "_") + "x")
+
+
+def wrong_batch(graph: Graph) -> Any:
+    """As a file whose batch was fixed to the first of the example."""
+    return lambda given: graph.module(given[:1]).expand(len(given), -1)
+
+
+def no_bias(graph: Graph) -> Any:
+    return lambda given: graph.module(given) - graph.module.head.bias
+
+
+def no_numbers(graph: Graph) -> Any:
+    return lambda given: graph.module(given) * torch.nan
+
+
+def one_row(graph: Graph) -> Any:
+    return lambda given: graph.module(given)[:1]
+
+
+def broken(graph: Graph) -> Any:
+    def run(given: Tensor) -> Tensor:
+        if len(given) == 3:
+            raise RuntimeError("Got invalid dimensions for input: image")
+        found: Tensor = graph.module(given)
+        return found
+
+    return run
+
+
+@pytest.mark.parametrize("wrong", [wrong_batch, no_bias, no_numbers, one_row, broken])
+def test_a_file_that_is_not_the_student_is_caught(wrong: Any, graph: Graph) -> None:
+    with pytest.raises(ExportDiffers) as caught:
+        check(wrong(graph), graph, next(samples(3)), 1e-3, "onnx")
+    assert caught.value.fault == "system"
+    assert caught.value.details["format"] == "onnx"
+
+
+@pytest.mark.parametrize("wrong", [wrong_batch, no_numbers, one_row, broken])
+def test_a_format_that_rounds_is_held_to_its_own_answers(wrong: Any, graph: Graph) -> None:
+    with pytest.raises(ExportDiffers):
+        check(wrong(graph), graph, next(samples(3)), None, "onnx-int8")
+    check(no_bias(graph), graph, next(samples(3)), None, "onnx-int8")  # what rounding costs, the test set says
+
+
+def test_what_a_format_does_not_hold_is_named(tmp_path: Path) -> None:
+    odd = Graph(Fft(), torch.randn(2, *SHAPE), "image", "logits")
+    exporter = exports.get("onnx")()
+    with pytest.raises(Exception, match="svd") as caught:
+        exporter.write(Traced(odd, samples, tmp_path), tmp_path / "student.onnx")
+    assert getattr(caught.value, "code", "") == "not_exportable"
+    assert "svd" in caught.value.details["operator"]  # type: ignore[attr-defined]
+    assert not (tmp_path / "student.onnx").exists()
+
+
+def test_nothing_to_calibrate_on_is_said(traced: Traced, tmp_path: Path) -> None:
+    none = Traced(traced.graph, lambda count: iter(()), traced.folder)
+    with pytest.raises(InvalidConfig) as caught:
+        exports.get("onnx-int8")().write(none, tmp_path / "student.int8.onnx")
+    assert caught.value.details["field"] == "calibration_samples"
+
+
+@pytest.mark.parametrize("order", ["RGB", "BGR"])
+def test_pixels_are_normalised_in_the_graph_as_before_it(order: Any, graph: Graph) -> None:
+    how = Preprocessing((0.5, 0.4, 0.3), (0.2, 0.25, 0.3), SHAPE[1:], channel_order=order)
+    pixels = torch.randint(0, 256, (5, *SHAPE), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    from distill.modalities.images.normalise import Normaliser
+
+    shown = Normaliser(how, torch.device("cpu"))(pixels)
+    inside = FromPixels(graph.module, how)
+    torch.testing.assert_close(inside.encode(shown), pixels)
+    torch.testing.assert_close(inside(pixels), graph.module(shown), rtol=1e-4, atol=1e-5)
