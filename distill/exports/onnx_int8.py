@@ -70,7 +70,7 @@ class OnnxInt8(Onnx):
 
     def _reader(self, traced: Traced) -> Any:
         """onnxruntime's reader. Raises `InvalidConfig` where there is no sample."""
-        batches = [part for batch in traced.samples(self.calibration_samples) for part in batch.split(AT_ONCE)]
+        batches = [part for batch in traced.samples(self.calibration_samples) for part in batch.split(AT_ONCE)]  # type: ignore[no-untyped-call]
         self.calibrated_on = sum(map(len, batches))
         if not self.calibrated_on:
             raise InvalidConfig(
