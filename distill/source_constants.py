@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import threading
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,11 @@ def _evaluate(node: ast.expr, path: Path) -> Any:
     return ast.literal_eval(node)
 
 
+_PARSING = threading.Lock()
+"""Two threads that parse at once confuse CPython 3.11's count of the depth: SystemError (python/cpython#106905)."""
+
+
 @cache
 def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+    with _PARSING:
+        return ast.parse(path.read_text(encoding="utf-8"))

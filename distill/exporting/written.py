@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from distill.errors import RetortError
 from distill.export import Runner
-from distill.exports._base import Exporter, not_exportable
+from distill.not_exportable import not_exportable
 from distill.same_answers import check
 from distill.traced import Traced
 
 
-def written(exporter: Exporter, traced: Traced, path: Path, title: str) -> tuple[list[Path], Runner]:
+def written(exporter: Any, traced: Traced, path: Path, title: str) -> tuple[list[Path], Runner]:
     """The files, `path` the first of them, and what runs them. `title`: the format's name. Raises `NotExportable`,
     `ExportDiffers`, `InvalidConfig`; then nothing is left beside what was in the folder before."""
     with nothing_left(path.parent):

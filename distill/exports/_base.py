@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
-from distill.errors import RetortError, UserError
+from distill.errors import RetortError
 from distill.export import Runner
 from distill.traced import Traced
 
@@ -20,12 +19,6 @@ PIXELS: dict[str, dict[str, Any]] = {
         "description": "Whether the graph takes uint8 pixels of the network's input size, and normalises them itself.",
     }
 }
-
-
-class NotExportable(UserError):
-    """The format cannot hold this network, or the task has no graph; names the operator where there is one."""
-
-    code = "not_exportable"
 
 
 class MissingPackage(RetortError):
@@ -81,28 +74,3 @@ class Exporter(ABC):
 
     def runtime_version(self) -> str:
         return version(self.runtime)
-
-
-_OPERATOR = re.compile(r"\b(?:aten|prims|torchvision|quantized|timm)(?:\.|::)\w+(?:\.\w+)?")
-
-
-def not_exportable(title: str, error: BaseException) -> NotExportable:
-    """The refusal, with the operator that a converter stumbled over where its error names one."""
-    told = _chain(error)
-    operator = next((found.group() for text in told if (found := _OPERATOR.search(text))), None)
-    first = next((line for text in told for line in text.strip().splitlines() if line.strip()), type(error).__name__)
-    why = f"of the operator {operator}" if operator else f"the converter says: {first.strip()[:300]}"
-    return NotExportable(
-        f"This network cannot be written as {title}: {why}.",
-        "Ask for another format, or distil into another architecture.",
-        {"format": title, "operator": operator, "error": first.strip()[:300]},
-    )
-
-
-def _chain(error: BaseException | None) -> list[str]:
-    """The texts of an error and of its causes, the innermost first."""
-    texts: list[str] = []
-    while error is not None and len(texts) < 10:
-        texts.insert(0, str(error))
-        error = error.__cause__ or error.__context__
-    return texts

@@ -14,8 +14,8 @@ from distill import exports
 from distill.errors import InvalidConfig, UnknownName
 from distill.export import Graph
 from distill.exporting.written import written
-from distill.exports._base import NotExportable
 from distill.models import Preprocessing
+from distill.not_exportable import NotExportable
 from distill.same_answers import ExportDiffers, check, difference_on
 from distill.tasks._images.pixels import FromPixels
 from distill.traced import Traced

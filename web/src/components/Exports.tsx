@@ -84,12 +84,14 @@ function Row({ made, metric }: { made: Export; metric: Metric | undefined }) {
           <Status status={made.status} /> {made.error && <span className="error">{String(made.error.message)}</span>}
         </td>
       )}
-      <td className="row end">
-        {made.files
-          .filter(({ name }) => name.startsWith("student."))
-          .map(({ name, href }) => (
-            <DownloadButton key={name} path={href} name={name} />
-          ))}
+      <td>
+        <div className="row end">
+          {made.files
+            .filter(({ name }) => name.startsWith("student."))
+            .map(({ name, href }) => (
+              <DownloadButton key={name} path={href} name={name} />
+            ))}
+        </div>
       </td>
     </tr>
   );
