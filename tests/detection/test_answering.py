@@ -15,7 +15,7 @@ from distill.models.detectors import DETECTORS
 from distill.tasks import spec
 from distill.tasks.detect_objects.answering import kind_of, strides_of
 from distill.tasks.detect_objects.heads import HEADS, head_of
-from distill.tasks.detect_objects.rois import Levels
+from distill.tasks.detect_objects.levels import Levels
 from distill.tasks.forecast import Parts, forecast
 from distill.types import Architecture, DistillConfig
 
