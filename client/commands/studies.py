@@ -101,6 +101,7 @@ def base_of(retort: Retort, job_id: str) -> dict[str, Any]:
         "student": student,
         "config": {name: value for name, value in job["config"].items() if name != "seed"},
         "probe": job["probe"],
+        "resources": job.get("resources"),
     }
     return {name: value for name, value in found.items() if value is not None}
 

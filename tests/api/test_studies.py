@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 
 from store.database import Database
 from store.repositories import jobs
-from store.tables import Tenant
+from store.tables import Job, Tenant
 from tests.api.checks import pointers, problem
 from tests.api.driver import Driver
 from tests.studies.support import accuracy_of, all_trials, new_study, play, stepped
@@ -62,6 +62,35 @@ def test_a_study_runs_to_its_end_by_ordinary_jobs(
         assert trial["values"]["accuracy"] == pytest.approx(job["result"]["training"]["validation"])
     assert [trial["number"] for trial in found if trial["test"]] == sorted({0, shown["result"]["winner"]})
     assert client.get("/jobs").json()["items"][0]["study"] == study["id"]
+
+
+def test_the_base_jobs_trial_is_the_job_that_it_describes(
+    client: TestClient, driver: Driver, database: Database
+) -> None:
+    """Column by column, so that a field that jobs get one day is not forgotten by studies."""
+    teacher = driver.teacher()
+    given = {
+        "teacher": [teacher, driver.teacher()], "dataset": driver.dataset(),
+        "student": {"name": "resnet8", "options": {"width": 4}, "weights": {"checkpoint": driver.teacher(
+            architecture={"name": "retort:resnet14", "options": {}})}},
+        "config": {"preset": "crd", "recipe": "logit", "epochs": 2, "seed": 3}, "labels": {"a": "b"}, "priority": 5,
+        "max_attempts": 2, "max_runtime_seconds": 60,
+    }  # fmt: skip
+    job = client.post("/jobs", json=given)
+    assert job.status_code == 202, job.text
+    study = client.post("/studies", json=body(driver, base=given, seeds=[3]))
+    assert study.status_code == 202, study.text
+    stepped(database, study.json()["id"])
+    (trial,) = all_trials(database, study.json()["id"])
+    with database.read() as session:
+        ours, theirs = (session.get_one(Job, job_id) for job_id in (trial.job_id, job.json()["id"]))
+        columns = {column.name for column in Job.__table__.columns}
+        own = {"id", "name", "created_at", "request_id", "traceparent"}
+        assert {name: getattr(ours, name) for name in columns - own} == {
+            name: getattr(theirs, name) for name in columns - own
+        }
+    shown = [client.get(f"/jobs/{each.id}").json()["teachers"] for each in (ours, theirs)]
+    assert shown[0] == shown[1] == given["teacher"]
 
 
 # ---- what is refused, at once and by pointer

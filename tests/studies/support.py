@@ -27,7 +27,7 @@ def base(dataset_id: str, **config: Any) -> dict[str, Any]:
     return {
         "teacher": [], "dataset": dataset_id, "student": {"name": "retort:tiny", "options": {}}, "start": None,
         "config": {"recipe": "cross_entropy", "epochs": 9} | config, "probe": None, "compare_with": None,
-        "labels": {}, "priority": 0, "max_attempts": 3, "max_runtime_seconds": None,
+        "labels": {}, "priority": 0, "max_attempts": 3, "max_runtime_seconds": None, "processes": 1,
     }  # fmt: skip
 
 

@@ -67,6 +67,7 @@ def _row(study: Study, trial: Trial, job: dict[str, Any]) -> Job:
         probe_id=job["probe"],
         max_attempts=job["max_attempts"],
         max_runtime_seconds=job["max_runtime_seconds"],
+        processes=job["processes"],
         request_id=study.request_id,
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from api.resources.jobs import starting, teaching
+from api.resources.jobs import processes, starting, teaching
 from api.resources.jobs.schemas import FromTeacher, JobCreate, StudentCreate
 from api.resources.jobs.service import max_runtime
 from api.resources.jobs.validation import Plan
@@ -47,6 +47,7 @@ def document(settings: Settings, base: JobCreate, plan: Plan) -> Json:
         "priority": base.priority,
         "max_attempts": base.max_attempts or settings.max_attempts,
         "max_runtime_seconds": max_runtime(settings, base),
+        "processes": processes.column(base.resources),
     }
 
 

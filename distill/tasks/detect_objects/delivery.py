@@ -107,7 +107,7 @@ with its teacher and says how it was trained.
         how, head = context.preprocessing, head_of(context.student)
         if not isinstance(head, PointHead):
             why = "a file's boxes cannot be read back as the network's own, to be judged"
-            raise Skipped(f"of detectors by {head.title} {why}")
+            raise Skipped(f"of detectors by {head.kind.title} {why}")
         example = torch.zeros(2, how.channels, *how.size)
         return Graph(Flat(context.student), example, "image", "detections", decode=Rows(context.student, example[:1]))
 

@@ -80,6 +80,7 @@ export function baseOf(job: Job): Record<string, unknown> {
     student,
     config,
     ...(job.probe && { probe: job.probe }),
+    ...(job.resources && { resources: job.resources }),
   };
 }
 
