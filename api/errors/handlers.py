@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Sequence
 from functools import singledispatch
 from typing import Any
 
@@ -163,22 +164,22 @@ def _field(entry: dict[str, Any], body: Any) -> FieldError:
     if entry["type"] == "json_invalid":
         return FieldError(pointer="", message=f"{entry['ctx']['error']} at character {rest[0]}")
     where = place if place in {"body", "query", "path", "header"} else "body"
-    parts = _members(body, rest, entry["type"] == "missing") if where == "body" else rest
+    parts = members(body, rest, entry["type"] == "missing") if where == "body" else rest
     return FieldError(pointer=pointer(*parts), message=message, **{"in": where})
 
 
-def _members(body: Any, parts: list[Any], missing: bool) -> list[Any]:
+def members(body: Any, parts: Sequence[Any], missing: bool = False) -> list[Any]:
     """Those parts of pydantic's location that are members of the body; it names branches of unions as well."""
-    members: list[Any] = []
+    found: list[Any] = []
     for position, part in enumerate(parts):
         if (isinstance(body, dict) and part in body) or (
             isinstance(body, list) and isinstance(part, int) and part < len(body)
         ):
             body = body[part]
-            members.append(part)
+            found.append(part)
         elif missing and position == len(parts) - 1:
-            members.append(part)
-    return members
+            found.append(part)
+    return found
 
 
 def pointer(*parts: object) -> str:

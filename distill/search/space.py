@@ -45,7 +45,8 @@ class Domain:
             return len(self.choices)
         if self.grain is None:
             return math.inf
-        return math.floor((self.high - self.low) / self.grain + 1e-9) + 1
+        steps = (self.high - self.low) / self.grain
+        return math.floor(steps + 1e-9) + 1 if math.isfinite(steps) else math.inf
 
     @property
     def grain(self) -> float | None:
@@ -87,8 +88,8 @@ class Space:
         return cls([Domain.from_dict(each) for each in given])
 
     def size(self) -> float:
-        """How many points there are at most: conditions only make them fewer."""
-        return math.prod(domain.size() for domain in self.domains)
+        """How many points there are at most: conditions only make them fewer. Infinite for more than a float counts."""
+        return math.prod(float(domain.size()) for domain in self.domains)
 
     def points(self, base: Mapping[str, Any]) -> Iterator[Assignment]:
         """Every point once, the last place fastest. Only of a finite space."""

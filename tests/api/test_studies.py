@@ -128,6 +128,9 @@ BAD: list[tuple[dict[str, Any], set[str], str | None]] = [
     ({"objectives": [{"name": "bleu"}]}, {"/objectives/0/name"}, "unknown_name"),
     ({"objectives": [{"name": "macro_f1"}]}, {"/objectives/0/name"}, "invalid_config"),  # of the test set alone
     ({"objectives": [{"name": "bytes"}, {"name": "bytes"}]}, {"/objectives/1/name"}, None),
+    ({"objectives": [{"name": "bytes"}], "strategy": "asha"}, {"/objectives/0/name"}, "invalid_config"),
+    ({"space": {RATE: {"low": 1e-3, "high": 1e308, "step": 1e-308}}}, {"/space/~1config~1learning_rate/step"}, None),
+    ({"space": {RATE: {"low": -1e308, "high": 1e308, "step": 1}}}, {"/space/~1config~1learning_rate/high"}, None),
 ]  # fmt: skip
 
 
@@ -150,6 +153,32 @@ def test_everything_wrong_is_told_at_once(client: TestClient, driver: Driver) ->
         "/base/config/recipe", "/base/config/optimizer", "/base/compare_with", "/strategy",
         "/space/~1config~1learning_rate/high", "/space/~1config~1nothing",
     }  # fmt: skip
+
+
+def test_values_are_looked_at_beside_a_base_job_that_is_refused(client: TestClient, driver: Driver) -> None:
+    wrong = {
+        "base": base(driver) | {"teacher": "tch_none"},
+        "space": {RATE: {"choices": [0.1, "much"]}, "/config/recipe": {"choices": ["logit", "recipe_of_nobody"]}},
+        "budget": {"trials": 1},
+    }
+    found = pointers(problem(client.post("/studies", json=body(driver) | wrong), 422))
+    assert found == {
+        "/base/teacher", "/space/~1config~1learning_rate/choices/1", "/space/~1config~1recipe/choices/1",
+        "/budget/trials",
+    }  # fmt: skip
+
+
+def test_a_space_of_more_points_than_a_float_counts_is_taken(client: TestClient, driver: Driver) -> None:
+    tiny = {"low": 1e-9, "high": 1e-3, "step": 1e-290}
+    wanted = body(driver, space={RATE: tiny, "/config/weight_decay": tiny, "/config/label_smoothing": tiny})
+    answer = client.post("/studies?dry_run=true", json=wanted, headers={"Prefer": "wait=0"})
+    assert (answer.status_code, answer.json()["points"]) == (200, None), answer.text
+
+
+def test_a_message_names_the_setting_and_no_branch_of_a_type(client: TestClient, driver: Driver) -> None:
+    wanted = body(driver, space={RATE: {"choices": [-1]}})
+    (error,) = problem(client.post("/studies", json=wanted), 422)["errors"]
+    assert error["message"].endswith("(/config/learning_rate).")
 
 
 def test_points_that_contradict_each_other_are_refused(client: TestClient, driver: Driver) -> None:
@@ -247,6 +276,32 @@ def test_a_space_that_is_used_up_cannot_be_extended(client: TestClient, driver: 
     answer = client.post(f"{study['links']['self']}/extend", json={"trials": 2})
     problem(answer, 409, "space_exhausted")
     assert "extend" not in client.get(study["links"]["self"]).json()["links"]
+
+
+@pytest.mark.parametrize("more", [{}, {"trials": None}, {"minutes": 5}, {"parallel": 3}, {"minutes": 5, "parallel": 3}])
+def test_a_study_that_has_ended_is_not_begun_again_by_nothing(
+    client: TestClient, database: Database, study: dict[str, Any], more: dict[str, Any]
+) -> None:
+    """Else its confirmation could be repeated until it says what one would like to hear."""
+    path = study["links"]["self"]
+    play(database, study["id"], accuracy_of)
+    before = client.get(path).json()
+    problem(client.post(f"{path}/extend", json=more), 422, "invalid_request")
+    assert client.get(path).json() == before
+
+
+def test_seeds_that_are_owed_are_more_of_a_space_whose_points_were_all_tried(
+    client: TestClient, driver: Driver, database: Database
+) -> None:
+    space = {RATE: {"choices": [0.01, 0.1, 0.3]}}
+    wanted = body(driver, space=space, strategy="asha", seeds=2, budget={"trials": 6, "parallel": 6})
+    study = client.post("/studies", json=wanted).json()
+    play(database, study["id"], accuracy_of)
+    answer = client.post(f"{study['links']['self']}/extend", json={"trials": 20})
+    assert answer.status_code == 202, answer.text
+    play(database, study["id"], accuracy_of)
+    shown = client.get(study["links"]["self"]).json()
+    assert (shown["counts"]["succeeded"], shown["exhausted"]) == (8, True)  # two seeds of four configurations
 
 
 def test_what_a_study_needs_is_not_deleted(client: TestClient, driver: Driver, database: Database) -> None:

@@ -111,6 +111,26 @@ def test_a_conditional_place_is_varied_only_where_it_is_one(database: Database) 
     assert asked == [("cross_entropy", 2, {}), ("logit", 3, {"temperature": 2}), ("logit", 3, {"temperature": 4})]
 
 
+@pytest.mark.parametrize(
+    ("reason", "state", "outcome"),
+    [("user", "cancelled", "stopped"), ("max_runtime", "succeeded", "max_runtime"), (None, "succeeded", None)],
+)
+def test_a_run_that_its_owner_stopped_is_no_value_of_its_configuration(
+    database: Database, reason: str | None, state: str, outcome: str | None
+) -> None:
+    """It had fewer epochs than its configuration says; a limit of time is part of the base job, and all have it."""
+    study_id = new_study(database, budget=budget(2))
+    stepped(database, study_id)
+    trial = _only_active(database, study_id)
+    claimed(database, trial.job_id or "")
+    with database.write() as session:
+        session.get_one(Job, trial.job_id).stop_reason = reason
+    end(database, trial.job_id or "", 0.9)
+    stepped(database, study_id)
+    told = all_trials(database, study_id)[0]
+    assert (told.state, told.outcome, (told.values or {})["accuracy"]) == (state, outcome, 0.9)
+
+
 # ---- pruning
 
 

@@ -90,7 +90,8 @@ def used_minutes(session: Session, ledger: Ledger) -> float:
 
 
 def _new_point(session: Session, ledger: Ledger, strategy: Strategy) -> dict[str, object] | None:
-    """The strategy's next point whose job was not tried; None once there is none."""
+    """The strategy's next point whose job was not tried; None once there is none. The space is used up when no run is
+    judged any more either: one that is not given up owes its other seeds, for which there may be no budget yet."""
     study: Study = ledger.study
     if study.exhausted:
         return None
@@ -98,7 +99,8 @@ def _new_point(session: Session, ledger: Ledger, strategy: Strategy) -> dict[str
     for assignment in strategy.proposals(ledger.history(strategy.prunes)):
         if making.digest(study, assignment) not in known:
             return assignment
-    studies.write(session, study, exhausted=True)
+    if not (strategy.prunes and any(ledger.judges(trial) for trial in ledger.active())):
+        studies.write(session, study, exhausted=True)
     return None
 
 

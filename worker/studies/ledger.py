@@ -86,6 +86,10 @@ class Ledger:
     def _held_out(self, known: Configuration) -> bool:
         return any(trial.seed == self.study.seeds[0] and trial.state == "succeeded" for trial in known.of(SEARCH))
 
+    def judges(self, trial: Trial) -> bool:
+        """Whether the trial is one by which a pruning strategy judges its configuration."""
+        return trial.purpose == SEARCH and trial.configuration != BASE and trial.seed == self.study.seeds[0]
+
     # ---- what a strategy is told
 
     def history(self, prunes: bool) -> list[Tried]:

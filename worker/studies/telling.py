@@ -12,8 +12,16 @@ from store.clock import db_now
 from store.repositories import jobs, rows, study_events, trials
 from store.states import TERMINAL
 from store.tables import Job, Trial
-from worker.studies.ledger import BASE, SEARCH, Ledger
+from worker.studies.ledger import Ledger
 from worker.studies.making import told
+
+#: Reason for which a job was stopped -> state and outcome of its trial. What its owner stopped had fewer epochs than
+#: its configuration says, and is no value of it; the limit of time is the base job's, so that all trials have it.
+STOPPED: dict[str | None, tuple[str, str | None]] = {
+    "pruned": ("pruned", None),
+    "user": ("cancelled", "stopped"),
+    "max_runtime": ("succeeded", "max_runtime"),
+}
 
 
 def tell(session: Session, ledger: Ledger, strategy: Strategy) -> set[str]:
@@ -31,15 +39,10 @@ def tell(session: Session, ledger: Ledger, strategy: Strategy) -> set[str]:
 # ---- giving up
 
 
-def judged(ledger: Ledger, trial: Trial) -> bool:
-    """Whether the trial is one by which a pruning strategy judges its configuration."""
-    return trial.purpose == SEARCH and trial.configuration != BASE and trial.seed == ledger.study.seeds[0]
-
-
 def _judge(
     session: Session, ledger: Ledger, strategy: Strategy, active: list[Trial], found: dict[str, Job]
 ) -> set[str]:
-    of = {trial.job_id or "": trial for trial in active if judged(ledger, trial)}
+    of = {trial.job_id or "": trial for trial in active if ledger.judges(trial)}
     going_on = [job_id for job_id in of if job_id in found and not found[job_id].stop_requested]
     stopped = set[str]()
     for job_id, values in trials.validations(session, going_on).items():
@@ -93,7 +96,7 @@ def _outcome(job: Job | None) -> tuple[str, str | None]:
     if job is None:
         return "cancelled", "deleted"
     if job.status == "succeeded":
-        return ("pruned", None) if job.stop_reason == "pruned" else ("succeeded", None)
+        return STOPPED.get(job.stop_reason, ("succeeded", None))
     if job.status == "failed":
         return "failed", str((job.error or {}).get("code", "failed"))[:60]
     return "cancelled", None

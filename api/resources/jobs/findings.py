@@ -31,6 +31,9 @@ class Findings:
     def add(self, pointer: str, message: str, remedy: str = "", code: str = "invalid_request", **details: Any) -> None:
         self._found.append(Finding(pointer, message, remedy, code, details))
 
+    def __len__(self) -> int:
+        return len(self._found)
+
     @contextmanager
     def at(self, pointer: str, member: str = "") -> Iterator[None]:
         """Note a `UserError` of the block; `member`: the detail that names the member under `pointer`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -18,9 +19,10 @@ MOST_CHOICES = 300
 PLACES = "Vary /config/..., /student, /student/name, /student/options/... or /teacher."
 
 
-def check(findings: Findings, space: Mapping[str, DomainIn]) -> None:
+def check(findings: Findings, space: Mapping[str, DomainIn]) -> bool:
     """Note every place that there is not, every domain that is empty or contradicts itself, every condition that cannot
-    be meant, and places that lie in each other."""
+    be meant, and places that lie in each other; whether there was none."""
+    before = len(findings)
     for pointer, domain in space.items():
         at = f"/space/{escaped(pointer)}"
         if not _known(findings, at, pointer):
@@ -35,6 +37,7 @@ def check(findings: Findings, space: Mapping[str, DomainIn]) -> None:
     for outer, inner in _overlaps(space):
         message = f"{inner} lies in {outer}, which is varied too."
         findings.add(f"/space/{escaped(inner)}", message, "Vary one of the two, or put both into one.")
+    return len(findings) == before
 
 
 def _known(findings: Findings, at: str, pointer: str) -> bool:
@@ -88,6 +91,9 @@ def _contradictions(domain: DomainIn, low: float, high: float) -> Iterator[tuple
     step = domain.step or (1.0 if domain.integer else None)
     if low >= high:
         yield "high", f"high = {high:g} is not above low = {low:g}: nothing is varied."
+    if not math.isfinite(high - low):
+        yield "high", f"From low = {low:g} to high = {high:g} it is further than a float reaches."
+        return
     if domain.log and low <= 0:
         yield "low", f"low = {low:g} has no logarithm."
     if domain.log and domain.step is not None:
@@ -98,7 +104,7 @@ def _contradictions(domain: DomainIn, low: float, high: float) -> Iterator[tuple
             yield where, f"{where} = {value:g} is not whole, and the range is of whole numbers."
     if step is not None and low < high and not domain.log:
         count = (high - low) / step
-        if abs(count - round(count)) > 1e-6 or count < 0.5:
+        if not math.isfinite(count) or abs(count - round(count)) > 1e-6 or count < 0.5:
             yield "step", f"From low = {low:g} no whole number of steps of {step:g} leads to high = {high:g}."
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Any
 
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
-from api.errors.problems import Unprocessable
+from api.errors.handlers import members, pointer
+from api.errors.problems import FieldError, Unprocessable
 from api.resources.jobs import validation
 from api.resources.jobs.findings import Findings
 from api.resources.jobs.schemas import JobCreate
@@ -18,18 +20,29 @@ from distill.search.space import Assignment, Json, Space, applied, canonical, es
 _CONDITION = "Vary it only `when` it applies, or put values that go together into choices at /config."
 
 
+Refusal = tuple[str, str]
+"""Pointer into the job and message."""
+
+
+def refusal(error: FieldError) -> Refusal:
+    return error.pointer, error.message
+
+
 class Points:
     """Looks at points of the space as `POST /jobs` would."""
 
     def __init__(self, session: Session, tenant: str, base: JobCreate, dataset_id: str, space: Space) -> None:
         self._session, self._tenant, self._dataset_id, self._space = session, tenant, dataset_id, space
         self._given = given(base) | {"compare_with": None}
+        self._of_base: Set[Refusal] = frozenset()
         self.checked, self.resource, self.inputs = 1, base.config.epochs, set[str]()
 
-    def check(self, findings: Findings) -> None:
-        """Note points that no job takes: first of one place each, and if these are well of several together."""
+    def check(self, findings: Findings, refused: Set[Refusal] = frozenset()) -> None:
+        """Note points that no job takes: first of one place each, and if these are well of several together. Of a base
+        job that is `refused` itself, the values alone, and what is not wrong without them."""
+        self._of_base = refused
         seen = set[str]()
-        for wanted in (variations.alone, variations.together):
+        for wanted in (variations.alone, variations.together) if not refused else (variations.alone,):
             wrong = False
             for assignment in wanted(self._space, self._given):
                 if assignment and canonical(assignment) not in seen:
@@ -37,22 +50,25 @@ class Points:
                     wrong |= self._refused(findings, assignment)
             if wrong:
                 return
-        if variations.all_are_looked_at(self._space):
+        if not refused and variations.all_are_looked_at(self._space):
             self._check_reached(findings, seen)
 
     def _refused(self, findings: Findings, assignment: Assignment) -> bool:
         self.checked += 1
+        body = self._job(assignment)
         try:
-            job = JobCreate.model_validate(self._job(assignment))
+            job = JobCreate.model_validate(body)
             validation.check(self._session, self._tenant, job, self._dataset_id)
         except ValidationError as error:
             first: Any = error.errors(include_url=False)[0]
-            place = "/".join(str(part) for part in first["loc"] if not isinstance(part, int))
-            self._note(findings, assignment, f"{first['msg']} ({place}).", "", "invalid_config")
+            place = pointer(*members(body, first["loc"]))
+            self._note(findings, assignment, f"{first['msg']} ({place or 'the job'}).", "", "invalid_config")
             return True
         except Unprocessable as refused:
-            self._note(findings, assignment, refused.errors[0].message, refused.remedy, refused.code)
-            return True
+            new = [error for error in refused.errors if refusal(error) not in self._of_base]
+            if new:
+                self._note(findings, assignment, new[0].message, refused.remedy, refused.code)
+            return bool(new)
         self.resource = max(self.resource, job.config.epochs)
         self.inputs |= inputs(job)
         return False

@@ -14,6 +14,7 @@ from api.http.idempotency import replayed, request_hash
 from api.http.preconditions import require
 from api.http.schemas import ResourcePatch
 from api.resources.jobs import service as jobs_service
+from api.resources.jobs.findings import Findings
 from api.resources.studies import tags, validation
 from api.resources.studies.schemas import StudyCreate, StudyDryRun, StudyExtend, StudyOut
 from api.resources.studies.validation import Checked
@@ -27,6 +28,7 @@ from store.states import TERMINAL, TRANSITIONS, IllegalTransition
 from store.study_tables import STUDY_TERMINAL
 from store.tables import Job, Study
 
+LIMITS = ("trials", "minutes")
 READABLE = ("trials", "table", "pareto", "importance", "events")
 
 
@@ -177,6 +179,7 @@ def extend(work: Work, tenant: str, study_id: str, body: StudyExtend) -> Study:
     if study.exhausted and (body.trials or body.minutes):
         remedy = "Make a study of a larger space; equal trials are not run again."
         raise Conflict("Every point of the space was tried.", remedy, code="space_exhausted")
+    _check_more(study, body)
     budget = study.budget | _grown(study.budget, body)
     values: dict[str, Any] = {"budget": budget}
     if study.status in STUDY_TERMINAL or study.phase == "confirming":
@@ -190,10 +193,22 @@ def extend(work: Work, tenant: str, study_id: str, body: StudyExtend) -> Study:
     return study
 
 
+def _check_more(study: Study, body: StudyExtend) -> None:
+    """Raise `Unprocessable` for what would change nothing. An ended study must have more to try: begun again with
+    nothing new it would only be confirmed by other seeds, as often as one likes."""
+    findings = Findings()
+    for name in LIMITS:
+        if getattr(body, name) is not None and study.budget[name] is None:
+            findings.add(f"/{name}", f"The study has no limit of {name}.", "Leave it out: nothing ends by it.")
+    given = [name for name in LIMITS if getattr(body, name) is not None]
+    if not given and (body.parallel is None or study.status in STUDY_TERMINAL):
+        limits = [name for name in LIMITS if study.budget[name] is not None]
+        findings.add("", "This gives the study nothing more to try.", f"Give more {' or '.join(limits or LIMITS)}.")
+    findings.raise_if_any()
+
+
 def _grown(budget: dict[str, Any], body: StudyExtend) -> dict[str, Any]:
-    """Limits that there are not stay none: nothing ends by them."""
-    more = {name: getattr(body, name) for name in ("trials", "minutes")}
-    grown = {name: budget[name] + by for name, by in more.items() if by is not None and budget[name] is not None}
+    grown = {name: budget[name] + getattr(body, name) for name in LIMITS if getattr(body, name) is not None}
     return grown | ({"parallel": body.parallel} if body.parallel is not None else {})
 
 

@@ -15,7 +15,7 @@ from api.resources.jobs.service import max_runtime
 from api.resources.jobs.validation import Plan
 from api.resources.studies import places
 from api.resources.studies.base import document, inputs, settled
-from api.resources.studies.points import Points
+from api.resources.studies.points import Points, Refusal, refusal
 from api.resources.studies.schemas import ObjectiveIn, StrategyIn, StudyCreate
 from distill import parameters, tasks
 from distill.search import strategies
@@ -47,19 +47,20 @@ class Checked:
 def check(session: Session, settings: Settings, tenant: str, body: StudyCreate, dataset_id: str) -> Checked:
     """Raises `Unprocessable` with every finding."""
     findings = Findings()
-    places.check(findings, body.space)
+    sound = places.check(findings, body.space)
     strategy = StrategyIn(name=body.strategy) if isinstance(body.strategy, str) else body.strategy
     _check_strategy(findings, body, strategy)
     seeds = _seeds(findings, body)
-    plan = _check_base(session, settings, tenant, findings, body.base, dataset_id)
-    objectives = _objectives(findings, body, plan) if plan is not None else []
-    findings.raise_if_any()
-    assert plan is not None
+    plan, refused = _check_base(session, settings, tenant, findings, body.base, dataset_id)
+    objectives = _objectives(findings, body, plan, strategy) if plan is not None else []
+    if not sound:
+        findings.raise_if_any()
     space = Space([Domain.from_dict({"pointer": name} | each.model_dump()) for name, each in body.space.items()])
     _check_end(findings, body, space, strategy, seeds)
     points = Points(session, tenant, body.base, dataset_id, space)
-    points.check(findings)
+    points.check(findings, refused)
     findings.raise_if_any()
+    assert plan is not None
     return Checked(
         plan, document(settings, body.base, plan), settled(session, space), seeds, strategy, objectives,
         points.resource, points.checked, sorted(points.inputs | inputs(body.base) | {dataset_id}),
@@ -87,21 +88,21 @@ def _seeds(findings: Findings, body: StudyCreate) -> list[int]:
 
 def _check_base(
     session: Session, settings: Settings, tenant: str, findings: Findings, base: JobCreate, dataset_id: str
-) -> Plan | None:
-    """Note, below /base, what would refuse the job itself."""
+) -> tuple[Plan | None, set[Refusal]]:
+    """Note, below /base, what would refuse the job itself, and return it."""
     if base.compare_with is not None:
         message = "A study compares with its base job."
         findings.add("/base/compare_with", message, "Leave compare_with out.", "invalid_config")
     try:
         max_runtime(settings, base)
-        return validation.check(session, tenant, base.model_copy(update={"compare_with": None}), dataset_id)
+        return validation.check(session, tenant, base.model_copy(update={"compare_with": None}), dataset_id), set()
     except Unprocessable as refused:
         for error in refused.errors:
             findings.add(f"/base{error.pointer}", error.message, refused.remedy, refused.code, **refused.details)
-        return None
+        return None, {refusal(error) for error in refused.errors}
 
 
-def _objectives(findings: Findings, body: StudyCreate, plan: Plan) -> list[Objective]:
+def _objectives(findings: Findings, body: StudyCreate, plan: Plan, strategy: StrategyIn) -> list[Objective]:
     spec = tasks.spec(plan.task)
     labelled = not spec.unlabelled or plan.parts(body.base.config).classes != 0
     main = validated(spec, labelled)
@@ -112,10 +113,18 @@ def _objectives(findings: Findings, body: StudyCreate, plan: Plan) -> list[Objec
     for place, name in enumerate(names):
         if names.index(name) < place:
             findings.add(f"/objectives/{place}/name", f"{name} is an objective already.", "Name every objective once.")
+    if names and names[0] in COSTS and _prunes(strategy.name):
+        message = f"{strategy.name} judges runs while they train, and {names[0]} is known at their end."
+        remedy = f"Put {main.name} first, or use another strategy."
+        findings.add("/objectives/0/name", message, remedy, "invalid_config")
     if main.name == LOSS and any(place.startswith("/config") and "recipe" in place for place in body.space):
         message = "The data have no labels, so that a run is judged by its recipe's own loss: two do not compare."
         findings.add("/space", message, "Vary other places, or use data with labels.", "labels_required")
     return found or [main]
+
+
+def _prunes(strategy: str) -> bool:
+    return strategy in strategies.names() and bool(strategies.registry.flag(strategy, "prunes", False))
 
 
 def _objective(findings: Findings, at: str, given: ObjectiveIn, main: Objective, plan: Plan) -> Objective:
@@ -133,6 +142,8 @@ def _objective(findings: Findings, at: str, given: ObjectiveIn, main: Objective,
 def _check_end(findings: Findings, body: StudyCreate, space: Space, strategy: StrategyIn, seeds: list[int]) -> None:
     """Note a search that does not end, or ends before anything is compared."""
     budget = body.budget
+    if strategy.name not in strategies.names():
+        return  # said already
     exhausts = strategies.registry.flag(strategy.name, "exhausts", False)
     endless = [each.pointer for each in space.domains if each.size() == float("inf")]
     if exhausts and endless:
@@ -141,8 +152,7 @@ def _check_end(findings: Findings, body: StudyCreate, space: Space, strategy: St
     elif space.size() > ENDLESS and budget.trials is None and budget.minutes is None:
         message = "The space is endless, or as good as, and the budget has no end."
         findings.add("/budget", message, "Give trials or minutes.", "invalid_config")
-    prunes = strategies.registry.flag(strategy.name, "prunes", False)
-    least = len(seeds) + (1 if prunes else len(seeds))
+    least = len(seeds) + (1 if _prunes(strategy.name) else len(seeds))
     if budget.trials is not None and budget.trials < least:
         message = (
             f"{budget.trials} trials do not reach: the base job takes {len(seeds)}, a first point {least - len(seeds)}."
