@@ -82,7 +82,7 @@ class Exporter(ABC):
         return version(self.runtime)
 
 
-_OPERATOR = re.compile(r"\b(?:aten|prims|torchvision|quantized|timm)(?:\.|::)\w+(?:\.\w+)?")
+_OPERATOR = re.compile(r"\b(?:aten|prims|torchvision|quantized|timm|retort)(?:\.|::)\w+(?:\.\w+)?")
 
 
 def not_exportable(title: str, error: BaseException) -> NotExportable:

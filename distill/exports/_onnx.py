@@ -10,6 +10,7 @@ import torch
 
 from distill.export import Graph, Runner
 from distill.exports._base import not_exportable
+from distill.exports._operators import translations
 from distill.same_answers import check
 from distill.traced import Traced
 
@@ -43,7 +44,7 @@ def to_onnx(graph: Graph, path: Path) -> None:
             torch.onnx.export(
                 graph.module, (graph.example,), str(path), input_names=[graph.input], output_names=[graph.output],
                 dynamic_shapes=({0: torch.export.Dim("n")},), opset_version=OPSET, external_data=False, verbose=False,
-                dynamo=True,
+                dynamo=True, custom_translation_table=translations(),
             )  # fmt: skip
     except MemoryError:
         raise
