@@ -22,8 +22,9 @@ def _suppress(boxes: Any, scores: Any, overlap: float, least: float) -> Any:
     """`distill.models.nms.suppress`: ONNX gives the positions (k, 3) of those that stay, which are written into a
     tensor like the scores."""
     from onnx import TensorProto
-    from onnxscript import opset18 as op
+    from onnxscript import opset18
 
+    op: Any = opset18  # its own types know values, and these are names of values
     shape = op.Shape(scores)
     most = op.Gather(shape, op.Constant(value_ints=[2]))
     limits = (op.Constant(value_floats=[value]) for value in (overlap, least))
