@@ -43,14 +43,14 @@ def check(run: Runner, graph: Graph, real: Tensor, tolerance: float | None, titl
 
 
 @torch.no_grad()
-def difference_on(run: Runner, graph: Graph, batches: Iterable[Tensor]) -> dict[str, float | int]:
+def difference_on(run: Runner, graph: Graph, batches: Iterable[Tensor], title: str) -> dict[str, float | int]:
     """The largest difference (`graph.apart`) of an output from torch's, over samples as the network is shown them; how
-    many there were; and the largest output of torch's."""
+    many there were; and the largest output of torch's. Raises `ExportDiffers` where the file has no finite answer."""
     far, scale, count = 0.0, 0.0, 0
     for batch in batches:
         given = graph.encode(batch)
         wanted = graph.module(given)
-        far = max(far, graph.apart(run(given).float(), wanted))
+        far = max(far, graph.apart(_answer(run, given, wanted, title), wanted))
         scale, count = max(scale, float(wanted.abs().max())), count + len(batch)
     return {"value": far, "n": count, "largest_output": scale}
 

@@ -342,7 +342,7 @@ PixelRange = Annotated[
 class DatasetInput(Model):
     """A dataset on local disk, or a named one, as a run sees it."""
 
-    kind: Literal["named", "archive", "parquet", "table", "folder", "text"]
+    kind: Literal["named", "archive", "parquet", "table", "folder", "text", "shards"]
     name: str = Field(description="Display name; for kind `named`, the name itself.")
     files: dict[str, str] = Field(
         default_factory=dict, description="Role (`train`, `test` or `all`) -> path, for every kind but `named`."

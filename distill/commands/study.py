@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from distill import recipes, selection
 from distill.commands.failure import Failed
 from distill.data.rows import FORMS
 from distill.errors import InvalidConfig, RetortError
+from distill.modalities.images.shards.listing import ENDING, is_web, names_shards
 from distill.parameters import check as check_parameters
 from distill.types import Architecture, DatasetInput, DistillConfig
 
@@ -214,12 +215,14 @@ def said_by(header: Mapping[str, str], path: Path, option: str) -> Architecture:
 
 
 def parse_dataset(given: tuple[str, ...]) -> DatasetInput:
-    """A named set, one path with everything, or `train=path` and `test=path`."""
-    if len(given) == 1 and "=" not in given[0] and not Path(given[0]).exists():
+    """A named set, one path with everything, or `train=path` and `test=path`; what names shards is a path too."""
+    if len(given) == 1 and not ("=" in given[0] or Path(given[0]).exists() or names_shards(given[0])):
         return DatasetInput(kind="named", name=given[0])
     roles = [_role(item) for item in given]
     if len({role for role, _ in roles}) < len(roles):
         raise InvalidConfig("--dataset gives two paths the same role.", "Give one path, or train=path and test=path.")
+    if any(names_shards(path) for _, path in roles):
+        return _shards(roles)
     for _, path in roles:
         if not Path(path).exists():
             raise InvalidConfig(f"There is no {path}.", "Give a named set or a path that exists.")
@@ -228,10 +231,19 @@ def parse_dataset(given: tuple[str, ...]) -> DatasetInput:
     return DatasetInput(kind=_kind(first), name=named, files=dict(roles))
 
 
+def _shards(roles: Sequence[tuple[str, str]]) -> DatasetInput:
+    """By braces, a list, a folder, or the index that `retort shards` wrote; called as its folder is."""
+    first = Path(roles[0][1])
+    if first.suffix == ENDING:
+        return DatasetInput(kind="shards", name=first.stem, files={"index": str(first)})
+    name = first.resolve().name if first.is_dir() else first.parent.name
+    return DatasetInput(kind="shards", name=name or "shards", files=dict(roles))
+
+
 def _role(item: str) -> tuple[str, str]:
     """Role and path; what exists is a path, with or without a `=` in its name."""
     role, equals, path = item.partition("=")
-    if not equals or Path(item).exists():
+    if not equals or Path(item).exists() or is_web(item):
         role, path = "all", item
     if not path:
         # An unset variable of the shell: the empty path would be the current folder.

@@ -11,9 +11,9 @@ from distill.types import DatasetInput
 ROLES = frozenset({"all", "train", "test"})
 
 
-def paths_of(dataset: DatasetInput, *, unlabelled: bool = False) -> dict[str, Path]:
-    """Role -> existing path: `all`, or `train` with or without `test`; where the reader takes samples without labels
-    (`unlabelled`), beside these or alone also `unlabelled`. Raises `InvalidDataset`."""
+def check_roles(dataset: DatasetInput, *, unlabelled: bool = False) -> None:
+    """Raise `InvalidDataset` unless the files are `all`, or `train` with or without `test`; where the reader takes
+    samples without labels (`unlabelled`), beside these or alone also `unlabelled`."""
     roles = set(dataset.files)
     labelled = roles - {UNLABELLED} if unlabelled else roles
     alone = unlabelled and roles == {UNLABELLED}
@@ -24,6 +24,11 @@ def paths_of(dataset: DatasetInput, *, unlabelled: bool = False) -> dict[str, Pa
             f"Give one file as `all`, or one as `train` and maybe one as `test`.{more}",
             {"roles": sorted(roles)},
         )
+
+
+def paths_of(dataset: DatasetInput, *, unlabelled: bool = False) -> dict[str, Path]:
+    """Role -> existing path, of the roles that `check_roles` allows. Raises `InvalidDataset`."""
+    check_roles(dataset, unlabelled=unlabelled)
     paths = {role: Path(path) for role, path in dataset.files.items()}
     for role, path in paths.items():
         if not path.exists():

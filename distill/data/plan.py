@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 
 from distill.data.evenly import evenly
+from distill.data.windows import Windows
 
 DRAWS = 6
 """Numbers in [0, 1) a sample and epoch: two for the position, one for the flip, two for the area and shape of a random
 resized crop, one that seeds RandAugment."""
-_ORDER, _AUGMENT = 1, 2
+_ORDER, _AUGMENT, _WINDOWS = 1, 2, 6
 
 
 def generator(seed: int, epoch: int, purpose: int) -> torch.Generator:
@@ -41,7 +42,7 @@ class Plan:
     is shared out in parts that differ by at most one, and dropped where it cannot give every process a sample.
     `before`: each part begins with one sample more, the one before it in the global batch, cyclically, for what mixes
     neighbours. `labels` (count,): shuffled epochs draw these classes evenly, some samples several times
-    (`distill.data.evenly`).
+    (`distill.data.evenly`). `windows`: shuffled epochs go through the samples window by window.
     """
 
     count: int
@@ -53,6 +54,7 @@ class Plan:
     world: int = 1
     labels: Tensor | None = field(default=None, compare=False)
     before: bool = False
+    windows: Windows | None = field(default=None, compare=False)
 
     @property
     def batches(self) -> int:
@@ -66,7 +68,10 @@ class Plan:
         if not self.shuffle:
             return torch.arange(self.count)
         lots = generator(self.seed, epoch, _ORDER)
-        return torch.randperm(self.count, generator=lots) if self.labels is None else evenly(self.labels, lots)
+        order = torch.randperm(self.count, generator=lots) if self.labels is None else evenly(self.labels, lots)
+        if self.windows is None:
+            return order
+        return self.windows.arranged(order, generator(self.seed, epoch, _WINDOWS))
 
     def places(self, number: int) -> Tensor:
         """Where in the epoch's order this rank's part of global batch `number` stands."""

@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from distill import exports
 from distill.errors import UserError
 from distill.export import Artifact, Graph, Runner, Skipped
 from distill.exporting.served import Served
 from distill.exporting.subject import Subject, latencies
-from distill.same_answers import check, difference_on
+from distill.exporting.written import nothing_left, written
+from distill.same_answers import difference_on
 from distill.tasks.base import Report
 from distill.traced import Traced
 from distill.types import ExportRequest
@@ -46,17 +45,10 @@ def make(subject: Subject, request: ExportRequest, folder: Path) -> Made:
     exporter.check_packages()
     traced = _traced(subject, request)
     graph = traced.graph
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / exporter.name(subject.context.name)
-    files: list[Path] = []
-    try:
-        files = exporter.write(traced, path)
-        run = exporter.open(path, torch.get_num_threads())
-        check(run, graph, traced.three(), exporter.tolerance, request.format)
-    except BaseException:
-        for each in {path, *files}:
-            each.unlink(missing_ok=True)
-        raise
+    with nothing_left(folder):
+        files, run = written(exporter, traced, path, request.format)
+        proven = proof(subject, graph, run, request)
     entry = {
         "format": request.format,
         "parameters": request.parameters,
@@ -70,7 +62,7 @@ def make(subject: Subject, request: ExportRequest, folder: Path) -> Made:
         "snippet": _snippet(subject, exporter, path.name, graph.input),
     }
     artifacts = [Artifact(each.name, each, _MEDIA) for each in files]
-    return Made(entry | proof(subject, graph, run, request.max_drop), artifacts)
+    return Made(entry | proven, artifacts)
 
 
 def _traced(subject: Subject, request: ExportRequest) -> Traced:
@@ -85,19 +77,19 @@ def _traced(subject: Subject, request: ExportRequest) -> Traced:
         ) from skipped
 
 
-def proof(subject: Subject, graph: Graph, run: Runner, max_drop: float) -> Report:
+def proof(subject: Subject, graph: Graph, run: Runner, request: ExportRequest) -> Report:
     """What the file is worth beside torch's student: the task's primary metric with its interval, the paired
     difference, agreement, the largest difference of an output, latency."""
     served = replace(subject.network, module=Served(run, graph, subject.network.module))
     few = subject.task.splits.test[:COMPARED_SAMPLES]
     found: Report = {
-        "largest_difference": difference_on(run, graph, subject.inputs("test", few)),
+        "largest_difference": difference_on(run, graph, subject.inputs("test", few), request.format),
         "latency": latencies(subject.network, served.module),
-        "max_drop": max_drop,
+        "max_drop": request.max_drop,
         "drop": None,
         "exceeds_max_drop": False,
     }
-    return found | (judged(subject, served, max_drop) if subject.answers is not None else {})
+    return found | (judged(subject, served, request.max_drop) if subject.answers is not None else {})
 
 
 def judged(subject: Subject, served: Any, max_drop: float) -> Report:

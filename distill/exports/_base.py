@@ -54,7 +54,8 @@ class Exporter(ABC):
 
     @abstractmethod
     def write(self, traced: Traced, path: Path) -> list[Path]:
-        """Write the file at `path` and what belongs to it; all of them. Raises `NotExportable`."""
+        """Write the file at `path` and what belongs to it; all of them. Raises what its libraries raise: whoever calls
+        it (`distill.exporting.written`) makes that a `NotExportable`."""
 
     @abstractmethod
     def open(self, path: Path, threads: int) -> Runner:

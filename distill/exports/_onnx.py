@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 
 from distill.export import Graph, Runner
-from distill.exports._base import not_exportable
 from distill.exports._operators import translations
 from distill.same_answers import check
 from distill.traced import Traced
@@ -23,34 +22,28 @@ PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
 def whole(traced: Traced) -> Path:
     """The graph as ONNX in fp32, written once for all formats that begin with it, and compared with torch. Raises
-    `NotExportable`, `ExportDiffers`."""
+    `ExportDiffers`, and what the converter raises."""
     path = traced.folder / "whole.onnx"
     if not path.exists():
-        to_onnx(traced.graph, path)
         try:
+            to_onnx(traced.graph, path)
             check(open_onnx(path, torch.get_num_threads()), traced.graph, traced.three(), TOLERANCE, "onnx")
         except BaseException:
-            path.unlink()
+            path.unlink(missing_ok=True)
             raise
     return path
 
 
 def to_onnx(graph: Graph, path: Path) -> None:
-    """Write `path`: one file, any batch. Raises `NotExportable`."""
+    """Write `path`: one file, any batch."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            torch.onnx.export(
-                graph.module, (graph.example,), str(path), input_names=[graph.input], output_names=[graph.output],
-                dynamic_shapes=({0: torch.export.Dim("n")},), opset_version=OPSET, external_data=False, verbose=False,
-                dynamo=True, custom_translation_table=translations(),
-            )  # fmt: skip
-    except MemoryError:
-        raise
-    except Exception as error:  # whatever the converter raises on a network of anybody's
-        path.unlink(missing_ok=True)
-        raise not_exportable("ONNX", error) from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            graph.module, (graph.example,), str(path), input_names=[graph.input], output_names=[graph.output],
+            dynamic_shapes=({0: torch.export.Dim("n")},), opset_version=OPSET, external_data=False, verbose=False,
+            dynamo=True, custom_translation_table=translations(),
+        )  # fmt: skip
 
 
 def open_onnx(path: Path, threads: int) -> Runner:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 
 from distill.export import Runner
-from distill.exports._base import PIXELS, Exporter, not_exportable
+from distill.exports._base import PIXELS, Exporter
 from distill.exports._onnx import OPSET, PACKAGES, whole
 from distill.traced import Traced
 
@@ -29,10 +29,7 @@ class OpenVino(Exporter):
     def write(self, traced: Traced, path: Path) -> list[Path]:
         import openvino
 
-        try:
-            openvino.save_model(openvino.convert_model(whole(traced)), path, compress_to_fp16=False)
-        except RuntimeError as error:
-            raise not_exportable("OpenVINO IR", error) from error
+        openvino.save_model(openvino.convert_model(whole(traced)), path, compress_to_fp16=False)
         return [path, path.with_suffix(".bin")]
 
     def open(self, path: Path, threads: int) -> Runner:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 
 from distill.export import Runner
-from distill.exports._base import PIXELS, Exporter, not_exportable
+from distill.exports._base import PIXELS, Exporter
 from distill.exports._operators import OWN
 from distill.traced import Traced
 
@@ -27,17 +27,11 @@ class TorchExport(Exporter):
     )
 
     def write(self, traced: Traced, path: Path) -> list[Path]:
-        try:
-            program = torch.export.export(
-                traced.graph.module, (traced.graph.example,), dynamic_shapes=({0: torch.export.Dim("n")},)
-            )
-            _check_operators(program)
-            torch.export.save(program, path)
-        except MemoryError:
-            raise
-        except Exception as error:  # whatever tracing raises on a network of anybody's
-            path.unlink(missing_ok=True)
-            raise not_exportable("torch.export", error) from error
+        program = torch.export.export(
+            traced.graph.module, (traced.graph.example,), dynamic_shapes=({0: torch.export.Dim("n")},)
+        )
+        _check_operators(program)
+        torch.export.save(program, path)
         return [path]
 
     def open(self, path: Path, threads: int) -> Runner:

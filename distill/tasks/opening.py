@@ -135,7 +135,7 @@ def splits_of(
     leaves them out."""
     if validation is not None and len(validation):
         places = torch.arange(len(train))
-        others = places[~torch.isin(places, validation)]
+        others = places[~torch.isin(places, validation) & ((train != NO_LABEL) if labelled else True)]
         used = others[_limited(train[others], config.train_limit, config.seed)]
         return Splits(used, validation, _limited(test, config.test_limit, 0))
     kept = _limited(train, config.train_limit, config.seed)

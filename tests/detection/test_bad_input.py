@@ -282,8 +282,40 @@ def test_whole_numbers_that_no_float_holds_are_infinite(form: str, tmp_path: Pat
     assert refused(tmp_path, HUGE_NUMBERS[form]()).details["count"] == 1
 
 
-def test_an_area_that_no_float_holds_is_read(tmp_path: Path) -> None:
-    assert open_raw(archive(tmp_path, changed(coco(scenes()), TRAIN, huge_coco("area")))).boxes > 1
+def stating(**said: Any) -> Files:
+    """COCO's JSON whose first annotation states that too."""
+    return changed(coco(scenes()), TRAIN, lambda data: data["annotations"][0].update(said))
+
+
+@pytest.mark.parametrize("area", [int(HUGE), -4, 0, "big", float("nan"), True])
+def test_an_area_that_is_none_is_named(area: Any, tmp_path: Path) -> None:
+    found = open_raw(archive(tmp_path, stating(area=area, id="odd")))
+    assert any("annotation odd" in note for note in found.notes)
+    boxes = found.train.objects.boxes
+    sides = boxes.corners[:, 2:] - boxes.corners[:, :2]
+    np.testing.assert_allclose(boxes.areas, sides.prod(1), rtol=1e-6)
+
+
+MARKS: dict[str, Callable[[Any], Files]] = {
+    "iscrowd": lambda value: stating(iscrowd=value),
+    "ignore": lambda value: stating(ignore=value),
+    "difficult": lambda value: (
+        voc(scenes()) | {XML: voc(scenes())[XML].replace(b"<difficult>0", b"<difficult>%s" % str(value).encode(), 1)}
+    ),
+}
+
+
+@pytest.mark.parametrize("key", MARKS)
+def test_marks_are_read_as_numbers_truth_values_and_text(key: str, tmp_path: Path) -> None:
+    for value, ignored in [(0, 0), (1, 1), ("0", 0), ("1", 1), (True, 1), (False, 0), ("false", 0), ("yes", 1)]:
+        raw = open_raw(archive(tmp_path, MARKS[key](value)))
+        assert sum(int(part.objects.boxes.ignored.sum()) for part in (raw.train, raw.test)) == ignored, value
+
+
+@pytest.mark.parametrize("key", MARKS)
+@pytest.mark.parametrize("value", ["perhaps", 7])
+def test_a_mark_that_is_neither_nought_nor_one_is_refused(key: str, value: Any, tmp_path: Path) -> None:
+    assert refused(tmp_path, MARKS[key](value)).details["field"] == key
 
 
 def test_corners_in_the_place_of_sizes_are_suspected(tmp_path: Path) -> None:

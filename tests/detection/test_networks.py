@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,14 @@ import pytest
 import torch
 from PIL import Image
 
-from distill import tasks
+from distill import recipes, tasks
 from distill.errors import InvalidConfig
+from distill.layers import discover
 from distill.models import build, save
+from distill.recipe_parts.base import Setup
 from distill.student import load_student
+from distill.tasks.detect_objects.answer import BoxAnswer
+from distill.tasks.detect_objects.heads import head_of
 from distill.types import (
     Architecture,
     DatasetInput,
@@ -22,7 +27,7 @@ from distill.types import (
     TeacherInput,
     TeacherPreprocessing,
 )
-from tests.detection.made_up import CLASSES, coco_zip, picture
+from tests.detection.made_up import CLASSES, batch, coco_zip, picture
 from tests.tasks.house import go
 from tests.tasks.tiny.detect_objects import STUDENT
 
@@ -86,6 +91,36 @@ def test_its_logits_teach_no_other_kind_and_its_features_do(
         assert {"feature_only", "feature_logit with kl: false"} <= would_do
     if teacher is SSD:  # the others' pyramids are read as ours
         assert go(given, tmp_path / "run")[-1].kind == "done"
+
+
+FAMILIES = [RETINA, SSD, RCNN, Architecture(name="torchvision:fcos_resnet50_fpn", options={"backbone": "resnet18"})]
+
+
+@pytest.mark.parametrize("architecture", FAMILIES, ids=name_of)
+def test_features_alone_train_what_stands_up_to_the_last_layer(architecture: Architecture) -> None:
+    """By gradients: of every parameter that the features reach, the labels reach none, and the other way round."""
+    side, last = 64, LAST.get(architecture.name, "pyramid")
+    torch.manual_seed(0)
+    student, example = build(architecture, len(CLASSES)), torch.randn(2, 3, side, side)
+    shapes = tuple(layer.shape for layer in discover(student, example, [last]))
+    answer = BoxAnswer(head_of(student))
+    teacher = copy.deepcopy(student)
+    made = Setup(
+        student, teacher, len(CLASSES), (last,), (last,), shapes, shapes, example, example, answer=answer
+    )  # fmt: skip
+    recipe, (inputs, labels) = recipes.get("feature_only")(made), batch(2, side)
+    reached = []
+    for weights in ((1.0, 0.0), (0.0, 1.0)):
+        recipe.feature_weight, recipe.head_weight = weights
+        student.zero_grad()
+        recipe(inputs, labels, recipe.targets(inputs))["loss"].backward()
+        gradients = {name: p.grad for name, p in student.named_parameters() if p.grad is not None}
+        reached.append({name for name, gradient in gradients.items() if gradient.any()})
+    features, answers = reached
+    assert features
+    assert answers
+    assert not features & answers
+    assert any(name.startswith("backbone") for name in features)
 
 
 def test_blocks_of_two_stages_are_refused(dataset: DatasetInput, tmp_path: Path) -> None:

@@ -54,6 +54,18 @@ def test_the_predictions_have_the_reports_precision(artifacts: Path) -> None:
     assert set(report["student"]["per_class"]) == set(CLASSES)
 
 
+def test_pycocotools_reads_the_predictions(artifacts: Path) -> None:
+    """As a file of its own, and their boxes as results of another file of these images."""
+    from pycocotools.coco import COCO
+
+    told = json.loads((artifacts / "predictions.json").read_text())
+    read = COCO(str(artifacts / "predictions.json"))
+    assert told["annotations"]
+    assert len(read.getAnnIds()) == len(told["annotations"])
+    areas = [[each["area"] for each in file.anns.values()] for file in (read, read.loadRes(told["annotations"]))]
+    assert areas[0] == pytest.approx(areas[1])
+
+
 def test_curves_and_the_worst_images_are_of_both_networks(artifacts: Path) -> None:
     report, curves, worst = (
         json.loads((artifacts / name).read_text()) for name in ("report.json", "precision-recall.json", "worst.json")

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from distill import exports
 from distill.errors import InvalidConfig, UnknownName
 from distill.export import Graph
+from distill.exporting.written import written
+from distill.exports._base import NotExportable
 from distill.models import Preprocessing
 from distill.same_answers import ExportDiffers, check, difference_on
 from distill.tasks._images.pixels import FromPixels
@@ -63,7 +65,7 @@ def test_its_file_answers_as_torch_for_any_batch(name: str, traced: Traced, tmp_
     assert files[0].name == f"student{exporter.ending}"
     run, real = exporter.open(files[0], 1), next(samples(16))
     check(run, traced.graph, traced.three(), exporter.tolerance, name)
-    found = difference_on(run, traced.graph, [real])
+    found = difference_on(run, traced.graph, [real], name)
     rounding = 0.2 if exporter.tolerance is None else exporter.tolerance
     assert found["value"] <= rounding * found["largest_output"]
     assert found["n"] == 16
@@ -120,14 +122,69 @@ def test_a_format_that_rounds_is_held_to_its_own_answers(wrong: Any, graph: Grap
     check(no_bias(graph), graph, next(samples(3)), None, "onnx-int8")  # what rounding costs, the test set says
 
 
-def test_what_a_format_does_not_hold_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [name for name in exports.names() if name != "torch-export"])
+def test_what_a_format_does_not_hold_is_named(name: str, tmp_path: Path) -> None:
     odd = Graph(Fft(), torch.randn(2, *SHAPE), "image", "logits")
-    exporter = exports.get("onnx")()
-    with pytest.raises(Exception, match="svd") as caught:
-        exporter.write(Traced(odd, samples, tmp_path), tmp_path / "student.onnx")
-    assert getattr(caught.value, "code", "") == "not_exportable"
-    assert "svd" in caught.value.details["operator"]  # type: ignore[attr-defined]
-    assert not (tmp_path / "student.onnx").exists()
+    (tmp_path / "scratch").mkdir()
+    with pytest.raises(NotExportable, match="svd") as caught:
+        written(exports.get(name)(), Traced(odd, samples, tmp_path / "scratch"), tmp_path / "made" / "student", name)
+    assert caught.value.details["format"] == name
+    assert "svd" in caught.value.details["operator"]
+    assert not any((tmp_path / "made").iterdir())
+
+
+def beyond_fp16(given: Tensor) -> Tensor:
+    found = torch.ones(len(given), 4)
+    return torch.full_like(found, torch.inf) if len(given) > 3 else found
+
+
+def test_a_file_without_finite_answers_on_the_test_set_is_caught(graph: Graph) -> None:
+    with pytest.raises(ExportDiffers):
+        difference_on(beyond_fp16, graph, samples(16), "onnx-fp16")
+
+
+class Stumbling(exports.get("torch-export")):  # type: ignore[misc]
+    """A runtime that fails in words of its own, after the writer left what it had."""
+
+    def __init__(self, error: Exception, where: str) -> None:
+        super().__init__()
+        self.error, self.where = error, where
+
+    def write(self, traced: Traced, path: Path) -> list[Path]:
+        path.with_suffix(".half").touch()
+        if self.where == "write":
+            raise self.error
+        return list(super().write(traced, path))
+
+    def open(self, path: Path, threads: int) -> Any:
+        raise self.error
+
+
+@pytest.mark.parametrize("where", ["write", "open"])
+def test_whatever_a_library_raises_is_a_refusal_and_leaves_nothing(where: str, traced: Traced, tmp_path: Path) -> None:
+    said = "[ONNXRuntimeError] : 10 : INVALID_GRAPH : tensor(float16) is not tensor(float)"
+    (tmp_path / "earlier.onnx").touch()
+    with pytest.raises(NotExportable, match="INVALID_GRAPH") as caught:
+        written(Stumbling(RuntimeError(said), where), traced, tmp_path / "student.pt2", "onnx-fp16")
+    assert caught.value.details["format"] == "onnx-fp16"
+    assert [file.name for file in tmp_path.iterdir()] == ["earlier.onnx"]
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError(28, "No space left on device")])
+def test_what_the_machine_lacks_is_not_blamed_on_the_network(error: Exception, traced: Traced, tmp_path: Path) -> None:
+    with pytest.raises(type(error)):
+        written(Stumbling(error, "write"), traced, tmp_path / "student.pt2", "onnx")
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("calibration", exports.registry.parameters("onnx-int8")["calibration"]["enum"])
+def test_every_calibration_takes_any_number_of_samples(calibration: str, traced: Traced, tmp_path: Path) -> None:
+    """onnxruntime's histograms take batches of one size alone, and keep every activation of all that they are given."""
+    exporter = exports.get("onnx-int8")(calibration_samples=40, calibration=calibration)
+    (path,) = exporter.write(traced, tmp_path / "student.int8.onnx")
+    assert exporter.facts()["calibrated_on"] == 40
+    found = difference_on(exporter.open(path, 1), traced.graph, samples(16), "onnx-int8")
+    assert found["value"] <= 0.3 * found["largest_output"]
 
 
 def test_nothing_to_calibrate_on_is_said(traced: Traced, tmp_path: Path) -> None:

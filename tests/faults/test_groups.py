@@ -92,7 +92,7 @@ def test_20_kill_9_the_worker(make_site: MakeSite, figure: Figure) -> None:
     figure("20: worker killed until its group has ended itself", time.monotonic() - killed, "s")
     site.worker("narrow", RETORT_DEVICES_PER_SLOT="1")
     site.wait(job_id, 120, status="queued")
-    site.worker("b")
+    site.worker("a")  # where the lost one was: it sweeps what that left
     ended(site, job_id, ["worker_lost", "succeeded"])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, TypedDict
 
@@ -25,7 +25,7 @@ class Images(Protocol):
     @property
     def gray(self) -> NDArray[np.bool_]: ...
     @property
-    def digests(self) -> list[bytes]: ...
+    def digests(self) -> Sequence[bytes]: ...
 
 
 class Described(TypedDict):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shutil
 import socket
-from collections.abc import Iterator, Sized
+from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, overload
 
 import numpy as np
 import torch
@@ -162,11 +162,33 @@ class Shown(Protocol):
     def __getitem__(self, key: Key) -> tuple[NDArray[Any], ...] | RetortError: ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Keys(Sequence[list[Key]]):
+    """The keys of every batch of an epoch, made when they are asked for: all at once they are 200 bytes a sample."""
+
+    epoch: int
+    batches: Sequence[Tensor]
+    rows: Sequence[Tensor]
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    @overload
+    def __getitem__(self, number: int) -> list[Key]: ...
+    @overload
+    def __getitem__(self, number: slice) -> _Keys: ...
+    def __getitem__(self, number: int | slice) -> list[Key] | _Keys:
+        if isinstance(number, slice):
+            return _Keys(self.epoch, self.batches[number], self.rows[number])
+        samples, rows = self.batches[number].tolist(), self.rows[number].tolist()
+        return [(self.epoch, i, row) for i, row in zip(samples, rows, strict=True)]
+
+
 class _Batches:
     """What the DataLoader iterates: replaced before every epoch."""
 
     def __init__(self) -> None:
-        self.keys: list[list[Key]] = []
+        self.keys: Sequence[list[Key]] = []
 
     def __iter__(self) -> Iterator[list[Key]]:
         return iter(self.keys)
@@ -188,16 +210,12 @@ class LargeImages:
     ) -> Iterator[tuple[Tensor, ...]]:
         """Views of every batch of sample positions. `rows`: of the epoch's random numbers, unless each sample has that
         of its own position."""
-        keys = [
-            [(epoch, i, row) for i, row in zip(batch.tolist(), own.tolist(), strict=True)]
-            for batch, own in zip(batches, rows or batches, strict=True)
-        ]
-        for views in self._delivered(keys):
+        for views in self._delivered(_Keys(epoch, batches, rows or batches)):
             if isinstance(views, RetortError):
                 raise views
             yield tuple(torch.as_tensor(view) for view in views)
 
-    def _delivered(self, keys: list[list[Key]]) -> Iterator[Any]:
+    def _delivered(self, keys: Sequence[list[Key]]) -> Iterator[Any]:
         if self._workers == 0 or not keys:
             collate = Collate()
             return (collate([self._views[key] for key in batch]) for batch in keys)

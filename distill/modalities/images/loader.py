@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from distill.data.plan import Plan, draws
 from distill.errors import InvalidConfig
+from distill.modalities.images.ahead import Ahead
 from distill.modalities.images.crops import crop_flip, evaluated
 from distill.modalities.images.large import LargeImages, Views
 from distill.modalities.images.normalise import Normaliser
@@ -45,7 +47,8 @@ class Loader:
     torchvision's RandAugment after it. `batch_size` is one process's; `rank` of `world` takes its part of every global
     batch (see `Plan`, also for `drop_last` and `before`). `evenly`: shuffled epochs draw the classes evenly; a sample
     that is drawn again is augmented anew, by the place that it has in the epoch. `channels_last` sets the memory format
-    of the inputs.
+    of the inputs. Samples of shards are shuffled within windows (`distill.data.windows`), and the next window's shards
+    are fetched ahead.
     Raises `InvalidConfig` where no batch can be made.
     """
 
@@ -71,7 +74,10 @@ class Loader:
         self.samples, self.device, self.seed, self.augmentation = samples, torch.device(device), seed, augmentation
         self.indices = torch.as_tensor(indices, dtype=torch.int64).cpu()
         drawn = samples.labels[self.indices] if evenly else None
-        self._plan = Plan(len(self.indices), batch_size, seed, shuffle, drop_last, rank, world, drawn, before)
+        self._windows = None if samples.windows is None else samples.windows.of(self.indices)
+        self._plan = Plan(
+            len(self.indices), batch_size, seed, shuffle, drop_last, rank, world, drawn, before, self._windows
+        )
         _check(self._plan, augmentation)
         self._student, self._teacher = student, teacher
         seers = dict.fromkeys([*members_of(student), *members_of(teacher)])
@@ -97,7 +103,7 @@ class Loader:
         rows = [self._plan.places(i) for i in numbers] if self._plan.repeats else batches
         if self._large is None:
             return (self._small(epoch, host, row) for host, row in zip(batches, rows, strict=True))
-        return self._from_large(self._large, epoch, batches, rows)
+        return self._from_large(self._large, epoch, batches, rows, order, start)
 
     def close(self) -> None:
         """End worker processes, if any."""
@@ -116,9 +122,27 @@ class Loader:
             pixels = evaluated(pixels, self._wanted[0].size, self._wanted[0].crop)
         return self._batch(host, (self._to(pixels, self.device),))
 
-    def _from_large(self, large: LargeImages, epoch: int, batches: list[Tensor], rows: list[Tensor]) -> Iterator[Batch]:
-        for host, views in zip(batches, large.epoch(epoch, batches, rows), strict=True):
-            yield self._batch(host, tuple(self._to(view, self.device) for view in views))
+    @contextmanager
+    def _ahead(self, order: Tensor) -> Iterator[Callable[[int], None]]:
+        """What is told which sample of `order` was reached: shards are fetched ahead of it, where there are any."""
+        if self._windows is None:
+            yield lambda position: None
+            return
+        ahead = Ahead(self._windows.groups[order], self.samples.fetch)
+        try:
+            yield ahead.reached
+        finally:
+            ahead.close()
+
+    def _from_large(
+        self, large: LargeImages, epoch: int, batches: list[Tensor], rows: list[Tensor], order: Tensor, start: int
+    ) -> Iterator[Batch]:
+        size = self._plan.batch * self._plan.world
+        with self._ahead(order[start * size :]) as reached:
+            reached(0)
+            for number, (host, views) in enumerate(zip(batches, large.epoch(epoch, batches, rows), strict=True)):
+                reached(number * size)
+                yield self._batch(host, tuple(self._to(view, self.device) for view in views))
 
     def _batch(self, host: Tensor, views: tuple[Tensor, ...]) -> Batch:
         index = self._to(host, self.device)

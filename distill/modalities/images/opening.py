@@ -21,6 +21,7 @@ from distill.modalities.images.depth import PixelRange, mark, range_notes
 from distill.modalities.images.formats import CONVERT
 from distill.modalities.images.kind import Items, Opened
 from distill.modalities.images.kinds import get as kind
+from distill.modalities.images.known import Digests, Known
 from distill.modalities.images.labelling import ONE_CLASS
 from distill.modalities.images.scan import Scan
 from distill.modalities.images.sources import ArrayImages, Head, Picked, Source
@@ -40,7 +41,7 @@ class Split:
     labels: NDArray[np.int64]
     sizes: NDArray[np.int64]
     gray: NDArray[np.bool_]
-    digests: list[bytes]
+    digests: Sequence[bytes]
     pixels: NDArray[np.uint8] | None
 
     def __len__(self) -> int:
@@ -161,7 +162,10 @@ class _Scan(Scan):
 
     def look(self) -> None:
         self._pixels: list[NDArray[np.uint8]] | None = []
-        if isinstance(self.images, ArrayImages):
+        self._known = self.images.known()
+        if self._known is not None:
+            self._indexed(self._known)
+        elif isinstance(self.images, ArrayImages):
             self._arrays(self.images)
         else:
             super().look()
@@ -171,6 +175,13 @@ class _Scan(Scan):
         self.digests = [hashlib.sha256(images.content(i)).digest() for i in range(n)]
         self.sizes, self.gray = [(height, width)] * n, [images.pixels.ndim == 3] * n
         self.good, self.verified, self._pixels = list(range(n)), n, None
+
+    def _indexed(self, known: Known) -> None:
+        for i in np.flatnonzero(~known.readable).tolist():
+            self.corrupt[self.images.name(i)] = str(known.reasons[i])
+            self.lost(i)
+        self.peaks = known.peaks[known.peaks >= 0].tolist()
+        self.verified = int(known.decoded.sum())
 
     def one(self, i: int) -> None:
         data, head, decoded = self.seen(i)
@@ -195,6 +206,8 @@ class _Scan(Scan):
             self._pixels = None
 
     def split(self) -> Split:
+        if self._known is not None:
+            return self._split_of(self._known)
         good = np.array(self.good, np.int64)
         every = len(good) == len(self.labels)
         return Split(
@@ -205,6 +218,14 @@ class _Scan(Scan):
             self.digests,
             self._stacked(),
         )
+
+    def _split_of(self, known: Known) -> Split:
+        good = np.flatnonzero(known.readable)
+        if len(good) == len(self.labels):
+            return Split(self.images, self.labels, known.sizes, known.gray, Digests(known.digests), None)
+        kept = known.pick(good)
+        images = Picked(self.images, good)
+        return Split(images, self.labels[good], kept.sizes, kept.gray, Digests(kept.digests), None)
 
     def _stacked(self) -> NDArray[np.uint8] | None:
         if isinstance(self.images, ArrayImages):

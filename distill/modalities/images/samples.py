@@ -14,10 +14,12 @@ from PIL import Image
 from torch import Tensor
 
 from distill.data.limits import DEFAULT, Limits
+from distill.data.windows import Windows
 from distill.errors import InvalidConfig, InvalidDataset
 from distill.modalities.images.opening import Raw, Split, open_raw
 from distill.modalities.images.sources import UnreadableImage
 from distill.types import DatasetInput
+from distill.unlabelled import NO_LABEL
 
 Indices = Tensor | Sequence[int]
 
@@ -26,7 +28,7 @@ class _Store:
     """One split's pixels, decoded once and shared by every subset, with a copy per device that asks for one."""
 
     def __init__(self, split: Split) -> None:
-        self.split = split
+        self.split, self.known = split, split.images.known()
         self._tensors: dict[torch.device, Tensor] = {}
         if split.pixels is not None:
             stacked = torch.from_numpy(np.array(split.pixels))  # np.array: arrays read from files are not writable
@@ -35,7 +37,7 @@ class _Store:
 
     def __getstate__(self) -> dict[str, Any]:
         # Loader processes decode; they need neither the digests nor pixels that are decoded already.
-        return {"split": replace(self.split, digests=[], pixels=None), "_tensors": {}}
+        return {"split": replace(self.split, digests=[], pixels=None), "known": None, "_tensors": {}}
 
     def tensor(self, device: torch.device) -> Tensor | None:
         host = self._tensors.get(torch.device("cpu"))
@@ -72,6 +74,29 @@ class Samples:
     def channels(self) -> int:
         """1 where all images are grey, else 3."""
         return 1 if self._store.split.gray[self._indices.numpy()].all() else 3
+
+    @property
+    def windows(self) -> Windows | None:
+        """Which samples an index says are read together; None: all are at hand alike."""
+        known = self._store.known
+        return None if known is None else Windows(torch.from_numpy(known.groups)[self._indices])
+
+    def held_out(self, fraction: float, of: int | None) -> Tensor | None:
+        """Positions (int64, ascending) of the samples that validate where an index has drawn a lot for each, by a hash
+        of its key: those below `fraction`, with labels where any has one; of only `of` training samples as large a
+        part, the lowest lots. None: there is no index."""
+        known = self._store.known
+        if known is None:
+            return None
+        lots = torch.from_numpy(known.lots)[self._indices]
+        labelled = self.labels != NO_LABEL
+        drawn = ((lots < fraction) & (labelled if labelled.any() else ~labelled)).nonzero()[:, 0]
+        most = len(drawn) if of is None else max(round(of * fraction), 1)
+        return drawn[lots[drawn].argsort(stable=True)[:most]].sort().values
+
+    def fetch(self, group: int) -> None:
+        """Bring a group of `windows` to this machine."""
+        self._store.split.images.fetch(group)
 
     def image(self, i: int) -> Image.Image:
         """Sample `i`, decoded, mode L or RGB. Raises `InvalidDataset` where it cannot be read."""

@@ -19,6 +19,7 @@ from distill.data.limits import DEFAULT
 from distill.errors import InvalidDataset
 from distill.modalities.images.depth import PixelRange, to_bytes
 from distill.modalities.images.formats import FORMATS, unread
+from distill.modalities.images.known import Known
 
 _TILE_SIDES = (322, 323)  # TileWidth, TileLength
 _GRAY = frozenset({"1", "L"})
@@ -51,6 +52,14 @@ class Source(ABC):
     def scale(self, between: PixelRange | None) -> None:
         """Read 16-bit grey in this range from now on."""
         self.between = between
+
+    def known(self) -> Known | None:
+        """What an index says of the images, in their order; None where there is none."""
+        return None
+
+    def fetch(self, group: int) -> None:
+        """Bring the images of a group of `known` to this machine, where they are not there. Here they are."""
+        return
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -254,6 +263,13 @@ class Picked(Source):
 
     def scale(self, between: PixelRange | None) -> None:
         self.source.scale(between)
+
+    def known(self) -> Known | None:
+        known = self.source.known()
+        return None if known is None else known.pick(self.indices)
+
+    def fetch(self, group: int) -> None:
+        self.source.fetch(group)
 
     def __len__(self) -> int:
         return len(self.indices)

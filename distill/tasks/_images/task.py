@@ -74,7 +74,7 @@ class ImageTask(Task):
         strata = self.strata("train"), self.strata("test")
         self.splits = splits_of(
             run.config, *strata, labelled=self.recipe.needs_labels,
-            validation=getattr(self.dataset, "validation", None),
+            validation=self.validation(),
         )  # fmt: skip
         self.reasons |= self.weigh()
         for network in (self.teacher, self.comparison):
@@ -84,6 +84,11 @@ class ImageTask(Task):
     @abstractmethod
     def open(self, scratch: Path) -> None:
         """Open `run.dataset`: sets `dataset`, `classes`, `outputs` and `answer`."""
+
+    def validation(self) -> Tensor | None:
+        """Positions of the training samples that the dataset itself says validate; None: it does not."""
+        found: Tensor | None = getattr(self.dataset, "validation", None)
+        return found
 
     @abstractmethod
     def strata(self, split: Split) -> Tensor:

@@ -15,7 +15,7 @@ from distill.answers.base import Guess
 from distill.answers.classes import PartlyLabelledAnswer
 from distill.answers.features import FeatureAnswer
 from distill.data.splits import stratified_sample
-from distill.modalities.images import Dataset, Loader, open_dataset
+from distill.modalities.images import Dataset, Loader, Samples, open_dataset
 from distill.modalities.images.mixing import MixedLoader, Mixing
 from distill.tasks._images.task import ImageTask, workers_of
 from distill.tasks.base import Groups, Report, Split
@@ -82,6 +82,10 @@ class ClassifyImages(RowTask, ImageTask):
 
     def cautions(self) -> list[RunWarning]:
         return super().cautions() + skew_warnings(self.config, self.strata("train"), self.classes, self.spec.samples)
+
+    def validation(self) -> Tensor | None:
+        train: Samples = self.dataset.train
+        return train.held_out(self.config.validation_fraction, self.config.train_limit)
 
     def strata(self, split: Split) -> Tensor:
         labels: Tensor = getattr(self.dataset, split).labels

@@ -35,7 +35,7 @@ class BoxAnswer(Answer):
         if self.head.classes(found) < 1 or labels.dim() != 3 or labels.shape[-1] != COLUMNS:
             raise InvalidConfig(
                 f"Outputs {tuple(found.shape)} and labels {tuple(labels.shape)} are not those of a detector by "
-                f"{self.head.title}, whose labels are (n, boxes, {COLUMNS}).",
+                f"{self.head.kind.title}, whose labels are (n, boxes, {COLUMNS}).",
                 "Use a detector, such as retort:fcos.",
                 {"outputs": list(found.shape), "labels": list(labels.shape)},
             )
@@ -60,9 +60,9 @@ class BoxAnswer(Answer):
 
     def mean(self, outputs: Sequence[Any]) -> Any:
         """Raises `InvalidConfig` for detectors each of which answers for boxes of its own."""
-        if not self.head.averages:
+        if not self.head.kind.averages:
             raise InvalidConfig(
-                f"Answers of several detectors by {self.head.title} have no mean.", "Use another recipe.", {}
+                f"Answers of several detectors by {self.head.kind.title} have no mean.", "Use another recipe.", {}
             )
         return super().mean(outputs)
 

@@ -9,6 +9,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isnan
 from pathlib import PurePosixPath
 from typing import Any, NoReturn
 
@@ -20,6 +21,7 @@ from distill.data.split_names import meaning, split_of
 from distill.errors import InvalidDataset
 from distill.modalities.images.archives.members import Members, content, start
 from distill.modalities.images.paths import File, is_junk
+from distill.tasks.detect_objects.marks import area_of, marked, odd_areas
 from distill.tasks.detect_objects.pictures import Pictures
 from distill.tasks.detect_objects.written import (
     Corners,
@@ -49,13 +51,14 @@ Id = int | str
 @dataclass
 class Content:
     """What one file says. Images by id: (file name, height, width); `boxless`: ids of annotations without a box;
-    `homeless`: of those whose image the file does not have."""
+    `arealess`: of those that state an area that is none."""
 
     name: str
     images: dict[Id, tuple[str, int, int]] = field(default_factory=dict)
     categories: dict[Id, str] = field(default_factory=dict)
     boxes: dict[Id, list[tuple[Corners, Id, bool, bool, float]]] = field(default_factory=dict)
     boxless: list[str] = field(default_factory=list)
+    arealess: list[str] = field(default_factory=list)
     annotations: int = 0
 
     def add_image(self, item: Mapping[str, Any]) -> None:
@@ -84,11 +87,11 @@ class Content:
         if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
             self._refuse(f"the bbox of {shown} is not four numbers: {str(box)[:60]}")
         x, y, width, height = map(as_float, box)
-        area = item.get("area")
-        number = as_float(area) if isinstance(area, int | float) and area > 0 else float("nan")
-        crowd = item.get("iscrowd") in (1, True)
-        found = (x, y, x + width, y + height), self._id(item, "category_id", shown), bool(item.get("ignore")), crowd
-        self.boxes.setdefault(self._id(item, "image_id", shown), []).append((*found, number))
+        area = area_of(item.get("area"))
+        self.arealess += [shown] * (item.get("area") is not None and isnan(area))
+        ignored, crowd = (marked(item.get(key), key, f"{shown} of {self.name}") for key in ("ignore", "iscrowd"))
+        found = (x, y, x + width, y + height), self._id(item, "category_id", shown), ignored, crowd, area
+        self.boxes.setdefault(self._id(item, "image_id", shown), []).append(found)
 
     def check(self) -> None:
         """Raise `InvalidDataset` for categories of annotations that the file does not have."""
@@ -181,10 +184,13 @@ def read(members: Members, limits: Limits = DEFAULT) -> Reading:
     total = sum(len(found.images) for found in every)
     unknown = [f"image_id {key!r} of {found.name}" for found in every for key in found.boxes.keys() - found.images]
     boxless = [f"{each} of {found.name}" for found in every for each in found.boxless]
+    arealess = [f"{each} of {found.name}" for found in every for each in found.arealess]
+    annotations = sum(found.annotations for found in every)
     left_out = (
         LeftOut.of("images that the JSON names are not there", absent, total, "Add them, or take their entries out."),
         LeftOut.of("images with annotations have no entry among the images", sorted(unknown), total, AGAIN),
-        LeftOut.of("annotations have no bbox and were left out", boxless, sum(found.annotations for found in every)),
+        LeftOut.of("annotations have no bbox and were left out", boxless, annotations),
+        odd_areas(arealess, annotations),
         LeftOut.of("images are named by no JSON and were left out", pictures.unused(), len(pictures.files)),
     )
     return Reading(parts, names, "pixels", (*notes, *said), left_out)

@@ -76,10 +76,10 @@ with its teacher and says how it was trained.
 
     def graph(self, context: Context) -> Graph:
         head = head_of(context.student)
-        kind = FLAT if head.suppresses else FINAL
+        kind = FLAT if head.kind.suppresses else FINAL
         return Graph(
             Flat(context.student), _example(context), "image", "detections", answers=kind,
-            apart=Apart(_side(context), head.averages),
+            apart=Apart(_side(context), head.kind.averages),
         )  # fmt: skip
 
     def suppressed(self, context: Context) -> Graph:

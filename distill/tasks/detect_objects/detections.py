@@ -67,7 +67,7 @@ def detect(output: Tensor, head: Head) -> Detections:
     best = best[scores[best] >= LEAST_SCORE].sort().values  # in the order of points: ties fall alike everywhere
     places, classes, scores = best // outputs, best % outputs, scores[best]
     corners = scored.boxes[places, classes if scored.boxes.shape[-2] > 1 else torch.zeros_like(classes)]
-    if head.suppresses:
+    if head.kind.suppresses:
         kept = suppressed(corners, scores, classes, OVERLAP, MOST)
     else:
         kept = scores.argsort(descending=True, stable=True)[:MOST]

@@ -35,7 +35,7 @@ class Final(nn.Module):
         self.network, self.head = network, head_of(network)
 
     def forward(self, image: Tensor) -> Tensor:
-        return final(self.head.scored(logits_of(self.network(image))), self.head.suppresses)
+        return final(self.head.scored(logits_of(self.network(image))), self.head.kind.suppresses)
 
 
 def final(scored: Scored, suppresses: bool) -> Tensor:

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from math import nan
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from distill.modalities.images.embedded import cells, check_ratio, column, conte
 from distill.modalities.images.pack import Pack
 from distill.modalities.images.sources import Picked, SpanImages
 from distill.tasks.detect_objects.box_columns import WAYS, named, way_of
+from distill.tasks.detect_objects.marks import area_of, marked, odd_areas
 from distill.tasks.detect_objects.written import Form, Names, Part, Reading, Writer, as_float, refuse
 
 IMAGE = ("image", "img", "pixel_values")
@@ -116,6 +117,8 @@ class _Reader:
     form: Form | None = None
     unused: dict[str, None] = field(default_factory=dict)
     skipped: int = 0
+    arealess: list[str] = field(default_factory=list)  # where an area is stated that is none
+    annotations: int = 0
 
     def read(self, path: Path, whole: str | None, pack: Pack) -> None:
         caps = ParquetLimits(self.limits.members, self.limits.row_group_bytes, self.limits.total_bytes)
@@ -147,15 +150,14 @@ class _Reader:
         if not isinstance(box, Sequence) or not numbers or len(box) != 4:
             refuse(f"a bbox of {where} is not four numbers: {str(box)[:60]}", REMEDY)
         label = _label(each.get("category"), fields, where)
-        area = each.get("area")
-        area = as_float(area) if isinstance(area, int | float) and area > 0 else nan
+        area = area_of(each.get("area"))
+        self.arealess += [where] * (each.get("area") is not None and isnan(area))
+        self.annotations += 1
+        ignored, crowd = (marked(each.get(key), key, f"an object of {where}") for key in ("ignore", "crowd"))
         way = way_of(fields.box)
         one, two, three, four = map(as_float, box)
         corners = WAYS[way]((one, two, three, four)) if way else (one, two, three, four)
-        writer.box(
-            place, corners, self.names.number(label, where), bool(each.get("ignore")),
-            bool(each.get("crowd")), area,
-        )  # fmt: skip
+        writer.box(place, corners, self.names.number(label, where), ignored, crowd, area)
 
 
 def open_objects(path: Path, role: str, limits: Limits, scratch: Path | None) -> Reading:
@@ -186,7 +188,8 @@ def _reading(reader: _Reader, images: SpanImages) -> Reading:
     }
     notes = unused_notes(list(reader.unused))
     notes += [f"Not used: {reader.skipped:,} rows of the split 'unlabelled'."] if reader.skipped else []
-    return Reading(parts, classes, reader.form or "xywh", tuple(notes))
+    areas = odd_areas(reader.arealess, reader.annotations)
+    return Reading(parts, classes, reader.form or "xywh", tuple(notes), (areas,))
 
 
 def _find(file: Any, whole: str | None) -> Fields:

@@ -188,7 +188,7 @@ class DetectObjects(FramedTask):
         return Detector(network.module.cpu().eval(), network.architecture, self.classes, network.preprocessing)
 
     def _predictions(self) -> dict[str, Any] | None:
-        """What the student says of the test images, as a COCO file with scores."""
+        """What the student says of the test images, as a COCO file with scores, which `pycocotools.coco.COCO` reads."""
         if "student" not in self._found:
             return None
         test: Samples = self.dataset.test
@@ -197,6 +197,8 @@ class DetectObjects(FramedTask):
             height, width = (int(side) for side in test.split.sizes[position])
             images.append({"id": number, "file_name": test.name(position), "height": height, "width": width})
             annotations += said.to_coco(number)
+        for number, each in enumerate(annotations, start=1):
+            each |= {"id": number, "area": each["bbox"][2] * each["bbox"][3], "iscrowd": 0}
         categories = [{"id": number, "name": name} for number, name in enumerate(self.classes, start=1)]
         return {"images": images, "categories": categories, "annotations": annotations}
 

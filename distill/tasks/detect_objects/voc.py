@@ -22,6 +22,7 @@ from distill.data.split_names import split_of
 from distill.modalities.images.archives.members import Members, content
 from distill.modalities.images.paths import File, is_junk
 from distill.modalities.images.split_lists import HELD_OUT_FIRST, Lists, read_lists
+from distill.tasks.detect_objects.marks import marked
 from distill.tasks.detect_objects.pictures import Pictures
 from distill.tasks.detect_objects.written import LeftOut, Names, Part, Reading, Writer, Written, refuse, some
 
@@ -88,7 +89,7 @@ def _object(element: Element, file: str) -> Object:
     if not name:
         refuse(f"an object of {file} has no name", AGAIN, file=file)
     one, two, three, four = (_number(element, f"bndbox/{end}", file) for end in ("xmin", "ymin", "xmax", "ymax"))
-    return Object(name, (one, two, three, four), _text(element, "difficult") in ("1", "true", "True"))
+    return Object(name, (one, two, three, four), marked(_text(element, "difficult"), "difficult", file))
 
 
 def _text(element: Element, path: str) -> str:

@@ -80,6 +80,16 @@ def _read(path: Path, role: str, limits: Limits, scratch: Path | None, labelling
     return found
 
 
+def rows_of(path: Path, limits: Limits, scratch: Path | None) -> ImageRows:
+    """The rows of one file, as they lie in it, with its images packed in a file under `scratch`. Raises
+    `InvalidDataset`."""
+    found = ImageRows("all")
+    with Pack(scratch, memory_bytes=0) as pack:
+        _shard(path, None, found, pack, limits)
+        found.images = pack.finish()
+    return found
+
+
 def _shard(
     path: Path, whole: str | None, found: ImageRows, pack: Pack, limits: Limits, labelling: Labelling = ONE_CLASS
 ) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from distill.answers import Distance
 from distill.models.anchors import BESIDE_ANCHOR, Anchors, encoded
+from distill.tasks.detect_objects import answering
 from distill.tasks.detect_objects.anchor_matching import Matched, Rule, all_that_overlap_most, match
 from distill.tasks.detect_objects.heads.base import Head, Scored
 from distill.tasks.detect_objects.heads.divergence import Said, divergence, pairs_of, there_or_not
@@ -22,7 +23,7 @@ RULE = Rule(0.5, 0.4, all_that_overlap_most)
 class AnchorHead(Head):
     """Rows (n, P, C + 9) of P anchors (`distill.models.anchors`). A subclass has another softmax, rule and loss."""
 
-    title = "anchors with sigmoids (RetinaNet)"
+    kind = answering.SIGMOIDS
     rule = RULE
 
     def classes(self, outputs: Tensor) -> int:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from distill.answers import Distance, logits_of
 from distill.layers.forward import forward
 from distill.models.points import Size
+from distill.tasks.detect_objects.answering import Kind
 from distill.tasks.detect_objects.levels import Levels
 from distill.tasks.detect_objects.rows import Objects
 
@@ -37,15 +38,10 @@ class Scored:
 class Head(ABC):
     """One kind of detector. Its networks give outputs (n, ...) in fp32.
 
-    `title`: what answers, for people. `averages`: whether outputs of several networks may be averaged. `pairs`: whether
-    two networks of this kind answer at the same places. `suppresses`: whether boxes that overlap are several answers
-    for one object, of which the best stays.
+    `kind`: what is known of it without a network.
     """
 
-    title: ClassVar[str]
-    averages: ClassVar[bool] = True
-    pairs: ClassVar[bool] = True
-    suppresses: ClassVar[bool] = True
+    kind: ClassVar[Kind]
 
     @classmethod
     def of(cls, network: nn.Module) -> Self:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from distill.models.anchors import FINE, Anchors, encoded
+from distill.tasks.detect_objects import answering
 from distill.tasks.detect_objects.anchor_matching import Matched, Rule, one_for_each
 from distill.tasks.detect_objects.heads.anchors import AnchorHead
 from distill.tasks.detect_objects.heads.divergence import with_background
@@ -18,7 +19,7 @@ HARD = 3
 class DefaultBoxHead(AnchorHead):
     """Rows (n, P, C + 9) whose class logits are those against the background's."""
 
-    title = "default boxes with a softmax (SSD)"
+    kind = answering.DEFAULT_BOXES
     rule = Rule(0.5, 0.5, one_for_each)
 
     def probabilities(self, logits: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from distill.answers import Distance
 from distill.errors import InvalidConfig
+from distill.tasks.detect_objects.answering import Kind
 from distill.tasks.detect_objects.heads.base import Head, Scored
 from distill.tasks.detect_objects.rows import Objects
 
@@ -19,8 +20,7 @@ FLAT, FINAL = "flat_boxes", "final_boxes"
 class FlatHead(Head):
     """Rows (n, Q, 4 + C): x1 y1 x2 y2 in pixels of the input, and a score a class. They are judged, not trained."""
 
-    title = "boxes of an exported file"
-    averages, pairs = False, False
+    kind = Kind("boxes of an exported file", averages=False, pairs=False)
 
     def classes(self, outputs: Tensor) -> int:
         return outputs.shape[-1] - 4 if outputs.dim() == 3 else 0
@@ -48,8 +48,7 @@ class FlatHead(Head):
 class FinalHead(FlatHead):
     """The same, of which none is removed."""
 
-    title = "final boxes of an exported file"
-    suppresses = False
+    kind = Kind("final boxes of an exported file", averages=False, pairs=False, suppresses=False)
 
 
 def _untrained() -> InvalidConfig:

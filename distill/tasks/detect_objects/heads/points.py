@@ -9,6 +9,7 @@ from torch import Tensor
 
 from distill.answers import Distance
 from distill.models.points import BESIDE, Points
+from distill.tasks.detect_objects import answering
 from distill.tasks.detect_objects.assignment import assign
 from distill.tasks.detect_objects.heads.base import Head, Scored
 from distill.tasks.detect_objects.heads.divergence import Said, divergence, pairs_of, there_or_not
@@ -19,7 +20,7 @@ from distill.tasks.detect_objects.rows import Objects
 class PointHead(Head):
     """Rows (n, P, C + 8) of P points (`distill.models.points`)."""
 
-    title = "points (FCOS)"
+    kind = answering.POINTS
 
     def classes(self, outputs: Tensor) -> int:
         return outputs.shape[-1] - BESIDE if outputs.dim() == 3 else 0

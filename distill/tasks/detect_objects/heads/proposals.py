@@ -14,6 +14,7 @@ from distill.answers import Distance
 from distill.models.anchors import FINE, encoded
 from distill.models.points import Size, unpack
 from distill.models.proposals import Proposals
+from distill.tasks.detect_objects import answering
 from distill.tasks.detect_objects.anchor_matching import Matched, Rule, all_that_overlap_most, match
 from distill.tasks.detect_objects.heads.base import Head, Scored
 from distill.tasks.detect_objects.heads.divergence import Said, divergence, with_background
@@ -29,8 +30,7 @@ BETA = 1 / 9
 class ProposalHead(Head):
     """`Proposals`, packed: (n, 10 A + R (5 C + 5)). `number`: C; `count`: R; `judge`: the teacher's second stage."""
 
-    title = "proposals (Faster R-CNN)"
-    averages = False
+    kind = answering.PROPOSALS
 
     def __init__(self, number: int, count: int, judge: Judge | None = None) -> None:
         self.number, self.count, self.judge = number, count, judge

@@ -12,6 +12,7 @@ from distill.answers import Distance
 from distill.errors import InvalidConfig
 from distill.models.points import grid
 from distill.models.queries import BESIDE_QUERY, Queries
+from distill.tasks.detect_objects import answering
 from distill.tasks.detect_objects.heads.base import Head, Scored
 from distill.tasks.detect_objects.rows import Objects
 
@@ -21,8 +22,7 @@ STRIDES = (8, 16, 32)
 class QueryHead(Head):
     """Rows (n, (L + 1) Q, C + 6) (`distill.models.queries`). `config`: the network's, which says its loss's weights."""
 
-    title = "object queries (RT-DETR)"
-    averages, pairs, suppresses = False, False, False
+    kind = answering.QUERIES
 
     def __init__(self, config: Any) -> None:
         self.config = config

@@ -1,0 +1,61 @@
+"""`retort shards`: read all shards of a dataset once, say what they hold, and write their index."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import click
+
+from distill.commands.failure import Failed
+from distill.commands.study import parse_dataset
+from distill.data.limits import DEFAULT
+from distill.errors import InvalidConfig, RetortError
+from distill.modalities.images.described import thorough
+from distill.modalities.images.shards.listing import ENDING
+
+EVERY = 2**62
+"""Pixels: more than there are."""
+
+
+@click.command()
+@click.option(
+    "--dataset", "datasets", multiple=True, required=True,
+    help="Shards by braces ({000000..001281}.tar), a list, a folder or an address; or role=shards (train, test).",
+)  # fmt: skip
+@click.option(
+    "--index", "path", type=click.Path(path_type=Path), help=f"Where to write the index; its name ends on {ENDING}."
+)
+@click.option("--decode", type=click.Choice(["some", "all"]), default="some", show_default=True, help="Images.")
+def shards(datasets: tuple[str, ...], path: Path | None, decode: str) -> None:
+    """Look at sharded images once, and write the index that jobs trust (`--dataset FILE.shards`).
+
+    Every shard is read whole. Of their images some are decoded, and of the others the heads are read; `--decode all`
+    decodes all of them. Prints the report as JSON.
+    """
+    try:
+        click.echo(json.dumps(_registered(datasets, path, decode), indent=2, ensure_ascii=False))
+    except RetortError as error:
+        raise Failed(error) from error
+
+
+def _registered(datasets: tuple[str, ...], path: Path | None, decode: str) -> dict[str, Any]:
+    from distill.modalities.images.kinds.shards import index_of
+    from distill.modalities.images.report import inspect
+    from distill.modalities.images.shards.index import write
+
+    dataset = parse_dataset(datasets)
+    if dataset.kind != "shards":
+        raise InvalidConfig(f"{datasets[0]!r} names no shards.", "Name tars or parquet by braces, list or folder.")
+    if path is not None and path.suffix != ENDING:
+        raise InvalidConfig(f"An index is called *{ENDING}.", f"Write --index {path.with_suffix(ENDING)}.")
+    index = index_of(dataset, thorough(replace(DEFAULT, verify_pixels=EVERY) if decode == "all" else DEFAULT), None)
+    with TemporaryDirectory() as folder:
+        written = path or Path(folder) / f"index{ENDING}"
+        write(index, written)
+        report = inspect(dataset.model_copy(update={"files": {"index": str(written)}})).to_dict()
+    manifest = {"digest": index.digest, "shards": [asdict(shard) for shard in index.shards]}
+    return report | {"manifest": manifest}

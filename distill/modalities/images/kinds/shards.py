@@ -1,0 +1,88 @@
+"""Shards: WebDataset tars or parquet, read where they lie, by an index that is written once."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from distill.data.files import check_roles
+from distill.data.limits import Limits
+from distill.data.split_names import TEST, TRAIN
+from distill.errors import InvalidDataset
+from distill.modalities.images.kind import Items, Opened
+from distill.modalities.images.labelling import ONE_CLASS, Labelling
+from distill.modalities.images.shards import index as indexes
+from distill.modalities.images.shards import origin
+from distill.modalities.images.shards.building import build_index
+from distill.modalities.images.shards.cache import ShardCache, default_cache, default_folder
+from distill.modalities.images.shards.class_list import class_list
+from distill.modalities.images.shards.index import Index
+from distill.modalities.images.shards.listing import ENDING, listed
+from distill.modalities.images.shards.shard_images import ShardImages
+from distill.modalities.images.shards.shelf import Shelf
+from distill.types import DatasetInput
+from distill.unlabelled import NO_LABEL
+
+INDEX = "index"
+"""The role of a file that is the index itself: its shards are looked up there."""
+
+
+def open_shards(
+    dataset: DatasetInput, limits: Limits, scratch: Path | None, labelling: Labelling = ONE_CLASS
+) -> Opened:
+    """By the index that `index` names; else what the roles name is listed, and an index of it is read from the cache of
+    this machine, or written there. Raises `InvalidDataset`, `ShardUnavailable`, and `InvalidConfig` where the cache is
+    too small."""
+    if labelling is not ONE_CLASS:
+        raise InvalidDataset("Shards are read for images with one class each.", "Send the images in an archive.")
+    index = index_of(dataset, limits, scratch)
+    return opened(index, default_cache(), limits)
+
+
+def index_of(dataset: DatasetInput, limits: Limits, scratch: Path | None) -> Index:
+    """As `open_shards` finds it."""
+    if set(dataset.files) == {INDEX}:
+        return indexes.read(Path(dataset.files[INDEX]))
+    check_roles(dataset)
+    by_role = sorted(dataset.files.items(), key=lambda item: item[0] == TEST)  # training shards first
+    roles = {role: listed(given) for role, given in by_role}
+    return _kept_index(roles, limits, scratch)
+
+
+def _kept_index(roles: Mapping[str, Sequence[str]], limits: Limits, scratch: Path | None) -> Index:
+    """One process writes what the others, of this job and of the next ones, read; while no shard changes."""
+    marks = [f"{role} {origin.mark(name) or ''}" for role, names in roles.items() for name in names]
+    if any(mark.endswith(" ") for mark in marks):  # nothing would tell that a shard has changed
+        return build_index(roles, limits, scratch)
+    named = class_list([name for names in roles.values() for name in names]).names
+    key = hashlib.sha256(repr((indexes.VERSION, named, marks)).encode()).hexdigest()
+    path = default_folder() / "indexes" / f"{key}{ENDING}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_suffix(".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if path.is_file():
+            found = indexes.read(path)
+            if found.verify_pixels >= limits.verify_pixels - len(found.shards):
+                return found
+        index = build_index(roles, limits, scratch)
+        indexes.write(index, path)
+    return index
+
+
+def opened(index: Index, cache: ShardCache, limits: Limits) -> Opened:
+    """The dataset of an index. Raises `InvalidConfig` where the cache is too small for it."""
+    shelf = Shelf(index.shards, cache, limits)
+    shelf.check_room()
+    test, labels = index.column("test").astype(bool), index.column("label").astype(np.int64)
+    train = np.flatnonzero(~test)
+    train = train[np.argsort(labels[train] == NO_LABEL, kind="stable")]
+    places = {TRAIN: train, TEST: np.flatnonzero(test)}
+    splits = {split: Items(ShardImages(index, at, shelf), labels[at]) for split, at in places.items()}
+    return Opened(index.classes, splits, index.notes)
+
+
+ENTRY = open_shards

@@ -1,0 +1,133 @@
+"""Shards on the disk of this machine within a number of bytes, for all processes and jobs that name the same folder.
+
+A shard is kept under its sha256, so that two datasets that hold it share it. Whoever needs one that is not there makes
+it while the others wait; what was not read for the longest time makes room. A reader may meet a file that has just
+made room: it asks again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from distill.errors import InvalidConfig
+
+FOLDER, BYTES = "RETORT_SHARD_CACHE", "RETORT_SHARD_CACHE_BYTES"
+DEFAULT_BYTES = 64 * 2**30
+_WAIT_SECONDS = 0.05
+_PART = ".part"
+
+
+class ShardCache:
+    """`folder` holds at most `budget_bytes`, those that are being made included."""
+
+    def __init__(self, folder: Path, budget_bytes: int) -> None:
+        self.folder, self.budget_bytes = folder, budget_bytes
+
+    def get(self, key: str, size_bytes: int, make: Callable[[Path], None]) -> Path:
+        """The file of `key` (hex), which `make(path)` writes where it is not there, over a file of `size_bytes` without
+        content, which holds the room. Raises `InvalidConfig` where `size_bytes` are more than all there may be, and
+        what `make` raises; then nothing is kept."""
+        path = self.folder / key
+        if _touched(path):
+            return path
+        self.check(size_bytes)
+        (self.folder / "locks").mkdir(parents=True, exist_ok=True)
+        with self._locked(key):
+            if not _touched(path):
+                self._make(path, size_bytes, make)
+        return path
+
+    def check(self, size_bytes: int) -> None:
+        """Raise `InvalidConfig` where so many bytes never fit."""
+        if size_bytes > self.budget_bytes:
+            raise InvalidConfig(
+                f"Shards of {size_bytes:,} bytes are needed at one time, and {self.budget_bytes:,} may be kept in "
+                f"{str(self.folder)!r}.",
+                f"Raise {BYTES}, or write smaller shards.",
+                {"needed_bytes": size_bytes, "budget_bytes": self.budget_bytes},
+            )
+
+    @property
+    def used_bytes(self) -> int:
+        return sum(size for _, _, size in self._files())
+
+    def _make(self, path: Path, size_bytes: int, make: Callable[[Path], None]) -> None:
+        part = path.with_name(path.name + _PART)
+        self._reserve(part, size_bytes)
+        try:
+            make(part)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def _reserve(self, part: Path, size_bytes: int) -> None:
+        """Wait until there is room, make it, and hold it as a file of that length without content."""
+        while True:
+            with self._locked("room"):
+                if self._made_room(size_bytes, part):
+                    with part.open("wb") as file:
+                        file.truncate(size_bytes)
+                    return
+            time.sleep(_WAIT_SECONDS)  # others are being made: they are done, or given up, in a while
+
+    def _made_room(self, size_bytes: int, own: Path) -> bool:
+        files = sorted(self._files())
+        used = sum(size for _, path, size in files if path != own)
+        for _, path, size in files:
+            if used + size_bytes <= self.budget_bytes:
+                return True
+            if path != own and (path.suffix != _PART or self._abandoned(path)):
+                path.unlink(missing_ok=True)
+                used -= size
+        return used + size_bytes <= self.budget_bytes
+
+    def _abandoned(self, part: Path) -> bool:
+        """Whether the process that made it is no more: its lock went with it."""
+        with (self.folder / "locks" / part.stem).open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                return False
+            return True
+
+    def _files(self) -> Iterator[tuple[int, Path, int]]:
+        """Time of the last reading, path and size of every shard."""
+        for entry in os.scandir(self.folder):
+            with suppress(FileNotFoundError):
+                if entry.is_file():
+                    found = entry.stat()
+                    yield found.st_mtime_ns, Path(entry.path), found.st_size
+
+    @contextmanager
+    def _locked(self, name: str) -> Iterator[None]:
+        with (self.folder / "locks" / name).open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def _touched(path: Path) -> bool:
+    """Whether the file is there; it counts as read now."""
+    try:
+        os.utime(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def default_folder() -> Path:
+    """Where shards and indexes are kept: what RETORT_SHARD_CACHE says, else `retort/shards` in the user's cache."""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(os.environ.get(FOLDER) or base / "retort" / "shards")
+
+
+def default_cache() -> ShardCache:
+    """Of RETORT_SHARD_CACHE_BYTES (64 GiB). Raises `InvalidConfig` for what is no number of bytes."""
+    said = os.environ.get(BYTES, "")
+    if said and not (said.isascii() and said.isdigit() and int(said) > 0):
+        raise InvalidConfig(f"{BYTES} is {said[:40]!r}, no number of bytes.", f"Write for example {DEFAULT_BYTES}.")
+    return ShardCache(default_folder() / "kept", int(said or DEFAULT_BYTES))

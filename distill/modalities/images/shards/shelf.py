@@ -1,0 +1,106 @@
+"""The shards of a dataset as files of this machine: in place where they can be read there, else fetched when they are
+first needed. What is fetched is held against the sha256 of the index."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from distill.data.limits import Limits
+from distill.data.windows import WINDOW
+from distill.modalities.images.shards import origin
+from distill.modalities.images.shards.cache import ShardCache
+from distill.modalities.images.shards.parquet_rows import unpack
+from distill.modalities.images.shards.record import Shard
+from distill.modalities.images.shards.refusal import changed, gone
+
+
+@dataclass
+class Shelf:
+    """Can be sent to a worker process."""
+
+    shards: Sequence[Shard]
+    cache: ShardCache
+    limits: Limits
+    _trusted: set[int] = field(default_factory=set)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_trusted": set()}
+
+    def path(self, number: int) -> Path:
+        """Where shard `number` lies as the index counts its bytes. Raises `ShardGone`, `ShardChanged`,
+        `ShardUnavailable`."""
+        shard = self.shards[number]
+        if self.in_place(number):
+            found = origin.local(shard.name)
+            assert found is not None
+            self._trust(number, found)
+            return found
+        return self.cache.get(shard.sha256, shard.kept_bytes, lambda part: self._make(number, part))
+
+    def in_place(self, number: int) -> bool:
+        """Whether the shard is read where it lies: a tar of this machine."""
+        shard = self.shards[number]
+        return not shard.is_parquet and origin.local(shard.name) is not None
+
+    def check_room(self) -> None:
+        """Raise `InvalidConfig` where two windows of shards, the one that is read and the one that is fetched ahead,
+        are more than may be kept."""
+        sizes = sorted(shard.kept_bytes for i, shard in enumerate(self.shards) if not self.in_place(i))
+        self.cache.check(sum(sizes[-2 * WINDOW :]))
+
+    def _trust(self, number: int, path: Path) -> None:
+        """Look once a process whether the file is as it was; only one that was touched is read for that."""
+        if number in self._trusted:
+            return
+        shard = self.shards[number]
+        if origin.mark(shard.name) != shard.mark and _sha256(path, shard.name) != shard.sha256:
+            raise changed(shard.name, "it holds other bytes")
+        self._trusted.add(number)
+
+    def _make(self, number: int, part: Path) -> None:
+        shard, there = self.shards[number], origin.local(self.shards[number].name)
+        if not shard.is_parquet:
+            _fetch(shard, part)
+            return
+        making = part.parent / "making" / part.stem
+        shutil.rmtree(making, ignore_errors=True)  # of a process that was killed
+        making.mkdir(parents=True)
+        try:
+            raw = there or making / "raw.parquet"
+            if there is None:
+                _fetch(shard, raw)
+            else:
+                self._trust(number, there)
+            unpack(raw, making / "images", self.limits)
+            (making / "images").replace(part)
+        finally:
+            shutil.rmtree(making, ignore_errors=True)
+
+
+def _fetch(shard: Shard, path: Path) -> None:
+    """Over what is at `path` already, which holds the room."""
+    digest, size = hashlib.sha256(), 0
+    path.touch()
+    with path.open("r+b") as file:
+        for chunk in origin.read(shard.name, shard.size_bytes):
+            size += len(chunk)
+            if size > shard.size_bytes:
+                raise changed(shard.name, f"it has more than the {shard.size_bytes:,} bytes that were registered")
+            digest.update(chunk)
+            file.write(chunk)
+        file.truncate()
+    if digest.hexdigest() != shard.sha256:
+        raise changed(shard.name, "it holds other bytes")
+
+
+def _sha256(path: Path, name: str) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise gone(name, str(error)) from error

@@ -1,0 +1,102 @@
+"""How each detector answers, by its architecture alone: told before any network is built. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from distill import recipes
+from distill.errors import InvalidConfig
+from distill.tasks.detect_objects import SPEC
+from distill.types import Architecture, DistillConfig
+from distill.vision_folder import DETECTOR_NAMES
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """`title`: what answers, for people. `averages`: whether outputs of several networks may be averaged. `pairs`:
+    whether two networks of this kind answer at the same places. `suppresses`: whether boxes that overlap are several
+    answers for one object, of which the best stays."""
+
+    title: str
+    averages: bool = True
+    pairs: bool = True
+    suppresses: bool = True
+
+
+POINTS = Kind("points (FCOS)")
+SIGMOIDS = Kind("anchors with sigmoids (RetinaNet)")
+DEFAULT_BOXES = Kind("default boxes with a softmax (SSD)")
+PROPOSALS = Kind("proposals (Faster R-CNN)", averages=False)
+QUERIES = Kind("object queries (RT-DETR)", averages=False, pairs=False, suppresses=False)
+
+_OWN = "retort:fcos"
+_KINDS: Mapping[str, Kind] = MappingProxyType(
+    {
+        _OWN: POINTS,
+        "torchvision:fcos_resnet50_fpn": POINTS,
+        "torchvision:retinanet_resnet50_fpn": SIGMOIDS,
+        "torchvision:ssdlite320_mobilenet_v3_large": DEFAULT_BOXES,
+        "torchvision:fasterrcnn_resnet50_fpn": PROPOSALS,
+        **dict.fromkeys(DETECTOR_NAMES, QUERIES),
+    }
+)
+
+
+def kind_of(architecture: Architecture) -> Kind | None:
+    """None for what is no detector."""
+    return _KINDS.get(architecture.name)
+
+
+def strides_of(architecture: Architecture) -> tuple[int, ...]:
+    """Strides of the levels that answer, as pixels of the input; () where they are not told here."""
+    if architecture.name == _OWN:
+        finest = architecture.options.get("finest", 8)
+        return tuple(stride for stride in (4, 8, 16, 32) if isinstance(finest, int) and stride >= finest)
+    return (8, 16, 32, 64, 128) if kind_of(architecture) in (POINTS, SIGMOIDS) else ()
+
+
+def reads_logits(config: DistillConfig) -> bool:
+    """Whether the recipe learns from a teacher's logits."""
+    needs = recipes.registry.flag(config.recipe, "needs_teacher", default=True)
+    return needs and recipes.reads_logits(config.recipe, config.recipe_parameters)
+
+
+def unpaired(config: DistillConfig, student: Architecture, teacher: Architecture) -> InvalidConfig | None:
+    """Why a recipe that reads logits cannot pair the student's with this teacher's, as far as their names and options
+    tell: detectors of different kinds, or whose levels differ; an average of answers that have no mean."""
+    ours, theirs = kind_of(student), kind_of(teacher)
+    if ours is None or theirs is None or not reads_logits(config):
+        return None
+    if what := _unlike(config.recipe, ours, theirs) or _uneven(strides_of(student), strides_of(teacher)):
+        return refusal(what, student, teacher)
+    return None
+
+
+def refusal(what: str, student: Architecture, teacher: Architecture) -> InvalidConfig:
+    """The same of what only the networks tell."""
+    others = ", ".join(recipes.reading_features(SPEC.offers))
+    details: dict[str, Any] = {"field": "recipe", "student": student.name, "teacher": teacher.name}
+    return InvalidConfig(what, f"Use a recipe that reads features alone: {others}.", details)
+
+
+def _unlike(recipe: str, ours: Kind, theirs: Kind) -> str:
+    if ours is not theirs:
+        return f"The student answers by {ours.title}, the teacher by {theirs.title}: their logits cannot be paired."
+    if not ours.pairs:
+        return f"Two detectors by {ours.title} have none in common: their logits cannot be paired."
+    if recipes.averages(recipe) and not ours.averages:
+        return f"{recipe} averages the answers of several networks; those of detectors by {ours.title} have no mean."
+    return ""
+
+
+def _uneven(ours: tuple[int, ...], theirs: tuple[int, ...]) -> str:
+    """Levels pair where all strides differ by one factor at most."""
+    if not ours or not theirs or (len(ours) == len(theirs) and ours[0] * theirs[-1] == ours[-1] * theirs[0]):
+        return ""
+    return (
+        "Student and teacher do not answer at the same places: the student's levels have the strides "
+        f"{', '.join(map(str, ours))}, the teacher's {', '.join(map(str, theirs))}. Their logits cannot be paired."
+    )
