@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from distill.errors import InvalidConfig
@@ -70,7 +71,7 @@ class OnnxInt8(Onnx):
 
     def _reader(self, traced: Traced) -> Any:
         """onnxruntime's reader. Raises `InvalidConfig` where there is no sample."""
-        batches = [part for batch in traced.samples(self.calibration_samples) for part in batch.split(AT_ONCE)]
+        batches = [part for batch in traced.samples(self.calibration_samples) for part in torch.split(batch, AT_ONCE)]
         self.calibrated_on = sum(map(len, batches))
         if not self.calibrated_on:
             raise InvalidConfig(

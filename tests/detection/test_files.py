@@ -73,14 +73,16 @@ def test_what_a_file_says_is_judged_as_what_the_network_says(context: BoxContext
     assert sum(map(len, expected)) > 4
     for one, other in zip(found, expected, strict=True):
         assert torch.equal(one.scores, other.scores)
-        assert sorted(rows(one)) == sorted(rows(other))
+        assert rows(one) == rows(other)
 
 
 def rows(found: Detections) -> list[list[float]]:
-    """In an order of their own: two of one score have none."""
+    """In an order of their own: boxes of one score have none. Without those of the lowest score, of which the most
+    that an image has may leave some out."""
     parts = [found.scores[:, None], found.classes[:, None], found.corners]
-    listed: list[list[float]] = torch.cat(parts, 1).tolist()
-    return listed
+    above = found.scores > found.scores.min()
+    listed: list[list[float]] = torch.cat(parts, 1)[above].tolist()
+    return sorted(listed)
 
 
 def traced(context: BoxContext, folder: Path) -> Traced:
