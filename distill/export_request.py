@@ -36,8 +36,9 @@ Export = Annotated[ExportRequest, BeforeValidator(_by_its_name)]
 
 
 def _each_once(wanted: list[ExportRequest]) -> list[ExportRequest]:
-    """Two of a format that differ in `pixels` have files of their own; two others would have the same."""
-    named = [(each.format, bool(each.parameters.get("pixels"))) for each in wanted]
+    """Two of a format that differ in `pixels` or `suppression` have files of their own; two others would have the
+    same."""
+    named = [(each.format, *(bool(each.parameters.get(name)) for name in ("pixels", "suppression"))) for each in wanted]
     if len(set(named)) < len(named):
         raise ValueError("exports names a format twice")
     return wanted

@@ -13,7 +13,7 @@ class NotExportable(UserError):
     code = "not_exportable"
 
 
-_OPERATOR = re.compile(r"\b(?:aten|prims|torchvision|quantized|timm)(?:\.|::)\w+(?:\.\w+)?")
+_OPERATOR = re.compile(r"\b(?:aten|prims|torchvision|quantized|timm|retort)(?:\.|::)\w+(?:\.\w+)?")
 
 
 def not_exportable(title: str, error: BaseException) -> NotExportable:

@@ -36,26 +36,21 @@ def check(run: Runner, graph: Graph, real: Tensor, tolerance: float | None, titl
     reference, most = (together, ROUNDING) if tolerance is None else (wanted, tolerance)
     scale = max(1e-6, float(reference.abs().max()))
     for count, found in ((1, alone), (TOGETHER, together)):
-        far = largest_difference(found, reference)
+        far = graph.apart(found, reference)
         if far > most * scale:
             told = f"its largest difference is {far:.3g}, where outputs reach {scale:.3g}"
             raise _differs(title, count, told, {"largest_difference": far, "largest_output": scale})
 
 
-def largest_difference(found: Tensor, wanted: Tensor) -> float:
-    """max |found - wanted|; 0 of empty tensors."""
-    return float((found.double() - wanted.double()).abs().max()) if found.numel() else 0.0
-
-
 @torch.no_grad()
 def difference_on(run: Runner, graph: Graph, batches: Iterable[Tensor], title: str) -> dict[str, float | int]:
-    """The largest difference of an output from torch's, over samples as the network is shown them; how many there
-    were; and the largest output of torch's. Raises `ExportDiffers` where the file has no finite answer."""
+    """The largest difference (`graph.apart`) of an output from torch's, over samples as the network is shown them; how
+    many there were; and the largest output of torch's. Raises `ExportDiffers` where the file has no finite answer."""
     far, scale, count = 0.0, 0.0, 0
     for batch in batches:
         given = graph.encode(batch)
         wanted = graph.module(given)
-        far = max(far, largest_difference(_answer(run, given, wanted, title), wanted))
+        far = max(far, graph.apart(_answer(run, given, wanted, title), wanted))
         scale, count = max(scale, float(wanted.abs().max())), count + len(batch)
     return {"value": far, "n": count, "largest_output": scale}
 

@@ -72,11 +72,17 @@ def unchanged(value: Any) -> Any:
     return value
 
 
+def largest_difference(found: torch.Tensor, wanted: torch.Tensor) -> float:
+    """max |found - wanted|; 0 of empty tensors."""
+    return float((found.double() - wanted.double()).abs().max()) if found.numel() else 0.0
+
+
 @dataclass(frozen=True)
 class Graph:
     """What is traced for a runtime other than PyTorch: a module and its example, with the names of input and output.
     The first axis of the example is the batch. `encode`: what evaluation shows the network -> the graph's input.
-    `decode`: the graph's output -> what evaluation reads of the network."""
+    `decode`: the graph's output -> what evaluation reads of the network, or of a network of the kind `answers` where
+    that is not "". `apart`: how far two outputs are from each other."""
 
     module: nn.Module
     example: torch.Tensor
@@ -84,6 +90,8 @@ class Graph:
     output: str
     encode: Callable[[torch.Tensor], torch.Tensor] = unchanged
     decode: Callable[[torch.Tensor], torch.Tensor] = unchanged
+    answers: str = ""
+    apart: Callable[[torch.Tensor, torch.Tensor], float] = largest_difference
 
 
 @dataclass(frozen=True)
@@ -134,9 +142,14 @@ class Delivery(ABC):
         """What files for other runtimes are traced from. Raises `Skipped` where there is none."""
         raise Skipped("this task has no graph of one input and one output")
 
-    def of_pixels(self, context: Context) -> Graph:
-        """The same, from raw samples: what happens to a sample before the network happens in the graph. Raises
-        `Skipped` where there is no such thing."""
+    def suppressed(self, context: Context) -> Graph:
+        """The same with what follows the network until an answer for people, as non-maximum suppression of boxes.
+        Raises `Skipped` where nothing does."""
+        raise Skipped("this task's answers are not boxes, of which some are suppressed")
+
+    def of_pixels(self, context: Context, graph: Graph) -> Graph:
+        """A graph of this network from raw samples: what happens to a sample before the network happens in the graph.
+        Raises `Skipped` where there is no such thing."""
         raise Skipped("this task's samples are not pixels")
 
     def around(self, context: Context, pixels: bool) -> Around | None:

@@ -67,7 +67,7 @@ def make(subject: Subject, request: ExportRequest, folder: Path) -> Made:
 
 def _traced(subject: Subject, request: ExportRequest) -> Traced:
     try:
-        return subject.traced_from_pixels if request.parameters.get("pixels") else subject.traced
+        return subject.traced(**{name: bool(request.parameters.get(name)) for name in ("pixels", "suppression")})
     except Skipped as skipped:
         title = subject.task.spec.title
         raise NoGraph(

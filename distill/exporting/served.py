@@ -11,12 +11,15 @@ from distill.export import Graph, Runner
 
 class Served(nn.Module):
     """What evaluation shows it goes to the file's own runtime, on the CPU. What a task reads of a network beside its
-    answers, such as its kind, is that of the network that the file was made of."""
+    answers, such as its kind, is that of the network that the file was made of, unless the graph
+    names a kind of its own."""
 
     def __init__(self, run: Runner, graph: Graph, like: nn.Module) -> None:
         super().__init__()
         self._like = (like,)  # in a tuple: no part of this one, so that nothing of it is moved or counted
         self.run, self.encode, self.decode = run, graph.encode, graph.decode
+        if graph.answers:
+            self.answers = graph.answers
 
     def forward(self, inputs: Tensor) -> Tensor:
         found = self.run(self.encode(inputs.detach().cpu()))

@@ -32,19 +32,21 @@ class Subject:
     scratch: Path
 
     @cached_property
-    def traced(self) -> Traced:
-        """Raises `distill.export.Skipped`."""
-        return self._traced(self.context.delivery.graph(self.context), "plain")
+    def _traced(self) -> dict[tuple[bool, bool], Traced]:
+        return {}
 
-    @cached_property
-    def traced_from_pixels(self) -> Traced:
-        """Raises `distill.export.Skipped`."""
-        return self._traced(self.context.delivery.of_pixels(self.context), "pixels")
-
-    def _traced(self, graph: Graph, called: str) -> Traced:
-        own, folder = _in_fp32(graph), self.scratch / f"{self.context.name}-{called}"
-        folder.mkdir(parents=True, exist_ok=True)
-        return Traced(own, lambda count: self.samples(own, count), folder)
+    def traced(self, pixels: bool = False, suppression: bool = False) -> Traced:
+        """Each made once. `pixels`: whether the graph takes raw samples; `suppression`: whether it ends with an answer
+        for people. Raises `distill.export.Skipped`."""
+        kind = pixels, suppression
+        if kind not in self._traced:
+            delivery, context = self.context.delivery, self.context
+            graph = delivery.suppressed(context) if suppression else delivery.graph(context)
+            own = _in_fp32(delivery.of_pixels(context, graph) if pixels else graph)
+            folder = self.scratch / f"{context.name}-{pixels:d}{suppression:d}"
+            folder.mkdir(parents=True, exist_ok=True)
+            self._traced[kind] = Traced(own, lambda count: self.samples(own, count), folder)
+        return self._traced[kind]
 
     def inputs(self, split: Split, indices: Tensor) -> Iterator[Tensor]:
         """Samples of a split as evaluation shows them, on the CPU, in batches."""
@@ -75,7 +77,7 @@ class Subject:
     @cached_property
     def latency(self) -> Report:
         """Of torch in eager mode, by batch size."""
-        return latencies(self.network, self.traced.graph.module)
+        return latencies(self.network, self.traced().graph.module)
 
 
 def latencies(network: Network, module: torch.nn.Module) -> Report:

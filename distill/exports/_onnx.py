@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from distill.export import Graph, Runner
+from distill.exports._operators import translations
 from distill.same_answers import check
 from distill.traced import Traced
 
@@ -41,7 +42,7 @@ def to_onnx(graph: Graph, path: Path) -> None:
         torch.onnx.export(
             graph.module, (graph.example,), str(path), input_names=[graph.input], output_names=[graph.output],
             dynamic_shapes=({0: torch.export.Dim("n")},), opset_version=OPSET, external_data=False, verbose=False,
-            dynamo=True,
+            dynamo=True, custom_translation_table=translations(),
         )  # fmt: skip
 
 

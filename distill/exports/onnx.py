@@ -11,7 +11,14 @@ from distill.exports._base import PIXELS, Exporter
 from distill.exports._onnx import OPSET, PACKAGES, open_onnx, whole
 from distill.traced import Traced
 
-PARAMETERS: dict[str, dict[str, Any]] = {**PIXELS}
+PARAMETERS: dict[str, dict[str, Any]] = {
+    **PIXELS,
+    "suppression": {
+        "type": "boolean",
+        "default": False,
+        "description": "Of detectors: whether the file gives the boxes that are left after non-maximum suppression.",
+    },
+}
 
 
 class Onnx(Exporter):
@@ -25,6 +32,13 @@ class Onnx(Exporter):
         'session = onnxruntime.InferenceSession("{file}")\n'
         '(output,) = session.run(None, {{"{input}": prepare("image.png")}})',
     )
+
+    def __init__(self, pixels: bool = False, suppression: bool = False) -> None:
+        super().__init__(pixels)
+        self.suppression = suppression
+
+    def name(self, network: str) -> str:
+        return super().name(f"{network}.boxes" if self.suppression else network)
 
     def write(self, traced: Traced, path: Path) -> list[Path]:
         shutil.copyfile(whole(traced), path)

@@ -13,9 +13,10 @@ from distill.errors import InvalidConfig, InvalidTeacher
 from distill.models import build, preprocessing, save
 from distill.student import load_student
 from distill.tasks._images.delivery import header
-from distill.tasks.detect_objects.delivery import BoxContext, BoxDelivery, Flat
+from distill.tasks.detect_objects.delivery import BoxContext, BoxDelivery
 from distill.tasks.detect_objects.detections import Detections
 from distill.tasks.detect_objects.examples import Example, draw
+from distill.tasks.detect_objects.flat import Flat
 from distill.tasks.detect_objects.seeing import placed
 from distill.tasks.detect_objects.student import PredictedBoxes
 from tests.detection.made_up import CLASSES, DETECTOR, picture

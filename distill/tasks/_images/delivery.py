@@ -71,8 +71,7 @@ class PictureDelivery(Delivery):
         output = "logits" if context.classes else "features"
         return Graph(context.student, torch.zeros(2, how.channels, *how.size), "image", output)
 
-    def of_pixels(self, context: Context) -> Graph:
-        graph = self.graph(context)
+    def of_pixels(self, context: Context, graph: Graph) -> Graph:
         module = FromPixels(graph.module, context.preprocessing)
         pixels = torch.zeros(graph.example.shape, dtype=torch.uint8)
         return replace(graph, module=module, example=pixels, input="pixels", encode=module.encode)

@@ -9,22 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from distill.answers import logits_of
 from distill.bootstrap import REPLICATES
-from distill.export import Artifact, Context, Graph, Skipped, class_section, share_in_words, write_text
-from distill.layers.modes import evaluating
-from distill.models.points import Points
+from distill.export import Artifact, Context, Graph, class_section, share_in_words, write_text
 from distill.tasks._images.delivery import PictureDelivery
 from distill.tasks.detect_objects.detections import LEAST_SCORE, MOST, OVERLAP, SURE
 from distill.tasks.detect_objects.examples import Example, draw
+from distill.tasks.detect_objects.flat import Apart, Final, Flat, Spread
 from distill.tasks.detect_objects.gallery import Worst
 from distill.tasks.detect_objects.heads import head_of
-from distill.tasks.detect_objects.heads.points import PointHead
+from distill.tasks.detect_objects.heads.files import FINAL, FLAT
 
-CERTAIN = 100.0
-"""A logit whose sigmoid is 1."""
 EXAMPLES, PREDICTIONS = "examples.webp", "predictions.json"
 CURVES, WORST, SHEET = "precision-recall.json", "worst.json", "worst.webp"
 _USE = """from distill.student import load_student
@@ -33,32 +29,6 @@ student = load_student("student.safetensors")
 for box in student.predict("image.png").above(0.3):
     print(box.label, box.score, box.corners)
 """
-
-
-class Flat(nn.Module):
-    """(n, c, h, w) -> (n, P, 4 + C): of all places x1 y1 x2 y2 in pixels of the input, and a score a class."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network, self.head = network, head_of(network)
-
-    def forward(self, image: Tensor) -> Tensor:
-        return self.head.scored(logits_of(self.network(image))).flat()
-
-
-class Rows:
-    """Boxes and scores as `Flat` gives them -> rows of points whose `Points.scores` are the same. The points' places
-    and strides are the network's own; `example`: a picture to read them from."""
-
-    def __init__(self, network: nn.Module, example: Tensor) -> None:
-        with torch.no_grad(), evaluating(network):
-            points = Points.of(logits_of(network(example)))
-        self.places = torch.cat([points.places, points.strides[..., None]], -1)
-
-    def __call__(self, found: Tensor) -> Tensor:
-        chances = found[..., 4:].double().square().clamp(1e-12, 1 - 1e-12).logit().float()
-        certain = torch.full_like(found[..., :1], CERTAIN)
-        return torch.cat([chances, found[..., :4], certain, self.places.expand(len(found), -1, -1)], -1)
 
 
 @dataclass(frozen=True)
@@ -95,8 +65,9 @@ as fits, in the upper left, the rest of the mean colour; values / 255, less mean
 {list(how.std)}. Boxes of a score below
 {LEAST_SCORE} do not count; of boxes of one class that overlap by an IoU above {OVERLAP} the best stays, at most {MOST}
 an image; they are given in pixels of the picture. `student.json` has the same, machine-readable; so has the header of
-`student.safetensors`. `student.onnx`, where there is one, has the output `detections` (n, points, 4 + classes): of
-every point x1 y1 x2 y2 in pixels of the input and a score for each class, before boxes that overlap are removed.
+`student.safetensors`. `student.onnx`, where there is one, has the output `detections` (n, rows, 4 + classes): x1
+y1 x2 y2 in pixels of the input and a score for each class, before boxes that overlap are removed; `student.boxes.onnx`
+has `boxes` (n, {MOST}, 6): those that are left, the best first, as x1 y1 x2 y2, score and class; then 0 0 0 0 0 -1.
 `predictions.json` has the boxes of the test images as COCO's files have them, `precision-recall.json` precision by
 recall, class and IoU, `worst.json` the test images that the student does worst on. `report.md` compares the student
 with its teacher and says how it was trained.
@@ -104,12 +75,18 @@ with its teacher and says how it was trained.
 {class_section(context)}"""
 
     def graph(self, context: Context) -> Graph:
-        how, head = context.preprocessing, head_of(context.student)
-        if not isinstance(head, PointHead):
-            why = "a file's boxes cannot be read back as the network's own, to be judged"
-            raise Skipped(f"of detectors by {head.kind.title} {why}")
-        example = torch.zeros(2, how.channels, *how.size)
-        return Graph(Flat(context.student), example, "image", "detections", decode=Rows(context.student, example[:1]))
+        head = head_of(context.student)
+        kind = FLAT if head.kind.suppresses else FINAL
+        return Graph(
+            Flat(context.student), _example(context), "image", "detections", answers=kind,
+            apart=Apart(_side(context), head.kind.averages),
+        )  # fmt: skip
+
+    def suppressed(self, context: Context) -> Graph:
+        return Graph(
+            Final(context.student), _example(context), "image", "boxes", decode=Spread(len(context.classes)),
+            answers=FINAL, apart=Apart(_side(context), in_place=False),
+        )  # fmt: skip
 
     def examples(self, context: Context, folder: Path) -> list[Artifact]:
         assert isinstance(context, BoxContext)
@@ -136,3 +113,12 @@ with its teacher and says how it was trained.
             f"percentiles over images (up to {REPLICATES:,} samples). A class without an object is left out of the "
             f"mean. Agreement takes the teacher's boxes of a score of at least {SURE} for objects."
         ]
+
+
+def _example(context: Context) -> Tensor:
+    return torch.zeros(2, context.preprocessing.channels, *context.preprocessing.size)
+
+
+def _side(context: Context) -> int:
+    """Of the input, the longer, in pixels."""
+    return int(max(context.preprocessing.size))

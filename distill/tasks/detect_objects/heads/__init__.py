@@ -15,6 +15,7 @@ from distill.models.queries import QUERIES
 from distill.tasks.detect_objects.heads.anchors import AnchorHead
 from distill.tasks.detect_objects.heads.base import Head, Scored
 from distill.tasks.detect_objects.heads.default_boxes import DefaultBoxHead
+from distill.tasks.detect_objects.heads.files import FINAL, FLAT, FinalHead, FlatHead
 from distill.tasks.detect_objects.heads.points import PointHead
 from distill.tasks.detect_objects.heads.proposals import ProposalHead
 from distill.tasks.detect_objects.heads.queries import QueryHead
@@ -28,6 +29,8 @@ HEADS: Mapping[str, type[Head]] = MappingProxyType(
         DEFAULT_BOXES: DefaultBoxHead,
         PROPOSALS: ProposalHead,
         QUERIES: QueryHead,
+        FLAT: FlatHead,
+        FINAL: FinalHead,
     }
 )
 
