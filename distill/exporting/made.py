@@ -88,7 +88,7 @@ def _traced(subject: Subject, request: ExportRequest) -> Traced:
 def proof(subject: Subject, graph: Graph, run: Runner, max_drop: float) -> Report:
     """What the file is worth beside torch's student: the task's primary metric with its interval, the paired
     difference, agreement, the largest difference of an output, latency."""
-    served = replace(subject.network, module=Served(run, graph))
+    served = replace(subject.network, module=Served(run, graph, subject.network.module))
     few = subject.task.splits.test[:COMPARED_SAMPLES]
     found: Report = {
         "largest_difference": difference_on(run, graph, subject.inputs("test", few)),

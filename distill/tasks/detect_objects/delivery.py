@@ -106,7 +106,8 @@ with its teacher and says how it was trained.
     def graph(self, context: Context) -> Graph:
         how, head = context.preprocessing, head_of(context.student)
         if not isinstance(head, PointHead):
-            raise Skipped(f"of detectors by {head.title} a file's boxes cannot be read back as the network's own, to be judged")
+            why = "a file's boxes cannot be read back as the network's own, to be judged"
+            raise Skipped(f"of detectors by {head.title} {why}")
         example = torch.zeros(2, how.channels, *how.size)
         return Graph(Flat(context.student), example, "image", "detections", decode=Rows(context.student, example[:1]))
 
