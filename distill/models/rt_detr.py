@@ -44,7 +44,9 @@ def rt_detr(num_classes: int, in_channels: int, options: Mapping[str, Any]) -> n
 def _class() -> type[nn.Module]:
     """One class, so that two such networks are of one."""
     if not _CLASS:
-        from transformers.models.rt_detr import RTDetrForObjectDetection
+        from transformers.models.rt_detr import RTDetrForObjectDetection, modeling_rt_detr
+
+        modeling_rt_detr.len = _length
 
         class QueryingRTDetr(RTDetrForObjectDetection):  # type: ignore[misc]
             """Denoising queries are not used: they are made of labels, which a network does not see."""
@@ -60,6 +62,12 @@ def _class() -> type[nn.Module]:
 
         _CLASS.append(QueryingRTDetr)
     return _CLASS[0]
+
+
+def _length(value: Any) -> Any:
+    """What `len` gives; of a tensor as its shape has it. transformers asks a batch for its `len`, by which a graph
+    would be traced for that number of images alone."""
+    return value.shape[0] if isinstance(value, Tensor) else len(value)
 
 
 def seeing() -> Preprocessing:

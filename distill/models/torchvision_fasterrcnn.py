@@ -64,8 +64,8 @@ class TwoStageRCNN(FasterRCNN):  # type: ignore[misc]
         each = self.rpn.anchor_generator.num_anchors_per_location()
         counts = [height * width * count for (height, width), count in zip(sizes, each, strict=True)]
         corners, there = self._propose(regions.detach(), objectness.detach().float(), counts, image)
-        strides = anchors_strides(sizes, image, each, x).expand(len(x), -1)
-        anchors = anchors.expand(len(x), -1, -1)
+        strides = anchors_strides(sizes, image, each, x).expand(x.shape[0], -1)
+        anchors = anchors.expand(x.shape[0], -1, -1)
         judged = self.judge(levels, corners, image)
         return Proposals(objectness, regions, anchors, strides, corners, there, *judged).packed()
 
@@ -73,7 +73,7 @@ class TwoStageRCNN(FasterRCNN):  # type: ignore[misc]
         """Objectness (n, A) and deltas (n, A, 4), level after level in reading order."""
         scores, deltas = self.rpn.head(levels)
         flat = [score.movedim(1, -1).flatten(1) for score in scores]
-        moves = [d.movedim(1, -1).reshape(len(d), -1, 4) for d in deltas]
+        moves = [d.movedim(1, -1).reshape(d.shape[0], -1, 4) for d in deltas]
         return torch.cat(flat, 1), torch.cat(moves, 1)
 
     def _propose(
@@ -94,8 +94,8 @@ class TwoStageRCNN(FasterRCNN):  # type: ignore[misc]
         boxes, every = torch.cat(found, 1), torch.cat(scores, 1)
         missing = self.proposals - every.shape[1]
         if missing > 0:
-            every = torch.cat([every, every.new_full((len(every), missing), -1.0)], 1)
-            boxes = torch.cat([boxes, boxes.new_zeros(len(boxes), missing, 4)], 1)
+            every = torch.cat([every, every.new_full((every.shape[0], missing), -1.0)], 1)
+            boxes = torch.cat([boxes, boxes.new_zeros(boxes.shape[0], missing, 4)], 1)
         best, which = every.topk(self.proposals, dim=1)
         there = (best > 0).float()
         return boxes.gather(1, which[..., None].expand(-1, -1, 4)) * there[..., None], there
