@@ -102,7 +102,7 @@ def test_onnxruntime_answers_as_torch_after_suppression(context: BoxContext, tmp
     served = Served(exporter.open(path, 1), made.graph, context.student)
     for one, other in zip(said(served, images), said(context.student, images), strict=True):
         assert len(one) == len(other)
-        torch.testing.assert_close(one.scores, other.scores, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(one.scores, other.scores, rtol=0, atol=5e-3)
 
 
 def test_torch_alone_does_not_run_our_suppression(tmp_path: Path) -> None:
