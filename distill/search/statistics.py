@@ -11,6 +11,7 @@ from typing import Any, Literal
 from distill.search.student_t import quantile
 
 ALPHA = 0.05
+ROUNDING = 1e-12
 Verdict = Literal["better", "worse", "within noise", "too few seeds"]
 
 
@@ -56,19 +57,26 @@ def paired(
     """The difference by seed d_s = first_s - second_s: mean +- t_{1 - a/2m, n-1} s_d / sqrt(n), a = 0.05.
 
     `comparisons`: m, how many such differences are looked at together; Bonferroni, so that with probability 0.95 all m
-    intervals hold what they are to hold. It says how far other seeds would move the mean, not other data. None where no
-    seed is common.
+    intervals hold what they are to hold. It says how far other seeds would move the mean, not other data. Where values
+    vary with the seed and all d_s are equal, as a few seeds on few validation samples may have it, s_d = 0 estimates
+    nothing: that is "too few seeds" (**our choice**). None where no seed is common.
     """
     common = sorted(first.keys() & second.keys())
     if not common:
         return None
     found = spread([first[seed] - second[seed] for seed in common])
     assert found is not None
-    if found.sd is None:
+    coincide = found.mean != 0 and _constant(found) and not _constant(spread([second[seed] for seed in common]))
+    if found.sd is None or coincide:
         return Paired(found.mean, None, None, found.n, "too few seeds")
     half = _t(max(1, comparisons), found.n - 1) * found.sd / math.sqrt(found.n)
     low, high = found.mean - half, found.mean + half
     return Paired(found.mean, low, high, found.n, _verdict(low, high, higher_is_better))
+
+
+def _constant(values: Spread | None) -> bool:
+    """Whether all are the same but for rounding."""
+    return values is not None and values.sd is not None and values.sd <= ROUNDING * max(1.0, abs(values.mean))
 
 
 @lru_cache(maxsize=10_000)

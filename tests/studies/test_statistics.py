@@ -52,6 +52,16 @@ def test_the_direction_says_what_is_better(higher: bool, verdict: str) -> None:
     assert found.verdict == verdict
 
 
+def test_equal_differences_of_values_that_vary_estimate_no_noise() -> None:
+    """Two seeds on ten samples may differ by the same two samples; sizes, which never vary, differ for certain."""
+    found = paired({0: 0.4, 1: 0.8}, {0: 0.2, 1: 0.6}, True)
+    assert found is not None
+    assert (found.verdict, found.low, found.n) == ("too few seeds", None, 2)
+    sizes = paired({0: 90.0, 1: 90.0}, {0: 100.0, 1: 100.0}, False)
+    assert sizes is not None
+    assert (sizes.verdict, sizes.low, sizes.high) == ("better", -10.0, -10.0)
+
+
 def test_more_comparisons_want_a_larger_difference() -> None:
     ours, theirs = {0: 0.53, 1: 0.55, 2: 0.54}, {0: 0.5, 1: 0.5, 2: 0.5}
     verdicts = [found.verdict for m in (1, 40) if (found := paired(ours, theirs, True, m))]

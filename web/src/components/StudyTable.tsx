@@ -16,7 +16,6 @@ export function StudyTable({ table, path }: { table: Table; path: string }) {
   const columns: [string, string][] = [["configuration", "Configuration"], ...figures.map((name): [string, string] => [name, name]), ["difference", "Against the base job"]];
   return (
     <Card
-      className="flush"
       title="Configurations"
       aside={
         <>
