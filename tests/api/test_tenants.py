@@ -94,8 +94,19 @@ def own(service: Service, headers: dict[str, str]) -> dict[str, str]:
         session.add(Webhook(id="whk_1", tenant_id=OWNER, url="https://1.1.1.1/", events="*", secret=new_secret()))
         session.flush()
         delivery_id = outbox.add(session, "whk_1", outbox.TEST, {}).id
+    export = service.client.post(f"/jobs/{job_id}/exports", json={"format": "onnx"}, headers=headers)
+    assert export.status_code == 202, export.text
+    study = {
+        "base": {"dataset": with_sheet(service), "student": "retort:resnet8", "config": {"recipe": "cross_entropy"}},
+        "space": {"/config/learning_rate": {"choices": [1e-3, 1e-2]}},
+        "budget": {"trials": 6},
+    }
+    begun = service.client.post("/studies", json=study, headers=headers)
+    assert begun.status_code == 202, begun.text
     return {
         "job_id": job_id,
+        "export_id": export.json()["id"],
+        "study_id": begun.json()["id"],
         "teacher_id": driver.teacher(OWNER),
         "dataset_id": with_sheet(service),
         "upload_id": made.json()["id"],
