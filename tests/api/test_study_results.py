@@ -9,6 +9,7 @@ import pytest
 
 from store.repositories import study_events
 from store.settings import Settings
+from store.tables import Trial
 from tests.api.checks import pointers, problem
 from tests.api.modes import Service, serving
 from tests.studies.support import accuracy_of, all_trials, end, play, stepped
@@ -21,6 +22,11 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("service")
     with serving("embedded", Settings(data_dir=folder / "data"), folder) as service:
         yield service
+
+
+def moved_by_the_seed(trial: Trial) -> float:
+    """Each configuration by another amount, so that no two differences to the base job are equal."""
+    return accuracy_of(trial) + 0.00007 * trial.seed * trial.configuration
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +46,7 @@ def ended(service: Service) -> dict[str, Any]:
     for trial in all_trials(service.database, study["id"], "active"):
         accuracy = accuracy_of(trial) if trial.configuration == 0 else None
         end(service.database, trial.job_id or "", accuracy, ("diverged", "at_chance")[trial.seed])
-    play(service.database, study["id"], accuracy_of)
+    play(service.database, study["id"], moved_by_the_seed)
     return study
 
 
