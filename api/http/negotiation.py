@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import Header
+from fastapi import Header, Response
 
 from api.errors.problems import NotAcceptable
 
@@ -58,6 +58,12 @@ def wait_seconds(prefer: str | None, default: float = 0.0) -> float:
     """Seconds of `Prefer: wait=N`, at most `MAX_WAIT_SECONDS`."""
     found = _WAIT.search(prefer or "")
     return min(float(found[1]), MAX_WAIT_SECONDS) if found else default
+
+
+def applied(response: Response, prefer: str | None) -> None:
+    """Say in the answer that it waited as was preferred (RFC 7240 section 3)."""
+    if seconds := wait_seconds(prefer):
+        response.headers["Preference-Applied"] = f"wait={seconds:g}"
 
 
 def matches(header: str | None, etag: str) -> bool:

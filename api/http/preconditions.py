@@ -6,7 +6,7 @@ A tag is strong: it is made of the very JSON that GET answers, so two equal tags
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Header, Response
@@ -28,6 +28,16 @@ CONDITIONAL: dict[int | str, dict[str, Any]] = {
     200: {"headers": HEADERS},
     304: {"description": "Nothing has changed since the ETag in If-None-Match.", "headers": HEADERS},
 }
+
+
+def digest_of(shown: BaseModel, without: Set[str]) -> str:
+    """16 digits of what a representation says, some of its fields aside: a part of a tag."""
+    return hashlib.sha256(shown.model_dump_json(exclude=set(without)).encode()).hexdigest()[:16]
+
+
+def own(tag: str) -> str:
+    """The first part of a tag of several, with its quote; of a weak tag still weak, so it matches nothing."""
+    return tag.partition(".")[0]
 
 
 def tag_of(shown: BaseModel) -> str:

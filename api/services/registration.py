@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from api.errors.problems import Conflict, Forbidden, InternalError, NotFound, Problem, Unprocessable
 from api.http.forms import invalid
 from api.http.idempotency import replayed
-from api.http.negotiation import wait_seconds
+from api.http.negotiation import applied, wait_seconds
 from api.http.preconditions import require, tag_of
 from api.http.schemas import ResourcePatch
 from api.http.uploads import ReceivedFile
@@ -141,8 +141,7 @@ def answered(response: Response, row: Teacher | Dataset, prefer: str | None, rep
     response.headers["Location"] = f"/{NOUNS[type(row)]}s/{row.id}"
     if row.status == "inspecting":
         response.headers["Retry-After"] = "2"
-    if wait_seconds(prefer):
-        response.headers["Preference-Applied"] = f"wait={wait_seconds(prefer):g}"
+    applied(response, prefer)
     if replay:
         response.headers["Idempotency-Replayed"] = "true"
 

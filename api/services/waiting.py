@@ -14,6 +14,18 @@ FIRST_PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 0.5
 
 
+async def changed(
+    lane: Lane, look: Callable[[], T], seconds: float, known: Callable[[T], bool], course: Callable[[T], object]
+) -> T:
+    """What `look` gives; where that is `known` already, what it gives once its `course` is another, or after so many
+    `seconds`."""
+    value = await lane.run(look)
+    if seconds and known(value):
+        before = course(value)
+        value = await until(lane, look, lambda now: course(now) != before, seconds)
+    return value
+
+
 async def until(lane: Lane, look: Callable[[], T], done: Callable[[T], bool], seconds: float) -> T:
     """Call `look` (with a place in the lane) until `done` says yes to its value or the time is over; the last value."""
     deadline, pause = time.monotonic() + seconds, FIRST_PAUSE_SECONDS

@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.errors.problems import PreconditionFailed
-from api.http.preconditions import require
+from api.http.preconditions import own, require
 from api.resources.jobs import tags
 from api.resources.jobs.schemas import JobOut
 from store.clock import db_now
@@ -140,10 +140,10 @@ def test_if_match_compares_strongly() -> None:
         with pytest.raises(PreconditionFailed):
             require(given, '"a"')
     for given in ('"a.2"', '"b.1", "a.2"'):
-        require(given, '"a.1"', tags.own)
+        require(given, '"a.1"', own)
     for given in ('"b.1"', 'W/"a.1"', '"a"', "a.1", '"'):
         with pytest.raises(PreconditionFailed):
-            require(given, '"a.1"', tags.own)
+            require(given, '"a.1"', own)
 
 
 @pytest.mark.parametrize("conditional", [False, True])
@@ -221,7 +221,7 @@ def test_equal_tags_are_equal_answers(client: TestClient, driver: Driver) -> Non
         other = shown.model_copy(update={name: "another"})
         assert tags.tag_of(other) != tags.tag_of(shown), name
         assert (tags.course(other) == tags.course(shown)) == (name == "heartbeat_at"), name
-        assert (tags.own(tags.tag_of(other)) == tags.own(tags.tag_of(shown))) == (name in tags.RUNNING), name
+        assert (own(tags.tag_of(other)) == own(tags.tag_of(shown))) == (name in tags.RUNNING), name
 
 
 def test_a_key_in_flight_is_a_409_until_the_first_is_answered(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Header, Query, Request, Response
-from fastapi.responses import StreamingResponse
+from fastapi import APIRouter, Query, Request, Response
 
 from api.http.auth import CallerDep, TenantDep
 from api.http.negotiation import Accept, best
@@ -13,16 +12,12 @@ from api.http.openapi import documented
 from api.http.paging import Limit, NumberCursor, number
 from api.resources.history import service
 from api.resources.history.schemas import AttemptList, CheckpointList, EventPage, LogPage, MetricPage
-from api.resources.history.stream import look, stream
+from api.resources.history.stream import SSE, LastEventId, also, streamed
 from api.resources.jobs.service import find
 from api.state.deps import ContextDep, ListSession, ReadSession
 from store.repositories import jobs
 
 router = APIRouter(tags=["results"])
-SSE = "text/event-stream"
-LastEventId = Annotated[
-    str | None, Header(alias="Last-Event-ID", pattern=r"^\d{1,15}$", description="Go on behind this event.")
-]
 
 
 @router.get(
@@ -34,12 +29,7 @@ LastEventId = Annotated[
         404,
         406,
         422,
-        also={
-            200: {
-                "content": {SSE: {"schema": {"type": "string"}, "example": 'id: 1\nevent: status\ndata: {"seq":1}\n\n'}}
-            },
-            204: {"description": "Stream: the job has ended and there is nothing after Last-Event-ID."},
-        },
+        also=also("job"),
     ),
 )
 async def list_job_events(
@@ -56,11 +46,7 @@ async def list_job_events(
     every 15 s and ends after the event that ends the job. A browser that reconnects then gets 204, which stops it."""
     after = max(cursor, int(last_event_id or 0))
     if best(accept, ["application/json", SSE]) == SSE:
-        first = await context.lanes.reading.run(look, context, caller.tenant, job_id, after)
-        if first.ended_at(after):
-            return Response(status_code=204)
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(stream(request, context, caller, job_id, after), media_type=SSE, headers=headers)
+        return await streamed(request, context, caller, job_id, after)
 
     def page() -> EventPage:
         with context.database.read() as session:

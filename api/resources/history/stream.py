@@ -7,9 +7,10 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
-from fastapi import Request
+from fastapi import Header, Request, Response
+from fastapi.responses import StreamingResponse
 
 from api.http.auth import Caller, still_valid
 from api.resources.history import service as history
@@ -19,9 +20,22 @@ from api.state.watching import Watched
 from store.repositories import events
 from store.states import TERMINAL
 
+SSE = "text/event-stream"
+LastEventId = Annotated[
+    str | None, Header(alias="Last-Event-ID", pattern=r"^\d{1,15}$", description="Go on behind this event.")
+]
 GONE_SECONDS = 2.0  # after which a client that has gone away is noticed
 HEARTBEAT_SECONDS = 15.0
 BATCH = 200
+
+
+def also(noun: str) -> dict[int | str, dict[str, Any]]:
+    """`also=` of `documented` for the events of a `noun`."""
+    example = 'id: 1\nevent: status\ndata: {"seq":1}\n\n'
+    return {
+        200: {"content": {SSE: {"schema": {"type": "string"}, "example": example}}},
+        204: {"description": f"Stream: the {noun} has ended and there is nothing after Last-Event-ID."},
+    }
 
 
 class Numbered(Protocol):
@@ -61,6 +75,19 @@ def look(context: Context, tenant: str, job_id: str, after: int) -> Look:
 
 
 Looking = Callable[[Context, str, str, int], Look]
+
+
+async def streamed(
+    request: Request, context: Context, caller: Caller, row_id: str, after: int, looking: Looking = look
+) -> Response:
+    """`stream` as an answer; 204 where there is nothing after `after` and never will be, which stops a browser that
+    reconnects. Raises `NotFound`."""
+    first = await context.lanes.reading.run(looking, context, caller.tenant, row_id, after)
+    if first.ended_at(after):
+        return Response(status_code=204)
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    told = stream(request, context, caller, row_id, after, looking)
+    return StreamingResponse(told, media_type=SSE, headers=headers)
 
 
 async def stream(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.http.preconditions import require
+from api.http.preconditions import own, require
 from api.resources.jobs import service, tags
 from api.resources.jobs.schemas import JobPatch
 from api.state.deps import Work
@@ -15,7 +15,7 @@ def unchanged(work: Work, tenant: str, job_id: str, if_match: str | None) -> Non
     before both, RFC 9110 13.2.1, so this is no dependency.)"""
     if if_match is not None:
         job = service.locked(work.session, tenant, job_id)
-        require(if_match, tags.tag_of(service.shown(work.session, work.context.settings, job)), tags.own)
+        require(if_match, tags.tag_of(service.shown(work.session, work.context.settings, job)), own)
 
 
 def patch(work: Work, tenant: str, job_id: str, body: JobPatch) -> Job:

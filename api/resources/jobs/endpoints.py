@@ -9,7 +9,7 @@ from fastapi import APIRouter, Body, Query, Response
 from api.http.auth import TenantDep
 from api.http.forms import labels_filter
 from api.http.idempotency import IdempotencyKeyDep
-from api.http.negotiation import IfNoneMatch, Prefer, wait_seconds
+from api.http.negotiation import IfNoneMatch, Prefer, applied, wait_seconds
 from api.http.openapi import documented
 from api.http.paging import Cursor, Limit, encode
 from api.http.preconditions import CONDITIONAL, HEADERS, IfMatch, stamped, tagged
@@ -114,12 +114,11 @@ async def get_job(
         with context.database.read() as session:
             return service.shown(session, context.settings, service.find(session, tenant, job_id))
 
-    job, seconds = await context.lanes.reading.run(look), wait_seconds(prefer)
-    if seconds and tags.seen(if_none_match, job) and job.status not in TERMINAL:
-        seen = tags.course(job)
-        job = await waiting.until(context.lanes.reading, look, lambda now: tags.course(now) != seen, seconds)
-    if seconds:
-        response.headers["Preference-Applied"] = f"wait={seconds:g}"
+    def known(job: JobOut) -> bool:
+        return tags.seen(if_none_match, job) and job.status not in TERMINAL
+
+    job = await waiting.changed(context.lanes.reading, look, wait_seconds(prefer), known, tags.course)
+    applied(response, prefer)
     return tagged(job, response, if_none_match, tags.tag_of(job))
 
 

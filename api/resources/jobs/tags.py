@@ -7,9 +7,7 @@ and stays good for `If-Match` while the job runs.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Set
-
+from api.http.preconditions import digest_of
 from api.resources.jobs.schemas import JobOut
 
 HEARTBEAT = frozenset({"heartbeat_at"})
@@ -29,17 +27,12 @@ RUNNING = HEARTBEAT | {
 
 def tag_of(job: JobOut) -> str:
     """The tag of the job as it is shown."""
-    return f'"{_digest(job, RUNNING)}.{course(job)}.{_digest(job, frozenset())}"'
+    return f'"{digest_of(job, RUNNING)}.{course(job)}.{digest_of(job, frozenset())}"'
 
 
 def course(job: JobOut) -> str:
     """Changes with everything but a heartbeat."""
-    return _digest(job, HEARTBEAT)
-
-
-def own(tag: str) -> str:
-    """The part of a tag that `If-Match` compares, with its quote; of a weak tag still weak, so it matches nothing."""
-    return tag.partition(".")[0]
+    return digest_of(job, HEARTBEAT)
 
 
 def seen(if_none_match: str | None, job: JobOut) -> bool:
@@ -47,7 +40,3 @@ def seen(if_none_match: str | None, job: JobOut) -> bool:
     if if_none_match is None or if_none_match.strip() == "*":
         return True
     return any(given.split(".")[1:2] == [course(job)] for given in if_none_match.split(","))
-
-
-def _digest(job: JobOut, without: Set[str]) -> str:
-    return hashlib.sha256(job.model_dump_json(exclude=set(without)).encode()).hexdigest()[:16]

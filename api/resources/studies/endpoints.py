@@ -8,7 +8,7 @@ from fastapi import APIRouter, Body, Query, Response
 
 from api.http.auth import TenantDep
 from api.http.idempotency import IdempotencyKeyDep
-from api.http.negotiation import IfNoneMatch, Prefer, wait_seconds
+from api.http.negotiation import IfNoneMatch, Prefer, applied, wait_seconds
 from api.http.openapi import documented
 from api.http.paging import Cursor, Limit, encode
 from api.http.preconditions import CONDITIONAL, HEADERS, IfMatch, stamped, tagged
@@ -90,12 +90,11 @@ async def get_study(
         with context.database.read() as session:
             return service.shown(session, service.find(session, tenant, study_id))
 
-    study, seconds = await context.lanes.reading.run(look), wait_seconds(prefer)
-    if seconds and tags.seen(if_none_match, study) and study.status not in STUDY_TERMINAL:
-        known = tags.tag_of(study)
-        study = await waiting.until(context.lanes.reading, look, lambda now: tags.tag_of(now) != known, seconds)
-    if seconds:
-        response.headers["Preference-Applied"] = f"wait={seconds:g}"
+    def known(study: StudyOut) -> bool:
+        return tags.seen(if_none_match, study) and study.status not in STUDY_TERMINAL
+
+    study = await waiting.changed(context.lanes.reading, look, wait_seconds(prefer), known, tags.tag_of)
+    applied(response, prefer)
     return tagged(study, response, if_none_match, tags.tag_of(study))
 
 

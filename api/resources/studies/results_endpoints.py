@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import StreamingResponse
 from pydantic_core import to_json
 from starlette.concurrency import run_in_threadpool
 
@@ -13,8 +12,7 @@ from api.http.auth import CallerDep, TenantDep
 from api.http.negotiation import Accept, best
 from api.http.openapi import documented
 from api.http.paging import Limit, NumberCursor, encode
-from api.resources.history.endpoints import SSE, LastEventId
-from api.resources.history.stream import stream
+from api.resources.history.stream import SSE, LastEventId, also, streamed
 from api.resources.studies import history, results, service
 from api.resources.studies.results_schemas import ImportanceOut, ParetoOut, TableOut
 from api.resources.studies.schemas import StudyEventPage, TrialPage
@@ -145,12 +143,7 @@ async def get_study_importance(context: ContextDep, tenant: TenantDep, study_id:
         404,
         406,
         422,
-        also={
-            200: {
-                "content": {SSE: {"schema": {"type": "string"}, "example": 'id: 1\nevent: status\ndata: {"seq":1}\n\n'}}
-            },
-            204: {"description": "Stream: the study has ended and there is nothing after Last-Event-ID."},
-        },
+        also=also("study"),
     ),
 )
 async def list_study_events(
@@ -166,12 +159,7 @@ async def list_study_events(
     """JSON pages, oldest first; with `Accept: text/event-stream` a stream, as of a job's events."""
     after = max(cursor, int(last_event_id or 0))
     if best(accept, ["application/json", SSE]) == SSE:
-        first = await context.lanes.reading.run(history.look, context, caller.tenant, study_id, after)
-        if first.ended_at(after):
-            return Response(status_code=204)
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        told = stream(request, context, caller, study_id, after, history.look)
-        return StreamingResponse(told, media_type=SSE, headers=headers)
+        return await streamed(request, context, caller, study_id, after, history.look)
 
     def page() -> StudyEventPage:
         with context.database.read() as session:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from api.errors.problems import Conflict, NotFound
 from api.http.idempotency import replayed, request_hash
-from api.http.preconditions import require
+from api.http.preconditions import own, require
 from api.http.schemas import ResourcePatch
 from api.resources.jobs import service as jobs_service
 from api.resources.jobs.findings import Findings
@@ -51,7 +51,7 @@ def _there(study: Study | None, study_id: str) -> Study:
 def unchanged(work: Work, tenant: str, study_id: str, if_match: str | None) -> None:
     """Raise `PreconditionFailed` when the study is not as `If-Match` says, but for what its trials write."""
     if if_match is not None:
-        require(if_match, tags.tag_of(shown(work.session, locked(work.session, tenant, study_id))), tags.own)
+        require(if_match, tags.tag_of(shown(work.session, locked(work.session, tenant, study_id))), own)
 
 
 # ---- making

@@ -113,7 +113,7 @@ def _objectives(findings: Findings, body: StudyCreate, plan: Plan, strategy: Str
     for place, name in enumerate(names):
         if names.index(name) < place:
             findings.add(f"/objectives/{place}/name", f"{name} is an objective already.", "Name every objective once.")
-    if names and names[0] in COSTS and _prunes(strategy.name):
+    if names and names[0] in COSTS and strategies.prunes(strategy.name):
         message = f"{strategy.name} judges runs while they train, and {names[0]} is known at their end."
         remedy = f"Put {main.name} first, or use another strategy."
         findings.add("/objectives/0/name", message, remedy, "invalid_config")
@@ -121,10 +121,6 @@ def _objectives(findings: Findings, body: StudyCreate, plan: Plan, strategy: Str
         message = "The data have no labels, so that a run is judged by its recipe's own loss: two do not compare."
         findings.add("/space", message, "Vary other places, or use data with labels.", "labels_required")
     return found or [main]
-
-
-def _prunes(strategy: str) -> bool:
-    return strategy in strategies.names() and bool(strategies.registry.flag(strategy, "prunes", False))
 
 
 def _objective(findings: Findings, at: str, given: ObjectiveIn, main: Objective, plan: Plan) -> Objective:
@@ -152,7 +148,7 @@ def _check_end(findings: Findings, body: StudyCreate, space: Space, strategy: St
     elif space.size() > ENDLESS and budget.trials is None and budget.minutes is None:
         message = "The space is endless, or as good as, and the budget has no end."
         findings.add("/budget", message, "Give trials or minutes.", "invalid_config")
-    least = len(seeds) + (1 if _prunes(strategy.name) else len(seeds))
+    least = len(seeds) + (1 if strategies.prunes(strategy.name) else len(seeds))
     if budget.trials is not None and budget.trials < least:
         message = (
             f"{budget.trials} trials do not reach: the base job takes {len(seeds)}, a first point {least - len(seeds)}."

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Request, Response
 
 from api.http.auth import CallerDep, TenantDep
 from api.http.idempotency import IdempotencyKeyDep
-from api.http.negotiation import IfNoneMatch, Prefer, wait_seconds
+from api.http.negotiation import IfNoneMatch, Prefer, applied, wait_seconds
 from api.http.openapi import documented
 from api.http.paging import Cursor, Limit, NumberCursor, encode
 from api.http.preconditions import CONDITIONAL, IfMatch, require, tag_of, tagged
@@ -115,8 +115,7 @@ async def complete_upload(
     response.status_code = 202 if row.status == "completing" else 200
     if row.status == "completing":
         response.headers["Retry-After"] = "2"
-    if wait_seconds(prefer):
-        response.headers["Preference-Applied"] = f"wait={wait_seconds(prefer):g}"
+    applied(response, prefer)
     return service.shown(row)
 
 
