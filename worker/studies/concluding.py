@@ -72,7 +72,8 @@ def _reading(winner: Configuration, found: Any) -> str:
     if found is None:
         return f"{begin}. No fresh seeds confirmed it, so that part of its lead may be luck."
     if found.low is None:
-        return f"{begin}. One fresh seed says nothing of the noise: it is not confirmed."
+        seeds = "One fresh seed says" if found.n == 1 else f"{found.n} fresh seeds with equal differences say"
+        return f"{begin}. {seeds} nothing of the noise: it is not confirmed."
     span = f"{found.mean:+.4g} against the base job on {found.n} fresh seeds ({found.low:+.4g} to {found.high:+.4g})"
     if found.verdict == "better":
         return f"{begin}, and is better: {span}."
