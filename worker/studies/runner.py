@@ -42,8 +42,7 @@ class Studies:
         """A trial has ended or been validated, or the study has changed since our last step."""
         if self._seen.get(study.id) != study.version or trials.any_ended(session, study.id):
             return True
-        prunes = study.strategy in strategies.names() and strategies.registry.flag(study.strategy, "prunes", False)
-        return prunes and trials.any_validated(session, study.id)
+        return strategies.prunes(study.strategy) and trials.any_validated(session, study.id)
 
     def _step(self, study_id: str) -> bool:
         from worker.studies.step import step  # here: a worker without studies need not import Optuna

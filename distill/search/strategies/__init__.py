@@ -10,4 +10,10 @@ registry = Registry(__name__, __path__, "strategy")
 names = registry.names
 get = registry.get
 
-__all__ = ["get", "names", "registry"]
+
+def prunes(name: str) -> bool:
+    """Whether the strategy gives runs up while they train; False for a name that is none."""
+    return name in names() and registry.flag(name, "prunes", False)
+
+
+__all__ = ["get", "names", "prunes", "registry"]
