@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -52,6 +52,25 @@ def command(function: Callable[Concatenate[Session, Retort, P], R]) -> Callable[
             return function(session, retort, *args, **kwargs)
 
     return run
+
+
+def add_actions(
+    group: click.Group, argument: str, texts: Mapping[str, str], ask: Callable[[Retort, str, str], Any]
+) -> None:
+    """A command for each action, name -> help, that asks it of one thing (`ask(client, id, action)`) and says how that
+    stands then."""
+    for name, text in texts.items():
+        group.add_command(_action(argument, name, text, ask))
+
+
+def _action(argument: str, name: str, text: str, ask: Callable[[Retort, str, str], Any]) -> click.Command:
+    @click.argument(argument)
+    @command
+    def act(session: Session, retort: Retort, /, **given: str) -> None:
+        row = ask(retort, given[argument], name)
+        session.show(row, lambda: f"{row['id']} is {row['status']}")
+
+    return click.command(name, help=text)(act)
 
 
 def explain(console: Console, error: RetortClientError) -> int:

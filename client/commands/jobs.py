@@ -14,7 +14,7 @@ from client import figures, render
 from client.api import Retort
 from client.commands import body as bodies
 from client.errors import JobFailed
-from client.session import Session, command, pairs, typed_pairs
+from client.session import Session, add_actions, command, pairs, typed_pairs
 from client.types import TERMINAL, Job
 from client.watch import watch as watch_job
 
@@ -185,18 +185,7 @@ def delete(session: Session, retort: Retort, job_ids: tuple[str, ...], cancel: b
         session.console.print(f"deleted {job_id}")
 
 
-def _action(name: str, text: str) -> click.Command:
-    @click.argument("job_id")
-    @command
-    def act(session: Session, retort: Retort, job_id: str) -> None:
-        job = retort.act(job_id, name)
-        session.show(job, lambda: f"{job['id']} is {job['status']}")
-
-    return click.command(name, help=text)(act)
-
-
-for _name, _text in ACTIONS.items():
-    jobs.add_command(_action(_name, _text))
+add_actions(jobs, "job_id", ACTIONS, Retort.act)
 
 
 def _queued(session: Session, retort: Retort, job: Job, watch: bool) -> None:

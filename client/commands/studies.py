@@ -11,7 +11,7 @@ from client import render, study_tables
 from client.api import Retort
 from client.commands import body as bodies
 from client.errors import StudyFailed
-from client.session import Session, command, strict_json
+from client.session import Session, add_actions, command, strict_json
 from client.studies import PARETO_MEDIA, TABLE_MEDIA
 from client.types import Study
 
@@ -219,18 +219,7 @@ def delete(session: Session, retort: Retort, study_ids: tuple[str, ...], cancel:
         session.console.print(f"deleted {study_id}")
 
 
-def _action(name: str, text: str) -> click.Command:
-    @click.argument("study_id")
-    @command
-    def act(session: Session, retort: Retort, study_id: str) -> None:
-        study = retort.act_on_study(study_id, name)
-        session.show(study, lambda: f"{study['id']} is {study['status']}")
-
-    return click.command(name, help=text)(act)
-
-
-for _name, _text in ACTIONS.items():
-    studies.add_command(_action(_name, _text))
+add_actions(studies, "study_id", ACTIONS, Retort.act_on_study)
 
 
 def _watch(session: Session, retort: Retort, study_id: str) -> None:
