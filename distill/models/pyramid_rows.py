@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+import distill.torchvision_shim  # noqa: F401  (before torchvision)
+from distill.models.detectors import DETECTORS
 from distill.models.points import Size, pack
+
+# isort: split
+from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
+from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 LEVELS, ALL = [2, 3, 4], 5
 """C3 to C5, as torchvision's builders of one-stage detectors; all stages are trained."""
+
+
+def one_stage_backbone(architecture: str, options: Mapping[str, Any]) -> nn.Module:
+    """The pyramid of strides 8 to 128 on a ResNet that torchvision's builder of this one-stage detector makes.
+    `options`: `backbone`. Downloads nothing."""
+    backbone: nn.Module = resnet_fpn_backbone(
+        backbone_name=options.get("backbone", DETECTORS[architecture].backbone), weights=None,
+        norm_layer=nn.BatchNorm2d, trainable_layers=ALL, returned_layers=LEVELS,
+        extra_blocks=LastLevelP6P7(256, 256),
+    )  # fmt: skip
+    return backbone
 
 
 class Pack(nn.Module):

@@ -11,14 +11,11 @@ from typing import Any
 from torch import Tensor, nn
 
 import distill.torchvision_shim  # noqa: F401  (before torchvision)
-from distill.models.detectors import DETECTORS
 from distill.models.points import POINTS, assemble, unpack
-from distill.models.pyramid_rows import ALL, LEVELS, Pack, sizes_of
+from distill.models.pyramid_rows import Pack, one_stage_backbone, sizes_of
 
 # isort: split
 from torchvision.models.detection import FCOS
-from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
-from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 AT_THE_CORNER = 0.0
 """Shares of a stride from a cell's corner to its point: torchvision's anchors stand at the corner."""
@@ -45,9 +42,4 @@ class DenseFCOS(FCOS):  # type: ignore[misc]
 
 def make(num_classes: int, options: dict[str, Any]) -> nn.Module:
     """`options`: `backbone`. Downloads nothing."""
-    backbone = resnet_fpn_backbone(
-        backbone_name=options.get("backbone", DETECTORS["fcos_resnet50_fpn"].backbone), weights=None,
-        norm_layer=nn.BatchNorm2d, trainable_layers=ALL, returned_layers=LEVELS,
-        extra_blocks=LastLevelP6P7(256, 256),
-    )  # fmt: skip
-    return DenseFCOS(backbone, num_classes)
+    return DenseFCOS(one_stage_backbone("fcos_resnet50_fpn", options), num_classes)

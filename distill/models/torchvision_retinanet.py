@@ -13,14 +13,11 @@ from torch import Tensor, nn
 
 import distill.torchvision_shim  # noqa: F401  (before torchvision)
 from distill.models.anchors import SIGMOIDS, anchors_strides, assembled
-from distill.models.detectors import DETECTORS
 from distill.models.points import unpack
-from distill.models.pyramid_rows import ALL, LEVELS, Pack, grid_anchors, sizes_of
+from distill.models.pyramid_rows import Pack, grid_anchors, one_stage_backbone, sizes_of
 
 # isort: split
 from torchvision.models.detection import RetinaNet
-from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
-from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 
 class AnchoredRetinaNet(RetinaNet):  # type: ignore[misc]
@@ -45,9 +42,4 @@ class AnchoredRetinaNet(RetinaNet):  # type: ignore[misc]
 
 def make(num_classes: int, options: dict[str, Any]) -> nn.Module:
     """`options`: `backbone`. Downloads nothing."""
-    backbone = resnet_fpn_backbone(
-        backbone_name=options.get("backbone", DETECTORS["retinanet_resnet50_fpn"].backbone), weights=None,
-        norm_layer=nn.BatchNorm2d, trainable_layers=ALL, returned_layers=LEVELS,
-        extra_blocks=LastLevelP6P7(256, 256),
-    )  # fmt: skip
-    return AnchoredRetinaNet(backbone, num_classes)
+    return AnchoredRetinaNet(one_stage_backbone("retinanet_resnet50_fpn", options), num_classes)
