@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 from distill.export import Around, Context
-from distill.tasks._images.snippet import whole_pictures
+from distill.tasks._images.snippet import centred
 
-_PREPARE = '''
-def prepare(path):
-    """An image file's centre, in the input's shape, as the file's input, (1, {channels}, {height}, {width})."""
-    image = Image.open(path).convert("{mode}")
-    scale = min(image.width / {width}, image.height / {height})
-    scale *= {crop} if scale > 1 else 1  # of a larger image the edge is left out
-    w, h = min(image.width, {width} * scale), min(image.height, {height} * scale)
-{whole}    box = ((image.width - w) / 2, (image.height - h) / 2, (image.width + w) / 2, (image.height + h) / 2)
-    image = image.resize(({width}, {height}), Image.Resampling.{resampling}, box)
-    pixels = np.asarray(image, np.uint8).reshape({height}, {width}, {channels}).transpose(2, 0, 1)
+_PIXELS = """    pixels = np.asarray(image, np.uint8).reshape({height}, {width}, {channels}).transpose(2, 0, 1)
 {rest}
-'''
+"""
 _RAW = "    return np.ascontiguousarray(pixels)[None]"
 _NORMALISED = """    mean, std = np.array({mean}, np.float32), np.array({std}, np.float32)
     return ((pixels{order} / np.float32(255) - mean[:, None, None]) / std[:, None, None])[None]"""
@@ -29,8 +20,6 @@ def around(context: Context, pixels: bool, read: str) -> Around | None:
         return None
     order = "[::-1]" if how.channel_order == "BGR" else ""
     rest = _RAW if pixels else _NORMALISED.format(mean=list(how.mean), std=list(how.std), order=order)
-    prepare = _PREPARE.format(
-        channels=how.channels, height=how.size[0], width=how.size[1], mode="L" if how.channels == 1 else "RGB",
-        resampling=how.interpolation.upper(), crop=how.crop, whole=whole_pictures(context), rest=rest,
-    )  # fmt: skip
+    shape = {"channels": how.channels, "height": how.size[0], "width": how.size[1]}
+    prepare = centred(context, "file's") + _PIXELS.format(rest=rest, **shape)
     return Around(("import numpy as np", "from PIL import Image"), prepare, read)

@@ -8,19 +8,21 @@ from distill.export import Context
 from distill.models.names import resolve
 from distill.models.vision import configured, named
 
-_PREPARE = '''
+_CENTRE = '''
 def prepare(path):
-    """An image file's centre, in the input's shape, as the network's input, (1, {channels}, {height}, {width})."""
+    """An image file's centre, in the input's shape, as the {whose} input, (1, {channels}, {height}, {width})."""
     image = Image.open(path).convert("{mode}")
     scale = min(image.width / {width}, image.height / {height})
     scale *= {crop} if scale > 1 else 1  # of a larger image the edge is left out
     w, h = min(image.width, {width} * scale), min(image.height, {height} * scale)
 {whole}    box = ((image.width - w) / 2, (image.height - h) / 2, (image.width + w) / 2, (image.height + h) / 2)
     image = image.resize(({width}, {height}), Image.Resampling.{resampling}, box)
+'''
+_NORMALISED = """\
     pixels = torch.from_numpy(np.array(image)).reshape({height}, {width}, {channels}).permute(2, 0, 1) / 255
     mean, std = torch.tensor({mean}), torch.tensor({std})
     return ((pixels - mean[:, None, None]) / std[:, None, None])[None]
-'''
+"""
 
 _PLAIN = """import numpy as np
 import torch
@@ -113,17 +115,18 @@ _WHOLE = """    if (image.height, image.width) == {native}:
 """
 
 
-def whole_pictures(context: Context) -> str:
-    """The lines that show a picture whole, where evaluation did."""
+def centred(context: Context, whose: str) -> str:
+    """The beginning of `prepare(path)`: `image` is what evaluation showed of the picture, in the input's shape."""
     how, native = context.preprocessing, context.native
     whole = native is not None and not (native[0] > how.size[0] and native[1] > how.size[1])
-    return _WHOLE.format(native=native) if whole else ""
+    return _CENTRE.format(
+        whose=whose, channels=how.channels, height=how.size[0], width=how.size[1],
+        mode="L" if how.channels == 1 else "RGB", resampling=how.interpolation.upper(), crop=how.crop,
+        whole=_WHOLE.format(native=native) if whole else "",
+    )  # fmt: skip
 
 
 def _prepare(context: Context) -> str:
     how = context.preprocessing
-    return _PREPARE.format(
-        channels=how.channels, height=how.size[0], width=how.size[1], mode="L" if how.channels == 1 else "RGB",
-        resampling=how.interpolation.upper(), mean=list(how.mean), std=list(how.std),
-        crop=how.crop, whole=whole_pictures(context),
-    )  # fmt: skip
+    shape = {"channels": how.channels, "height": how.size[0], "width": how.size[1]}
+    return centred(context, "network's") + _NORMALISED.format(mean=list(how.mean), std=list(how.std), **shape)
