@@ -10,16 +10,16 @@ import torch
 from torch import Tensor, nn
 
 import distill.torchvision_shim  # noqa: F401  (before torchvision)
-from distill.models import build, check, load, save
+from distill.models import build
 from distill.models.anchors import Anchors, decoded, encoded
 from distill.tasks import accepting
 from distill.tasks.detect_objects.anchor_matching import Rule, all_that_overlap_most, match, one_for_each
-from distill.tasks.detect_objects.answer import BoxAnswer
 from distill.tasks.detect_objects.heads import head_of
 from distill.tasks.detect_objects.rois import Levels
 from distill.tasks.detect_objects.rows import Objects
 from distill.types import Architecture
 from tests.detection.made_up import batch
+from tests.detection.taught import learnt, read_back
 
 RETINA = Architecture(name="torchvision:retinanet_resnet50_fpn", options={"backbone": "resnet18"})
 SSD = Architecture(name="torchvision:ssdlite320_mobilenet_v3_large")
@@ -136,21 +136,11 @@ def test_a_batch_is_matched_as_its_images(
 @pytest.mark.parametrize("architecture", BOTH)
 def test_it_learns_and_is_read_back(architecture: Architecture, tmp_path: Path) -> None:
     network: nn.Module = made(architecture).train()
-    answer, (images, labels) = BoxAnswer(head_of(network)), batch(4, 64)
-    optimizer, seen = torch.optim.Adam(network.parameters(), 2e-4), []
-    for _ in range(6):
-        loss = answer.loss(answer.compare(network(images), labels))
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        seen.append(float(loss.detach()))
+    images, labels = batch(4, 64)
+    seen = learnt(network, images, labels, torch.optim.Adam(network.parameters(), 2e-4), 6)
     assert seen[-1] < 0.9 * seen[0]
-    path = tmp_path / "student.safetensors"
-    save(network, path)
-    report = check(architecture, path)
+    _, report = read_back(network, architecture, images, tmp_path / "student.safetensors")
     assert (report.num_classes, accepting(architecture.name)) == (3, ("detect_objects",))
-    again = load(report.architecture, path)
-    torch.testing.assert_close(again(images), network.eval()(images))
 
 
 @pytest.mark.parametrize("architecture", BOTH)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import distill.torchvision_shim  # noqa: F401  (before torchvision)
 from distill.answers import Compared
-from distill.models import build, check, load, save
+from distill.models import build
 from distill.models.nms import COMPILED, suppress
 from distill.models.points import unpack
 from distill.models.proposals import Proposals
@@ -25,6 +25,7 @@ from distill.tasks.detect_objects.heads import head_of, proposals
 from distill.tasks.detect_objects.rows import Objects
 from distill.types import Architecture
 from tests.detection.made_up import batch
+from tests.detection.taught import learnt, read_back
 
 SIDE = 64
 RCNN = Architecture(
@@ -165,21 +166,11 @@ def test_the_loss_is_torchvisions_where_all_are_drawn(network: Any, monkeypatch:
 
 def test_it_learns_and_is_read_back(tmp_path: Path) -> None:
     network: nn.Module = made().train()
-    answer, (images, labels) = BoxAnswer(head_of(network)), batch(2, SIDE)
-    optimizer, seen = torch.optim.SGD(network.parameters(), 0.02), []
-    for _ in range(4):
-        loss = answer.loss(answer.compare(network(images), labels))
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        seen.append(float(loss.detach()))
+    images, labels = batch(2, SIDE)
+    seen = learnt(network, images, labels, torch.optim.SGD(network.parameters(), 0.02), 4)
     assert seen[-1] < 0.95 * seen[0]
-    path = tmp_path / "student.safetensors"
-    save(network, path)
-    report = check(RCNN, path)
+    again, report = read_back(network, RCNN, images, tmp_path / "student.safetensors")
     assert report.num_classes == 3
-    again = load(report.architecture, path)
-    torch.testing.assert_close(again(images), network.eval()(images))
     assert len(detect(again(images)[0], head_of(again))) <= 100
 
 

@@ -14,13 +14,13 @@ from distill import tasks
 from distill.errors import InvalidConfig
 from distill.models import build, check, load, save
 from distill.recorded_architecture import recorded_architecture
-from distill.tasks.detect_objects.answer import BoxAnswer
 from distill.tasks.detect_objects.detections import detect
 from distill.tasks.detect_objects.heads import head_of
 from distill.tasks.detect_objects.rows import Objects
 from distill.types import Architecture, DistillConfig, RunSpec, TeacherInput
 from distill.vision_folder import header_of
 from tests.detection.made_up import batch, coco_zip
+from tests.detection.taught import learnt, read_back
 from tests.tasks.house import go
 from tests.tasks.tiny.detect_objects import STUDENT
 
@@ -97,19 +97,10 @@ def test_its_loss_is_transformers_own() -> None:
 
 def test_it_learns_and_is_read_back(tmp_path: Path) -> None:
     network = made().train()
-    answer, (images, labels) = BoxAnswer(head_of(network)), batch(4, SIDE)
-    optimizer, seen = torch.optim.Adam(network.parameters(), 1e-3), []
-    for _ in range(20):
-        loss = answer.loss(answer.compare(network(images), labels))
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        seen.append(float(loss.detach()))
+    images, labels = batch(4, SIDE)
+    seen = learnt(network, images, labels, torch.optim.Adam(network.parameters(), 1e-3), 20)
     assert seen[-1] < 0.9 * seen[0]
-    path = tmp_path / "student.safetensors"
-    save(network, path)
-    report = check(RT_DETR, path)
-    torch.testing.assert_close(load(report.architecture, path)(images), network.eval()(images))
+    read_back(network, RT_DETR, images, tmp_path / "student.safetensors")
 
 
 def test_it_teaches_by_its_features_and_not_by_its_logits(tmp_path: Path) -> None:
