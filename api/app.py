@@ -23,6 +23,8 @@ from api.resources.exports.endpoints import router as exports
 from api.resources.history.endpoints import router as history
 from api.resources.jobs.endpoints import router as jobs
 from api.resources.keys.endpoints import router as keys
+from api.resources.publications.endpoints import router as publications
+from api.resources.secrets.endpoints import router as secrets
 from api.resources.studies.endpoints import router as studies
 from api.resources.studies.results_endpoints import router as study_results
 from api.resources.system.endpoints import router as system
@@ -39,8 +41,8 @@ from store.objects import ObjectStore
 from store.settings import Settings
 
 ROUTERS = (
-    *(uploads, teachers, datasets, jobs, curves, history, exports, artifacts, studies, study_results),
-    *(catalogue, webhooks, keys, tenants, system),
+    *(uploads, teachers, datasets, jobs, curves, history, exports, publications, artifacts, studies, study_results),
+    *(catalogue, secrets, webhooks, keys, tenants, system),
 )
 
 
