@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from distill.errors import RetortError
 from publishing.bundle import Bundle
-from publishing.errors import RetortError, TargetRefused, TargetUnavailable, of_status
+from publishing.errors import TargetRefused, TargetUnavailable, of_status
 from publishing.mlflow_model import describe
 from publishing.targets._base import Delivered, Say, Target
 

@@ -50,6 +50,7 @@ class S3(Target):
         bucket, prefix = self.parameters["bucket"], self._prefix(bundle)
         with _explained():
             client = self._client()
+            self._knock(client, prefix)
             sent = [file.name for file in bundle.files if self._send(client, bundle, file, prefix)]
             self._close(client, bundle, prefix)
         say(f"{len(sent)} of {len(bundle.files)} objects were new or changed")
@@ -72,6 +73,17 @@ class S3(Target):
             region=self.parameters["region"], http_client=pool,
         )  # fmt: skip
 
+    def _knock(self, client: Any, prefix: str) -> None:
+        """A first request whose refusal says why; those of HEAD have no words. One that may write and not list goes
+        on."""
+        from minio.error import S3Error
+
+        try:
+            next(iter(client.list_objects(bucket_name=self.parameters["bucket"], prefix=prefix)), None)
+        except S3Error as error:
+            if error.code != "AccessDenied":
+                raise
+
     def _send(self, client: Any, bundle: Bundle, file: BundleFile, prefix: str) -> bool:
         """Whether it was not there yet."""
         bucket, key = self.parameters["bucket"], prefix + file.name
@@ -79,7 +91,7 @@ class S3(Target):
             return False
         client.fput_object(
             bucket_name=bucket, object_name=key, file_path=str(bundle.path(file.name)), content_type=file.media_type,
-            user_metadata={MARK: file.sha256},
+            metadata={MARK: file.sha256},
         )  # fmt: skip
         return True
 
@@ -89,7 +101,7 @@ class S3(Target):
         try:
             found = client.stat_object(bucket_name=self.parameters["bucket"], object_name=key)
         except S3Error as error:
-            if error.code in ("NoSuchKey", "NoSuchObject"):
+            if error.code in ("NoSuchKey", "NoSuchObject", "AccessDenied"):  # the last: of one that may not list
                 return None
             raise
         headers = {name.lower(): value for name, value in (found.metadata or {}).items()}
