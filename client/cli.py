@@ -18,7 +18,9 @@ from client.commands.catalogue import catalogue, status
 from client.commands.datasets import datasets
 from client.commands.exports import exports
 from client.commands.jobs import jobs
+from client.commands.publications import publications, publish
 from client.commands.results import download, q_curve
+from client.commands.secrets import secrets
 from client.commands.studies import studies
 from client.commands.teachers import teachers
 from client.commands.verify import signing_key, verify
@@ -84,7 +86,7 @@ def program(context: click.Context, url: str, api_key: str | None, as_json: bool
 
 
 _COMMANDS = (teachers, datasets, jobs, exports, studies, webhooks, q_curve, download, catalogue, status)
-for _command in (*_COMMANDS, signing_key, verify, demo.command):
+for _command in (*_COMMANDS, publish, publications, secrets, signing_key, verify, demo.command):
     program.add_command(_command)
 
 

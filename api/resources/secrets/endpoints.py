@@ -19,15 +19,15 @@ SecretName = Annotated[str, Path(pattern=NAME, description="A name of your own."
 
 
 @router.put(
-    "/secrets/{name}",
+    "/secrets/{secret_name}",
     operation_id="put_secret",
     summary="Leave credentials",
     responses=documented(409, 413, 415, 422),
 )
-def put_secret(work: WorkDep, tenant: TenantDep, name: SecretName, body: SecretPut) -> SecretOut:
+def put_secret(work: WorkDep, tenant: TenantDep, secret_name: SecretName, body: SecretPut) -> SecretOut:
     """Keep credentials for publications under this name, in the place of those that were there. They are sealed by the
     operator's key, and no answer, event or log has them."""
-    return service.put(work, tenant, name, body)
+    return service.put(work, tenant, secret_name, body)
 
 
 @router.get("/secrets", operation_id="list_secrets", summary="List names of secrets")
@@ -37,12 +37,12 @@ def list_secrets(session: ReadSession, tenant: TenantDep) -> SecretList:
 
 
 @router.delete(
-    "/secrets/{name}",
+    "/secrets/{secret_name}",
     operation_id="delete_secret",
     summary="Delete a secret",
     status_code=204,
     responses=documented(404, 422),
 )
-def delete_secret(work: WorkDep, tenant: TenantDep, name: SecretName) -> None:
+def delete_secret(work: WorkDep, tenant: TenantDep, secret_name: SecretName) -> None:
     """A publication that waits and names it fails."""
-    service.delete(work, tenant, name)
+    service.delete(work, tenant, secret_name)
