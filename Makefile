@@ -54,6 +54,11 @@ web-types: $(INSTALLED) $(WEB) ## take over a changed API: the OpenAPI document 
 	PYTHONPATH=. $(PY) web/scripts/openapi.py
 	cd web && npm run --silent types
 
+.PHONY: test-mlflow
+test-mlflow: $(INSTALLED) ## publishing to a real MLflow server, in an environment of its own (.mlflow)
+	@test -x .mlflow/bin/mlflow || { $(PY) -m venv .mlflow && .mlflow/bin/pip install -q 'mlflow[auth]>=3.1,<4'; }
+	RETORT_MLFLOW_SERVER=$(CURDIR)/.mlflow/bin/mlflow $(PY) -m pytest -q tests/publishing/test_mlflow.py
+
 .PHONY: web-test
 web-test: $(WEB) ## component tests of the dashboard
 	cd web && npm test

@@ -5,6 +5,7 @@ import { readResult } from "../api/result";
 import { isActive, type Job as JobData } from "../api/types";
 import { CurveCards, unscored } from "../components/CurveCard";
 import { Exports } from "../components/Exports";
+import { Publications } from "../components/Publications";
 import { FailureCard } from "../components/FailureCard";
 import { JobActions } from "../components/JobActions";
 import { JobDetails } from "../components/JobDetails";
@@ -77,6 +78,7 @@ export function Job({ id }: { id: string }) {
       {result && <ResultCard job={job} result={result} />}
       {result && job.finished_at && <TestedCards job={job} />}
       <Exports job={job} />
+      <Publications job={job} />
       <Vitals job={job} live={live} />
       {scores && <CurveCards job={job} history={history} names={names} kept={kept} />}
       <TrainingCharts job={job} history={history} version={live.version} />
