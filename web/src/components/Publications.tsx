@@ -91,7 +91,7 @@ function Result({ made }: { made: Publication }) {
   const id = text(made.receipt?.commit) ?? text(made.receipt?.run_id) ?? text(made.receipt?.digest);
   return (
     <div className="row">
-      {url && (/^https?:/.test(url) ? <a href={url} target="_blank" rel="noreferrer">{url}</a> : <code>{url}</code>)}
+      {url && (/^https?:/.test(url) ? <a href={url} title={url} target="_blank" rel="noreferrer">{new URL(url).host}</a> : <code>{url}</code>)}
       {id && (
         <>
           <code className="small">{id.slice(0, 12)}</code>

@@ -32,7 +32,7 @@ export function PublishForm({ job, onAsked }: { job: Job; onAsked: () => void })
   }
 
   return (
-    <form onSubmit={(event) => void publish(event)}>
+    <form className="fields-stack spaced" onSubmit={(event) => void publish(event)}>
       <div className="row">
         <select
           aria-label="Target"
@@ -49,13 +49,19 @@ export function PublishForm({ job, onAsked }: { job: Job; onAsked: () => void })
         </select>
         <span className="muted small">{target.summary}</span>
       </div>
-      {Object.entries(target.parameters).map(([name, schema]) => (
-        <SchemaField key={`${chosen} ${name}`} name={name} schema={schema as Schema} unset={"default" in schema ? "" : "required"} value={texts[name] ?? ""} onChange={(text) => setTexts({ ...texts, [name]: text })} />
-      ))}
+      {Object.keys(target.parameters).length > 0 && (
+        <div className="fields">
+          {Object.entries(target.parameters).map(([name, schema]) => (
+            <SchemaField key={`${chosen} ${name}`} name={name} schema={schema as Schema} unset={"default" in schema ? "" : "required"} value={texts[name] ?? ""} onChange={(text) => setTexts({ ...texts, [name]: text })} />
+          ))}
+        </div>
+      )}
       {Object.keys(target.credentials).length > 0 && <SecretField key={chosen} target={target} value={secret} onChange={setSecret} />}
-      <button type="submit" className="button" disabled={busy}>
-        Publish
-      </button>
+      <div>
+        <button type="submit" className="button" disabled={busy}>
+          Publish
+        </button>
+      </div>
     </form>
   );
 }

@@ -59,21 +59,23 @@ function NewSecret({ target, onKept }: { target: Target; onKept: (name: string) 
   }
 
   return (
-    <div className="checked">
+    <div className="fields-stack spaced">
       <label className="field">
-        Name
+        <span>Name</span>
         <input type="text" value={name} autoComplete="off" onChange={(event) => setName(event.target.value)} />
       </label>
       {Object.entries(target.credentials).map(([part, { description }]) => (
         <label className="field" key={part}>
-          {words(part)}
+          <span>{words(part)}</span>
           <input type="password" autoComplete="new-password" value={values[part] ?? ""} onChange={(event) => setValues({ ...values, [part]: event.target.value })} />
           <span className="help">{String(description)}</span>
         </label>
       ))}
-      <button type="button" className="button" disabled={!name || Object.keys(filled).length === 0} onClick={() => void keep()}>
-        Keep
-      </button>
+      <div>
+        <button type="button" className="button" disabled={!name || Object.keys(filled).length === 0} onClick={() => void keep()}>
+          Keep
+        </button>
+      </div>
     </div>
   );
 }
