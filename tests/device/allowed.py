@@ -11,7 +11,7 @@ IN_A_STEP = {
     "layers/forward.py:forward _local_scalar_dense": ATTENTION,
     "layers/forward.py:forward index": "transformers computes logits where they are asked for alone (`logits_to_keep`)",
     "layers/sequence.py:pick index": "tokens that are padding have no feature: " + MASKED,
-    "tasks/detect_objects/answer.py:<listcomp> index": "points where teacher and student say nothing are left out: "
+    "tasks/detect_objects/heads/divergence.py:<listcomp> index": "points where teacher and student say nothing are left out: "
     + MASKED,
     "tasks/generate_text/answer.py:compare index": MASKED,
     "tasks/generate_text/answer.py:rows index": MASKED,
