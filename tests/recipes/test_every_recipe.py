@@ -254,6 +254,7 @@ PINNED = {
     "fitnet": 46.624,
     "logit": 1.6987,
     "logit_standardized": 12.83,
+    "masked_generative": 1.6614,
     "ofa": 8.1404,
     "pkt": 15.138,
     "review": 3.8898,
