@@ -124,13 +124,14 @@ def test_targets_may_be_cached_in_bf16(name: str, family: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("family", ["cnn-cnn", "vit-vit", "cnn-vit"])
-def test_autocast_bf16_and_channels_last(name: str, family: str) -> None:
+@pytest.mark.parametrize("half", [torch.bfloat16, torch.float16], ids=str)
+def test_autocast_and_channels_last(name: str, family: str, half: torch.dtype) -> None:
     recipe = _build(name, family).train()
     if family == "cnn-cnn":
         recipe.student.to(memory_format=torch.channels_last)
         recipe.teacher.to(memory_format=torch.channels_last)
     x = images().contiguous(memory_format=torch.channels_last)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.autocast("cpu", dtype=half):
         parts = recipe(x, labels(), targets_of(recipe, x))
     parts["loss"].backward()
     assert parts["loss"].dtype == torch.float32
