@@ -82,7 +82,7 @@ demo: $(RUNS) $(WEB) ## train a teacher on Fashion-MNIST, distil it, compare; al
 
 .PHONY: test
 test: $(INSTALLED) ## the test suite (real Postgres, Redis and S3 server; under 15 minutes on 2 cores)
-	@scripts/system-packages postgresql redis-server dataset-fashion-mnist
+	@scripts/system-packages postgresql redis-server docker-registry dataset-fashion-mnist
 	OMP_NUM_THREADS=1 $(PYTEST) -n 3 --dist loadscope --no-loadscope-reorder -m "not slow and not gpu" $(ARGS)
 
 # ---- checks

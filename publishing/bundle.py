@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -32,6 +32,14 @@ class BundleMetric(Model):
     at: float | None
 
 
+class BundleSource(Model):
+    """A repository of the hub that the student was made of."""
+
+    kind: Literal["model", "dataset"]
+    repository: str
+    revision: str
+
+
 class Bundle(Model):
     """`publication`: the id under which it is sent, the same at every attempt; `result`: the report's summary."""
 
@@ -47,6 +55,7 @@ class Bundle(Model):
     finished_at: datetime
     files: list[BundleFile]
     metrics: list[BundleMetric] = Field(default_factory=list)
+    sources: list[BundleSource] = Field(default_factory=list)
 
     def path(self, name: str) -> Path:
         return self.folder / name

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from publishing.bundle import CARD, Bundle
+from publishing.licences import Licence, common, section
 
 _TIMM = """import timm
 
@@ -19,15 +21,20 @@ model = {kind}.from_pretrained("{repository}").eval()
 KINDS = {"text-classification": "AutoModelForSequenceClassification", "text-generation": "AutoModelForCausalLM"}
 
 
-def card(bundle: Bundle, repository: str, library: str | None, pipeline: str | None) -> str:
-    """README.md: metadata, the delivered card, and how the repository is loaded."""
+def card(
+    bundle: Bundle, repository: str, library: str | None, pipeline: str | None, licences: Sequence[Licence] = ()
+) -> str:
+    """README.md: metadata, the delivered card, how the repository is loaded, and licences of what it was made of."""
     own = bundle.path(CARD).read_text(encoding="utf-8") if bundle.has(CARD) else f"# {bundle.title}\n"
-    parts = [_front(_metadata(bundle, library, pipeline)), own.rstrip() + "\n", _loading(repository, library, pipeline)]
+    told = _metadata(library, pipeline, common(licences))
+    loading = _loading(repository, library, pipeline)
+    parts = [_front(told), own.rstrip() + "\n", loading, section(licences)]
     return "\n".join(part for part in parts if part)
 
 
-def _metadata(bundle: Bundle, library: str | None, pipeline: str | None) -> dict[str, Any]:
+def _metadata(library: str | None, pipeline: str | None, licence: str | None) -> dict[str, Any]:
     told: dict[str, Any] = {"tags": ["knowledge-distillation", "retort"]}
+    told |= {"license": licence.lower()} if licence else {}
     told |= {"library_name": library} if library else {}
     return told | ({"pipeline_tag": pipeline} if pipeline else {})
 

@@ -12,11 +12,13 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from publishing.bundle import CARD, DESCRIBED, FOLDER, WEIGHTS, Bundle
 from publishing.card import card
+from publishing.licences import Licence
 
 CONFIG, MODEL = "config.json", "model.safetensors"
 PIPELINES = {
@@ -26,7 +28,7 @@ PIPELINES = {
 }  # fmt: skip
 
 
-def lay_out(bundle: Bundle, repository: str, folder: Path) -> Path:
+def lay_out(bundle: Bundle, repository: str, folder: Path, licences: Sequence[Licence] = ()) -> Path:
     """Write what is committed into `folder`; it holds nothing else then."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -35,7 +37,9 @@ def lay_out(bundle: Bundle, repository: str, folder: Path) -> Path:
             _link(bundle.path(file.name), folder / file.name)
     told = described(bundle)
     library = _library(bundle, told, folder)
-    (folder / CARD).write_text(card(bundle, repository, library, PIPELINES.get(bundle.task)), encoding="utf-8")
+    (folder / CARD).write_text(
+        card(bundle, repository, library, PIPELINES.get(bundle.task), licences), encoding="utf-8"
+    )
     return folder
 
 

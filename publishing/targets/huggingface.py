@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from publishing.bundle import Bundle
+from publishing.bundle import Bundle, BundleSource
 from publishing.errors import TargetForbidden, TargetRefused, TargetUnavailable, of_status
 from publishing.hub_layout import lay_out
+from publishing.licences import Licence, licence, warnings
 from publishing.targets._base import Delivered, Say, Target
 
 PARAMETERS = {
@@ -51,16 +53,20 @@ class HuggingFace(Target):
         from huggingface_hub import HfApi
 
         repository, branch = self.parameters["repository"], self.parameters["branch"]
-        folder = lay_out(bundle, repository, bundle.folder.parent / "hub")
         # The endpoint is the operator's setting, in the environment (HF_ENDPOINT).
         api = HfApi(token=self.credentials["token"], library_name="retort")
         with _explained():
+            found_licences = [_licence(api, each) for each in bundle.sources]
+            folder = lay_out(bundle, repository, bundle.folder.parent / "hub", found_licences)
             self._prepare(api, repository, branch, say)
             found = self._commit(api, folder, bundle)
         say(f"{repository} is at commit {found.oid}")
         url = f"{api.endpoint}/{repository}"
         receipt = {"repository": repository, "branch": branch, "commit": found.oid, "url": f"{url}/tree/{found.oid}"}
-        return Delivered(receipt)
+        told = warnings(found_licences)
+        for line in told:
+            say(line)
+        return Delivered(receipt | {"licences": [asdict(each) for each in found_licences], "warnings": told})
 
     def _prepare(self, api: Any, repository: str, branch: str, say: Say) -> None:
         from huggingface_hub.errors import RepositoryNotFoundError
@@ -86,6 +92,21 @@ class HuggingFace(Target):
             repo_id=self.parameters["repository"], folder_path=folder, revision=self.parameters["branch"],
             commit_message=message,
         )  # fmt: skip
+
+
+def _licence(api: Any, source: BundleSource) -> Licence:
+    """As the source's card names it at that revision; a repository that is not seen any more names none."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    whose = f"{'teacher' if source.kind == 'model' else 'dataset'} {source.repository}"
+    try:
+        found = api.repo_info(source.repository, repo_type=source.kind, revision=source.revision)
+    except HfHubHTTPError as error:
+        if error.response.status_code not in (401, 403, 404):
+            raise
+        return licence(whose, None)
+    named = found.card_data.get("license") if found.card_data else None
+    return licence(whose, named if isinstance(named, str) else None)
 
 
 @contextmanager

@@ -31,7 +31,8 @@ _data_dir = click.option(
 def backup(to: str, data_dir: Path | None) -> None:
     """Write all rows and objects to the folder TO, or with - to standard output as a tar.
 
-    Without the service's own keys (docs/publishing.md). The service may run. A folder that holds an earlier backup is brought up to date: only new objects are copied.
+    Without the service's own keys (docs/publishing.md). The service may run. A folder that holds an earlier backup is
+    brought up to date: only new objects are copied.
     """
     from store.backup.stream import pack
     from store.backup.writing import backup as write

@@ -19,6 +19,7 @@ from typing import Any
 REGULAR = (".md", ".json", ".txt", ".csv", ".yaml")
 _ROUTES = (
     ("GET", r"/api/models/(?P<repo>[^/]+/[^/]+)(?:/revision/(?P<branch>.+))?", "info"),
+    ("GET", r"/api/datasets/(?P<repo>[^/]+/[^/]+)/revision/(?P<branch>.+)", "source"),
     ("POST", r"/api/repos/create", "create"),
     ("POST", r"/api/validate-yaml", "validate"),
     ("POST", r"/api/models/(?P<repo>[^/]+/[^/]+)/preupload/(?P<branch>.+)", "preupload"),
@@ -44,11 +45,13 @@ class Repository:
 
 @dataclass
 class Hub:
-    """`accounts`: token -> user. `failing`: how many of the next requests are answered with 503. `asked`: paths."""
+    """`accounts`: token -> user. `failing`: how many of the next requests are answered with 503. `licences`: of public
+    repositories that are only read. `asked`: paths."""
 
     accounts: dict[str, str]
     repositories: dict[str, Repository] = field(default_factory=dict)
     objects: dict[str, bytes] = field(default_factory=dict)
+    licences: dict[str, str] = field(default_factory=dict)
     failing: int = 0
     asked: list[str] = field(default_factory=list)
     url: str = ""
@@ -123,8 +126,15 @@ class _Handler(BaseHTTPRequestHandler):
     # ---- requests
 
     def _info(self, body: bytes, repo: str, branch: str | None) -> dict[str, Any]:
+        if repo in self.hub.licences:
+            return self._source(body, repo, branch or "main")
         found = self._seen(repo)
         return {"id": repo, "private": found.private, "sha": found.head(branch or "main"), "siblings": [], "tags": []}
+
+    def _source(self, body: bytes, repo: str, branch: str) -> dict[str, Any]:
+        if repo not in self.hub.licences:
+            raise Refused(404, "Repository not found", "RepoNotFound")
+        return {"id": repo, "private": False, "sha": branch, "cardData": {"license": self.hub.licences[repo]}}
 
     def _create(self, body: bytes) -> dict[str, Any]:
         sent, user = json.loads(body), self._user()

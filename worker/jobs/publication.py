@@ -117,6 +117,7 @@ def _bundle(needed: Published, fetcher: Fetcher, folder: Path) -> Bundle:
         finished_at=job.finished_at,
         files=files,
         metrics=needed.metrics,
+        sources=needed.sources,
     )
 
 

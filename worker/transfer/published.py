@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from distill.tasks import of_report
-from publishing.bundle import BundleMetric
+from publishing.bundle import BundleMetric, BundleSource
 from store.repositories import jobs, secrets
-from store.tables import Artifact, Dataset, Job, JobEvent, Metric, Secret
+from store.tables import Artifact, Dataset, Job, JobEvent, Metric, Secret, Teacher
 from worker.errors import InputGone
 from worker.transfer.inputs import STUDENTS
 
 STUDENT = "student."
+_HUB = re.compile(r"hf://datasets/([^/]+/[^/@]+)@([0-9a-f]{40})/")
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
     """Rows, detached from their session. `job`: the one that made the student; `files`: its own, and those that later
-    exports made of its student; `secret`: None where the publication names none, or it is gone."""
+    exports made of its student; `sources`: repositories of the hub that teachers and dataset came from; `secret`: None
+    where the publication names none, or it is gone."""
 
     publication: Job
     job: Job
     task: str
     files: list[Artifact]
     metrics: list[BundleMetric]
+    sources: list[BundleSource]
     secret: Secret | None
 
 
@@ -42,7 +46,21 @@ def read(session: Session, job_id: str) -> Published:
     name = (publication.publication or {}).get("secret")
     secret = secrets.get(session, publication.tenant_id, name) if name else None
     task = dataset.task or of_report(dataset.report)
-    return Published(publication, job, task, files, _metrics(session, job.id), secret)
+    sources = [*_teachers(session, job), *_datasets(dataset)]
+    return Published(publication, job, task, files, _metrics(session, job.id), sources, secret)
+
+
+def _teachers(session: Session, job: Job) -> list[BundleSource]:
+    rows = [session.get(Teacher, teacher_id) for teacher_id in jobs.teacher_ids(session, job)]
+    found = [(row.source or {}).get("huggingface") for row in rows if row is not None]
+    return [BundleSource(kind="model", repository=each["repo_id"], revision=each["revision"]) for each in found if each]
+
+
+def _datasets(row: Dataset) -> list[BundleSource]:
+    """Each repository once, whatever files of it were taken."""
+    urls = [_HUB.match(str(file.get("url", ""))) for file in row.files.values()]
+    named = dict.fromkeys(found.groups() for found in urls if found)
+    return [BundleSource(kind="dataset", repository=name, revision=revision) for name, revision in named]
 
 
 def _files(session: Session, job: Job) -> list[Artifact]:
