@@ -52,7 +52,8 @@ class Licence:
 def licence(whose: str, named: str | None) -> Licence:
     """`named`: as a card of the hub writes it."""
     word = (named or "").strip()
-    spdx, family = _KNOWN.get(word.lower(), (word or None, "unknown"))
+    unknown: tuple[str | None, Family] = (word or None, "unknown")
+    spdx, family = _KNOWN.get(word.lower(), unknown)
     return Licence(whose, spdx, family)
 
 
