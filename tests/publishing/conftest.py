@@ -1,4 +1,4 @@
-"""One service, one hub and one finished student for a module's tests."""
+"""One service, one hub and one finished student for the tests of this folder."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from tests.publishing.world import World
 TOKEN, STRANGER = "hf_this-token-must-not-be-seen-anywhere", "hf_of-somebody-else"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def hub() -> Iterator[Hub]:
     with hub_server.running({TOKEN: "me", STRANGER: "stranger"}) as found:
         yield found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def world(tmp_path_factory: pytest.TempPathFactory, hub: Hub) -> World:
     return World(tmp_path_factory.mktemp("world"), huggingface_endpoint=hub.url)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def client(world: World) -> Iterator[TestClient]:
     with world.serving() as client:
         for name, value in (("hub", TOKEN), ("old", "hf_a-token-that-was-revoked"), ("stranger", STRANGER)):
@@ -33,6 +33,6 @@ def client(world: World) -> Iterator[TestClient]:
         yield client
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def student(world: World, client: TestClient) -> str:
     return world.student()

@@ -46,10 +46,13 @@ def test_what_is_not_in_the_table_is_called_unknown() -> None:
 def test_the_card_names_licences_and_their_clash(world: World, client: TestClient, hub: Hub) -> None:
     hub.licences = {"google/teacher": "gpl-3.0", "somebody/birds": "cc-by-nc-4.0"}
     source = {"huggingface": {"repo_id": "google/teacher", "revision": REVISION}}
-    job = world.student(teacher_id=world.driver.teacher(source=source))
+    (path := world.folder / "teacher").write_bytes(b"weights")
+    kept = world.objects.put("teachers/licensed", path)
+    facts = {"object_key": kept.key, "sha256": kept.sha256, "size_bytes": kept.size_bytes}
+    job = world.student(teacher_id=world.driver.teacher(source=source, **facts))
     with world.database.write() as session:
         dataset = session.get_one(Dataset, session.get_one(Job, job).dataset_id)
-        dataset.files = {"train": {"url": f"hf://datasets/somebody/birds@{REVISION}/train.parquet"}}
+        dataset.files = {"train": facts | {"url": f"hf://datasets/somebody/birds@{REVISION}/train.parquet"}}
         assert session.get_one(Teacher, session.get_one(Job, job).teacher_id).source == source
     made = ask(client, job, "huggingface", repository="me/licensed", secret="hub")
     assert world.run(made) == "succeeded", client.get(f"{made['links']['job']}/attempts").json()["items"][-1]["error"]

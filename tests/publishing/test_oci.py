@@ -24,7 +24,9 @@ auth: {{htpasswd: {{realm: tests, path: {folder}/htpasswd}}}}
 
 
 @pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def registry(tmp_path_factory: pytest.TempPathFactory, client: TestClient) -> Iterator[str]:
+    for name, word in (("registry", PASSWORD), ("mistaken", "another-password")):
+        assert client.put(f"/secrets/{name}", json={"value": {"username": USER, "password": word}}).status_code == 200
     program = find_program("docker-registry")
     if program is None:
         missing("Docker's registry (`docker-registry`)", "apt-get install docker-registry")
@@ -37,25 +39,6 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.start(lambda: port_answers(port))
     yield f"http://127.0.0.1:{port}"
     server.kill()
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return World(tmp_path_factory.mktemp("world"))
-
-
-@pytest.fixture(scope="module")
-def client(world: World) -> Iterator[TestClient]:
-    with world.serving() as client:
-        for name, word in (("registry", PASSWORD), ("wrong", "another-password")):
-            value = {"username": USER, "password": word}
-            assert client.put(f"/secrets/{name}", json={"value": value}).status_code == 200
-        yield client
-
-
-@pytest.fixture(scope="module")
-def student(world: World, client: TestClient) -> str:
-    return world.student()
 
 
 def get(registry: str, path: str) -> httpx.Response:
@@ -82,7 +65,7 @@ def test_every_file_is_a_layer_and_the_same_again_is_the_same_digest(
     assert look(client, again)["receipt"] == receipt
 
 
-@pytest.mark.parametrize(("secret", "code"), [("wrong", "credentials_refused"), (None, "credentials_refused"),
+@pytest.mark.parametrize(("secret", "code"), [("mistaken", "credentials_refused"), (None, "credentials_refused"),
                                               ("registry", "target_unavailable")])  # fmt: skip
 def test_what_goes_wrong_is_named(
     secret: str | None, code: str, registry: str, world: World, client: TestClient, student: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,30 +19,14 @@ BUCKET = "models"
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return World(tmp_path_factory.mktemp("world"))
-
-
-@pytest.fixture(scope="module")
-def client(world: World, s3: S3) -> Iterator[TestClient]:
-    with world.serving() as client:
-        right = {"access_key": ACCESS_KEY, "secret_key": SECRET_KEY}
-        for name, value in (("bucket", right), ("wrong", right | {"secret_key": "another-secret-key"})):
-            assert client.put(f"/secrets/{name}", json={"value": value}).status_code == 200
-        yield client
-
-
-@pytest.fixture(scope="module")
-def bucket(s3: S3) -> Minio:
+def bucket(s3: S3, client: TestClient) -> Minio:
+    right = {"access_key": ACCESS_KEY, "secret_key": SECRET_KEY}
+    for name, value in (("bucket", right), ("wrong", right | {"secret_key": "another-secret-key"})):
+        assert client.put(f"/secrets/{name}", json={"value": value}).status_code == 200
     found = Minio(endpoint=f"127.0.0.1:{s3.port}", access_key=ACCESS_KEY, secret_key=SECRET_KEY, secure=False)
     if not found.bucket_exists(bucket_name=BUCKET):
         found.make_bucket(bucket_name=BUCKET)
     return found
-
-
-@pytest.fixture(scope="module")
-def student(world: World, client: TestClient) -> str:
-    return world.student()
 
 
 def place(s3: S3, **more: Any) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -15,7 +14,7 @@ from tests.slowness import within
 from tests.waiting import until
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def silent() -> Iterator[str]:
     """The URL of a listener that never answers."""
     with socket.socket() as listener:
@@ -24,34 +23,34 @@ def silent() -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
-@pytest.fixture
-def stalled(tmp_path_factory: pytest.TempPathFactory, silent: str) -> World:
-    return World(tmp_path_factory.mktemp("world"), huggingface_endpoint=silent, publish_seconds=5, lease_seconds=60)
+@pytest.fixture(scope="module")
+def stalled(tmp_path_factory: pytest.TempPathFactory, silent: str) -> Iterator[tuple[World, TestClient, str]]:
+    """A world before that target, its API, and a finished job."""
+    world = World(tmp_path_factory.mktemp("world"), huggingface_endpoint=silent)
+    with world.serving() as client:
+        assert client.put("/secrets/hub", json={"value": "hf_some-token"}).status_code == 200
+        yield world, client, world.student()
 
 
 @pytest.mark.parametrize("cancelled", [True, False])
-def test_nobody_waits_for_it_for_ever(cancelled: bool, stalled: World) -> None:
+def test_nobody_waits_for_it_for_ever(cancelled: bool, stalled: tuple[World, TestClient, str]) -> None:
+    world, client, student = stalled
+    world.settings = world.settings.model_copy(update={"publish_seconds": 3600 if cancelled else within(5)})
+    ended: list[str | None] = []
+    made = ask(client, student, "huggingface", repository="me/x", secret="hub")
+    thread = threading.Thread(target=lambda: ended.append(world.run(made)))
+    thread.start()
+    job = made["links"]["job"]
+    until(lambda: client.get(job).json()["phase"] == "publishing" or not thread.is_alive(), 60)
     if cancelled:
-        stalled.settings = stalled.settings.model_copy(update={"publish_seconds": 3600})
-    with stalled.serving() as client:
-        ended: list[str | None] = []
-        made = begun(stalled, client)
-        thread = threading.Thread(target=lambda: ended.append(stalled.run(made)))
-        thread.start()
-        job = made["links"]["job"]
-        until(lambda: client.get(job).json()["phase"] == "publishing" or not thread.is_alive(), 60)
-        if cancelled:
-            assert client.post(f"{job}/cancel").status_code == 202
-        thread.join(within(60))
-        assert ended == ["cancelled" if cancelled else "queued"]
-        attempt = client.get(f"{job}/attempts").json()["items"][-1]
-        assert attempt["outcome"] == ("cancelled" if cancelled else "failed")
-        assert cancelled or attempt["error"]["code"] == "target_unavailable"
-        assert look(client, made)["receipt"] is None
-        again = ask(client, made["job"], "huggingface", repository="me/x", secret="hub")
-        assert (again["id"] == made["id"]) is not cancelled  # one that waits to be tried again is the same
-
-
-def begun(world: World, client: TestClient) -> dict[str, Any]:
-    assert client.put("/secrets/hub", json={"value": "hf_some-token"}).status_code == 200
-    return ask(client, world.student(), "huggingface", repository="me/x", secret="hub")
+        assert client.post(f"{job}/cancel").status_code == 202
+    thread.join(within(60))
+    assert ended == ["cancelled" if cancelled else "queued"]
+    attempt = client.get(f"{job}/attempts").json()["items"][-1]
+    assert attempt["outcome"] == ("cancelled" if cancelled else "failed")
+    assert cancelled or attempt["error"]["code"] == "target_unavailable"
+    assert look(client, made)["receipt"] is None
+    again = ask(client, student, "huggingface", repository="me/x", secret="hub")
+    assert (again["id"] == made["id"]) is not cancelled  # one that waits to be tried again is the same
+    for each in {made["id"], again["id"]}:
+        client.post(f"/jobs/{each}/cancel")

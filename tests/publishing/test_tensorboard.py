@@ -14,7 +14,7 @@ from tests.publishing.world import METRICS, World, ask, look
 def test_the_history_is_read_back(world: World, client: TestClient, student: str, tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    made = ask(client, student, "tensorboard")
+    made = ask(client, student, "tensorboard", again=True)
     assert world.run(made) == "succeeded"
     found = look(client, made)
     (file,) = found["files"]

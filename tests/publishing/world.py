@@ -26,7 +26,15 @@ from worker.jobs.publication import PublicationAttempt
 from worker.jobs.supervisor import Supervisor
 
 KEY = base64.b64encode(os.urandom(32)).decode()
-OPEN = {"publish_http_hosts": "127.0.0.1", "publish_networks": "127.0.0.0/8", "retry_back_off_seconds": 0}
+OPEN: dict[str, Any] = {
+    "publish_http_hosts": "127.0.0.1", "publish_networks": "127.0.0.0/8",
+    "retry_back_off_seconds": 0, "max_attempts": 2,
+}  # fmt: skip
+    "publish_http_hosts": "127.0.0.1",
+    "publish_networks": "127.0.0.0/8",
+    "retry_back_off_seconds": 0,
+    "max_attempts": 2,
+}
 METRICS = [
     (step, split, {"loss": 1.0 / step, "accuracy": step / 10}) for step in (1, 2, 3) for split in ("train", "val")
 ]
