@@ -340,8 +340,8 @@ PixelRange = Annotated[
 
 
 BOX_FORMAT = (
-    "Of boxes in a table or parquet: what their four numbers are. `xyxy`: corners; `xywh`: the upper left corner, width "
-    "and height; `cxcywh`: the centre, width and height. `_absolute`: in pixels; `_relative`: shares of the image's "
+    "Of boxes in a table or parquet: what their four numbers are. `xyxy`: corners; `xywh`: the upper left corner, "
+    "width and height; `cxcywh`: the centre, width and height. `_absolute`: in pixels; `_relative`: shares of the image's "
     "sides; without either the numbers tell. Empty: names of columns and numbers tell."
 )
 BoxFormat = Literal[

@@ -32,7 +32,8 @@ REMEDY = (
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """`read`: `told`, what the registration says of the numbers, is for formats that do not say it themselves (`open`)."""
+    """`read`: its last argument, what the registration says of the numbers, is for formats that do not say it
+    themselves (`open`)."""
 
     title: str
     fits: Callable[[Members], bool]
