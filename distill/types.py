@@ -341,8 +341,8 @@ PixelRange = Annotated[
 
 BOX_FORMAT = (
     "Of boxes in a table or parquet: what their four numbers are. `xyxy`: corners; `xywh`: the upper left corner, "
-    "width and height; `cxcywh`: the centre, width and height. `_absolute`: in pixels; `_relative`: shares of the image's "
-    "sides; without either the numbers tell. Empty: names of columns and numbers tell."
+    "width and height; `cxcywh`: the centre, width and height. `_absolute`: in pixels; `_relative`: shares of the "
+    "image's sides; without either the numbers tell. Empty: names of columns and numbers tell."
 )
 BoxFormat = Literal[
     "", "xyxy", "xyxy_absolute", "xyxy_relative", "xywh", "xywh_absolute", "xywh_relative", "cxcywh", "cxcywh_absolute",

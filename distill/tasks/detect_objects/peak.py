@@ -16,7 +16,7 @@ PEAKS: Mapping[str, float] = MappingProxyType(
         "torchvision:fasterrcnn_resnet50_fpn": 2e-3,
     }
 )
-"""**Our choice**, by short runs from noise at 7.5e-3, 2e-3 and 5e-4 (docs/detection.md, "Learning rate"). At 7.5e-3,
+"""**Our choice**, by short runs from noise at 7.5e-3, 2e-3 and 5e-4 (benchmarks/results/detection-rates.md). At 7.5e-3,
 which suits residual classifiers, RetinaNet and Faster R-CNN diverge."""
 
 
