@@ -128,7 +128,7 @@ def dataset_input(row: Dataset, fetcher: Fetcher, called: str = "dataset") -> Da
     }
     task = row.task or of_report(row.report)
     known = {"kind": row.kind, "name": row.name, "files": files, "digest": row.digest, "task": task}
-    return DatasetInput.model_validate(known | {"pixel_range": row.pixel_range})
+    return DatasetInput.model_validate(known | {"pixel_range": row.pixel_range, "box_format": row.box_format})
 
 
 def known_curves(session: Session, job: Job) -> list[dict[str, Any]]:
