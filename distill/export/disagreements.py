@@ -54,7 +54,7 @@ def _cut(told: Any) -> Any:
 
 
 def _sheet(looks: Sequence[Look], path: Path) -> tuple[tuple[int, int], list[dict[str, int]]] | None:
-    """The sheet's size, and where on it each picture lies; None without pictures. Rows are filled from left to right."""
+    """The sheet's size, and where on it each picture lies; None without pictures. Filled row by row."""
     pictures = [look.picture for look in looks if look.picture is not None]
     if not pictures:
         return None

@@ -46,7 +46,7 @@ class RowTask(Task):
         return Apart(scores, "jensen_shannon", JENSEN_SHANNON, self.splits.test, look)
 
     def _seen(self, found: Predictions, networks: Mapping[str, Tensor], place: int) -> Look:
-        told: Report = {"label": self.classes[int(found.labels[place])]}
+        told: Report = {"label": {"label": self.classes[int(found.labels[place])]}}
         for name, rows in networks.items():
             number = int(rows[place].argmax())
             told[name] = {"label": self.classes[number], "probability": float(rows[place, number].float().exp())}

@@ -5,23 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from PIL import Image
 
 from distill.tasks._images.predicting import PicturePredicting
-from distill.tasks._images.seeing import decoded
 from distill.tasks.detect_objects.apart import boxes_of
 from distill.tasks.detect_objects.detections import SURE, Detections
 from distill.tasks.detect_objects.evaluate import as_truth
 from distill.tasks.detect_objects.judged import judged
-from distill.tasks.prediction import Answer, Say, Writing, silent
+from distill.tasks.prediction import Answer
 
 
 class Detectors(PicturePredicting):
-    def answer(self, network: Any, sample: Any, writing: Writing, say: Say = silent) -> Answer:
+    def seen(self, network: Any, picture: Image.Image) -> Answer:
         """`boxes`: the best first; `corners`: x1 y1 x2 y2 in pixels of the picture; `sure`: the score from which a box
         counts in `agreement` and should be drawn."""
-        image = decoded(sample, network.preprocessing.pixel_range)
-        boxes = boxes_of(network.detect(image), network.classes)
-        return {"kind": "boxes", "width": image.width, "height": image.height, "sure": SURE, "boxes": boxes}
+        boxes = boxes_of(network.detect(picture), network.classes)
+        return {"kind": "boxes", "width": picture.width, "height": picture.height, "sure": SURE, "boxes": boxes}
 
     def agreement(self, student: Answer, teacher: Answer) -> float:
         """F1 of the student's sure boxes against the teacher's, a pair of a class being of IoU 0.5 at least

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -168,22 +168,18 @@ class DetectObjects(FramedTask):
         return difference(first, second)
 
     def apart(self, student: Found, teacher: Found) -> Apart:
-        """1 - F1 of the student's sure boxes against the teacher's (`distill.tasks.detect_objects.judged`), in [0, 1]."""
+        """1 - F1 of the student's sure boxes against the teacher's (`judged`), in [0, 1]."""
         pairs = zip(teacher.said, student.said, strict=True)
         scores = torch.tensor([1 - judged(as_truth(theirs), ours).f1 for theirs, ours in pairs], dtype=torch.double)
 
         def look(places: Sequence[int]) -> list[Look]:
-            networks = {"student": student, "teacher": teacher}
-            return [
-                seen_apart(
-                    self.sight(int(self.splits.test[place])),
-                    {"label": as_said(self._truth[place])} | {name: each.said[place] for name, each in networks.items()},
-                    self.classes,
-                )
-                for place in places
-            ]  # fmt: skip
+            return [self._seen({"student": student, "teacher": teacher}, place) for place in places]
 
         return Apart(scores, "one_minus_f1", APART, self.splits.test, look)
+
+    def _seen(self, networks: Mapping[str, Found], place: int) -> Look:
+        said = {"label": as_said(self._truth[place])} | {name: each.said[place] for name, each in networks.items()}
+        return seen_apart(self.sight(int(self.splits.test[place])), said, self.classes)
 
     def sight(self, position: int) -> Look:
         test: Samples = self.dataset.test

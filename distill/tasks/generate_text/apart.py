@@ -33,10 +33,8 @@ def divergences(student: Network, teacher: Network, source: Source, answer: Answ
         network.module.to(device).eval()
 
     def of_batch(batch: Any) -> Tensor:
-        both = [
-            answer.compare(logits_of(forward(network.module, batch.student)), batch.labels).outputs.float().log_softmax(1)
-            for network in (student, teacher)
-        ]  # fmt: skip
+        outputs = (logits_of(forward(network.module, batch.student)) for network in (student, teacher))
+        both = [answer.compare(each, batch.labels).outputs.float().log_softmax(1) for each in outputs]
         rows = (both[1].exp() * (both[1] - both[0])).sum(1).double().clamp(min=0)
         sample = (batch.labels[:, 1:] != IGNORED).nonzero()[:, 0]
         sums = torch.zeros(len(batch.labels), dtype=torch.double, device=rows.device).index_add(0, sample, rows)

@@ -24,13 +24,16 @@ def differing(student: Masks, teacher: Masks) -> Tensor:
     return torch.tensor(shares, dtype=torch.double)
 
 
-def shares(said: NDArray[np.int16], names: Sequence[str], palette: Sequence[Colour]) -> list[dict[str, object]]:
-    """The `SHOWN` most frequent classes of pixels (m,), with their share of them."""
+def shares(
+    said: NDArray[np.int16], names: Sequence[str], palette: Sequence[Colour], most: int = SHOWN
+) -> list[dict[str, object]]:
+    """The `most` frequent classes of pixels (m,), with their share of them."""
     counts = np.bincount(said, minlength=len(names))
-    order = np.argsort(-counts, kind="stable")[:SHOWN]
+    order = np.argsort(-counts, kind="stable")[:most]
     return [
         {
             "label": names[i],
+            "index": i,
             "share": float(counts[i] / max(1, counts.sum())),
             "colour": "#{:02x}{:02x}{:02x}".format(*palette[i]),
         }

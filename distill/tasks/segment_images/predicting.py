@@ -11,23 +11,19 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from distill.tasks._images.predicting import PicturePredicting
-from distill.tasks.prediction import Answer, Say, Writing, silent
+from distill.tasks.prediction import Answer
+from distill.tasks.segment_images.apart import shares
 
 
 class Segmenters(PicturePredicting):
-    def answer(self, network: Any, sample: Any, writing: Writing, say: Say = silent) -> Answer:
+    def seen(self, network: Any, picture: Image.Image) -> Answer:
         """`png`: base64 of a palette image of the picture's size, whose values are the classes' numbers; `classes`:
         those that are there, with their share of the pixels."""
-        mask = network.predict(sample)
+        mask = network.predict(picture)
         out = io.BytesIO()
         mask.image().save(out, "PNG")
         height, width = mask.classes.shape
-        there = [
-            {"label": name, "index": number, "colour": "#{:02x}{:02x}{:02x}".format(*mask.palette[number]), "share": share}
-            for number, (name, share) in enumerate(mask.shares().items())
-            if share
-        ]  # fmt: skip
-        there.sort(key=lambda each: -each["share"])
+        there = shares(mask.classes.ravel(), mask.names, mask.palette, len(mask.names))
         png = base64.b64encode(out.getvalue()).decode()
         return {"kind": "mask", "width": width, "height": height, "png": png, "classes": there}
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from PIL import Image
+
 from distill.tasks._images.predicting import PicturePredicting
-from distill.tasks.prediction import Answer, Say, Writing, ranked, silent
+from distill.tasks.prediction import Answer, ranked
 
 MOST = 100
 """Classes whose probability is told, the most probable; `labels` has all that are said."""
@@ -14,8 +16,8 @@ MOST = 100
 class Taggers(PicturePredicting):
     """The teacher says a class from the student's threshold on."""
 
-    def answer(self, network: Any, sample: Any, writing: Writing, say: Say = silent) -> Answer:
-        found = network.predict(sample)
+    def seen(self, network: Any, picture: Image.Image) -> Answer:
+        found = network.predict(picture)
         scores = ranked(network.classes, list(found.scores.values()), MOST)
         told = {"threshold": network.threshold, "classes": len(network.classes)}
         return {"kind": "labels", "labels": list(found.labels), "scores": scores, **told}
