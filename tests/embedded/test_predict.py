@@ -8,7 +8,6 @@ import signal
 import threading
 from collections.abc import Iterator
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import httpx
