@@ -58,5 +58,6 @@ def jensen_shannon(first: Tensor, second: Tensor) -> Tensor:
 
 def in_batches(scores: Callable[[Tensor, Tensor], Tensor], first: Tensor, second: Tensor, rows: int = 1024) -> Tensor:
     """`scores` of rows some at a time: fp64 copies of all logits of a large test set are not held at once."""
-    pairs = zip(first.split(rows), second.split(rows), strict=True)
-    return torch.cat([torch.empty(0, dtype=torch.double), *(scores(a.float(), b.float()) for a, b in pairs)])
+    parts = (slice(start, start + rows) for start in range(0, len(first), rows))
+    found = [scores(first[part].float(), second[part].float()) for part in parts]
+    return torch.cat([torch.empty(0, dtype=torch.double), *found])

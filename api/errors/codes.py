@@ -78,7 +78,7 @@ OPERATIONS: Mapping[str, Codes] = {
         {409: ("job_not_succeeded", "files_deleted"), 422: ("unknown_name", "invalid_config", "not_exportable")},
         {429: ("quota_exceeded",)}, _KEYED,
     ),
-    "predict": {
+    "ask_job_student": {
         400: ("malformed_multipart",), 409: ("job_not_succeeded", "files_deleted", "no_teacher"),
         422: ("invalid_sample", "invalid_config", "not_predictable"), 429: ("too_many_predictions",),
         500: ("oom_host", "input_damaged"),

@@ -47,7 +47,7 @@ def finished(retort: Retort, name: str, folder: Path) -> str:
     given = house.teacher.architecture
     teacher = retort.add_teacher(house.teacher.weights, given.name, given.options)
     dataset = registered(retort, name, house.dataset)
-    config = {"recipe": "logit", "epochs": 1, "batch_size": 16, "learning_rate": 3e-3, "fit_head": False}
+    config = {"recipe": "logit", "epochs": 1, "batch_size": 16, "learning_rate": 3e-3}
     config |= {"device": "cpu", "precision": "fp32"} | house.settings
     student = house.student.model_dump()
     job = retort.submit(dataset=dataset, teacher=teacher["id"], student=student, config=config, name=name)

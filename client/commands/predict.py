@@ -21,9 +21,13 @@ from client.session import Session, command
 @click.option("--temperature", type=float, help="Of one that writes: 0 takes the most probable token.")
 @click.option("--seed", type=int, help="Of one that writes: of the draws.")
 @command
-def predict(session: Session, retort: Retort, job_id: str, inputs: tuple[str, ...], **options: Any) -> None:
+def predict(
+    session: Session, retort: Retort, job_id: str, inputs: tuple[str, ...], teacher: bool, max_tokens: int | None,
+    temperature: float | None, seed: int | None,
+) -> None:  # fmt: skip
     """Ask the finished student of a job: INPUTS are texts, or files of pictures."""
-    found = retort.predict(job_id, [_sample(each) for each in inputs], **options)
+    how = {"max_tokens": max_tokens, "temperature": temperature, "seed": seed}
+    found = retort.predict(job_id, [_sample(each) for each in inputs], teacher=teacher, **how)
     session.show(found, lambda: _answers(inputs, found))
 
 

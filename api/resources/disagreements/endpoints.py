@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from api.http.auth import TenantDep
-from api.http.files import still_there
+from api.http.files import StoredFile, still_there
 from api.http.openapi import documented
 from api.http.paging import Limit, NumberCursor
 from api.resources.disagreements import service
@@ -27,7 +27,7 @@ def list_job_disagreements(
     """Ranked by how far the two networks' answers are from each other, whatever the labels are: at most 100 samples of
     the test set, made when the job ends."""
 
-    def look() -> service.StoredFile:
+    def look() -> StoredFile:
         with context.database.read() as session:
             return service.stored(session, tenant, job_id)
 

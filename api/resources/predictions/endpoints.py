@@ -42,7 +42,7 @@ Pictures = Annotated[Upload, received(MOST_BODY_BYTES)]
 
 @router.post(
     "/jobs/{job_id}/predict",
-    operation_id="predict",
+    operation_id="ask_job_student",
     summary="Ask a finished student",
     response_model=PredictionOut,
     responses=documented(404, 406, 409, 413, 415, 422, also={200: {"content": {SSE: _STREAM}}}),

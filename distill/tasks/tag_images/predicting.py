@@ -25,7 +25,7 @@ class Taggers(PicturePredicting):
     def agreement(self, student: Answer, teacher: Answer) -> float:
         """The share of the classes that both say or both do not say."""
         differing = set(student["labels"]) ^ set(teacher["labels"])
-        return 1 - len(differing) / max(1, student["classes"])
+        return 1 - len(differing) / max(1, int(student["classes"]))
 
 
 ENTRY = Taggers()
