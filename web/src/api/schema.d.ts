@@ -616,7 +616,7 @@ export interface paths {
          *     takes seconds and those after it milliseconds. With `Accept: text/event-stream` texts come as they are written:
          *     `text` events, then one `answer` or `failed`. Nothing of a request is kept once it is answered.
          */
-        post: operations["predict"];
+        post: operations["ask_job_student"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2714,10 +2714,11 @@ export interface components {
             device: string;
             /**
              * Precision
+             * @description fp16 scales the loss; for GPUs without bf16.
              * @default auto
              * @enum {string}
              */
-            precision: "auto" | "fp32" | "bf16";
+            precision: "auto" | "fp32" | "bf16" | "fp16";
             /**
              * Channels Last
              * @default auto
@@ -11735,7 +11736,7 @@ export interface operations {
             };
         };
     };
-    predict: {
+    ask_job_student: {
         parameters: {
             query?: never;
             header?: {
