@@ -180,6 +180,10 @@ bench-api: $(INSTALLED) ## requests/s, p95 and SSE delay of the API over Postgre
 bench-export: $(INSTALLED) ## exported students: accuracy and latency of every format beside torch eager (Fashion-MNIST)
 	$(PY) -m benchmarks.export $(ARGS)
 
+.PHONY: bench-predict
+bench-predict: $(INSTALLED) ## how soon finished students answer, by task: cold, warm p50 and p95 (about 5 minutes)
+	$(PY) -m benchmarks.predict $(ARGS)
+
 .PHONY: bench-studies
 bench-studies: $(INSTALLED) ## what a study costs beside its trials: a step of 1,000 tiny trials, a table of 10,000 (Postgres, about 5 minutes)
 	@scripts/system-packages postgresql

@@ -35,6 +35,10 @@ EventKind = Literal[
     "result",  # {...}: the report's summary
     "done",  # {}
     "failed",  # RetortError.to_dict()
+    # of finished networks that are asked (distill.predictor), not of runs:
+    "ready",  # {}
+    "text",  # {request, input, network, text}: the next part of a text
+    "answers",  # {request, network, answers, milliseconds}
 ]
 
 
