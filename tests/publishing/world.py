@@ -30,11 +30,6 @@ OPEN: dict[str, Any] = {
     "publish_http_hosts": "127.0.0.1", "publish_networks": "127.0.0.0/8",
     "retry_back_off_seconds": 0, "max_attempts": 2,
 }  # fmt: skip
-    "publish_http_hosts": "127.0.0.1",
-    "publish_networks": "127.0.0.0/8",
-    "retry_back_off_seconds": 0,
-    "max_attempts": 2,
-}
 METRICS = [
     (step, split, {"loss": 1.0 / step, "accuracy": step / 10}) for step in (1, 2, 3) for split in ("train", "val")
 ]
