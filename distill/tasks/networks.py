@@ -5,6 +5,7 @@ A task tells it in its folder's module `networks`, which may import torch:
     catalogue() -> list[dict]                           {name, library, family, ...} of every network it can build
     examine(architecture: Architecture, sent: Sent) -> dict     the report on a teacher; raises `UserError`
     measure(question: dict) -> dict                     an answer to `distill.tasks.forecast.Forecast.questions`
+    build(question: dict) -> (module, example)          optional: the network of such a question, and an input to time
     answers(report: dict) -> bool                       optional: whether the network examined answers this task
 """
 
@@ -17,6 +18,7 @@ from typing import Any
 
 from distill.errors import UnknownName, UserError
 from distill.tasks import accepting, names, of_report, part
+from distill.tasks.counting import count
 from distill.types import Architecture, TeacherPreprocessing
 
 Report = dict[str, Any]
@@ -73,9 +75,13 @@ def _looked(
 
 
 def measure(question: dict[str, Any]) -> dict[str, Any]:
-    """The answer to a question of `Forecast.questions`; older releases' named no task, or its `older_kind`. Raises
-    `UserError` for a network that cannot be built."""
+    """The answer to a question of `Forecast.questions`, or to one about all that a budget may choose among
+    (`distill.tasks.counting`); older releases' named no task, or its `older_kind`. Raises `UserError` for a network that
+    cannot be built."""
     asked = question.get("task", "")
-    task = asked if asked in names() else of_report({"kind": asked})
-    answer: dict[str, Any] = part(task, "networks").measure({k: v for k, v in question.items() if k != "task"})
+    looking = part(asked if asked in names() else of_report({"kind": asked}), "networks")
+    question = {k: v for k, v in question.items() if k != "task"}
+    if "chains" in question:
+        return count(question, looking.measure, getattr(looking, "build", None))
+    answer: dict[str, Any] = looking.measure(question)
     return answer

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from distill.search.bought import Bought, Trained
 from distill.search.objectives import Objective
 from distill.search.plan import Direction, Plan, Tried
-from distill.search.space import Space
+from distill.search.space import Space, applied
 from distill.search.statistics import spread
 from store.tables import Study, Trial
 
@@ -46,7 +47,7 @@ class Ledger:
     def __init__(self, study: Study, trials: Sequence[Trial]) -> None:
         self.study, self.trials = study, list(trials)
         self.objectives = [Objective(**each) for each in study.objectives]
-        self.plan = plan(study)
+        self.plan, self.bought = plan(study), Bought.of(study.student_budget)
         self.configurations: dict[int, Configuration] = {}
         for trial in self.trials:
             self._file(trial)
@@ -127,9 +128,23 @@ class Ledger:
         return min(full, key=lambda known: (self._badness(known), known.number), default=None)
 
     def _fits(self, known: Configuration) -> bool:
-        return bool(known.by_seed(self.first.name)) and all(
-            each.keeps(known.mean(each.name)) for each in self.objectives
-        )
+        whole = bool(known.by_seed(self.first.name)) and (self.bought is None or self.bought.allows(self.job(known)))
+        return whole and all(each.keeps(known.mean(each.name)) for each in self.objectives)
+
+    def job(self, known: Configuration) -> dict[str, Any]:
+        """What its trials do, their seeds aside."""
+        return applied(self.study.base, known.assignment)
+
+    def trained(self) -> Iterator[Trained]:
+        """Every configuration as far as its first objective is known."""
+        better = max if self.first.maximised else min
+        for known in self.configurations.values():
+            mean, seen = known.mean(self.first.name), [v for trial in known.trials for v in trial.reported.values()]
+            if mean is not None:
+                seeds = len(known.by_seed(self.first.name))
+                yield Trained(known.number, self.job(known), mean, seeds)
+            elif seen:
+                yield Trained(known.number, self.job(known), better(seen), 0)
 
     def _badness(self, known: Configuration) -> float:
         mean = cast(float, known.mean(self.first.name))

@@ -19,18 +19,20 @@ from store.repositories import costs, system
 async def answers(context: Context, plan: Plan, config: DistillConfig, seconds: float) -> dict[str, Any]:
     """What workers have counted of the plan's networks, by `student` and `teacher`; asks them for what is missing and
     waits for it, if any worker is there to ask. Raises `Unprocessable` for a student that cannot be built."""
-    wanted = questions(plan, config)
-    if await context.lanes.writing.run(_ask, context, wanted):
-
-        def look() -> dict[str, Any]:
-            with context.database.read() as session:
-                return _known(session, wanted)
-
-        found = await waiting.until(context.lanes.reading, look, lambda known: len(known) == len(wanted), seconds)
-    else:
-        found = await context.lanes.reading.run(_look, context, wanted)
+    found = await asked(context, questions(plan, config), seconds)
     _refuse(found)
     return found
+
+
+async def asked(context: Context, wanted: dict[str, Question], seconds: float) -> dict[str, Any]:
+    """What workers have answered to each question; asks them for what is missing and waits so long, if any is there."""
+    if not await context.lanes.writing.run(_ask, context, wanted):
+        return await context.lanes.reading.run(_look, context, wanted)
+
+    def look() -> dict[str, Any]:
+        return _look(context, wanted)
+
+    return await waiting.until(context.lanes.reading, look, lambda known: len(known) == len(wanted), seconds)
 
 
 def _look(context: Context, wanted: dict[str, Question]) -> dict[str, Any]:

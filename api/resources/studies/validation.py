@@ -47,7 +47,10 @@ class Checked:
 def check(session: Session, settings: Settings, tenant: str, body: StudyCreate, dataset_id: str) -> Checked:
     """Raises `Unprocessable` with every finding."""
     findings = Findings()
-    sound = places.check(findings, body.space)
+    if not body.space:
+        message = "The space is empty: nothing is varied."
+        findings.add("/space", message, "Vary a place, or give the student of the base job as a budget.")
+    sound = places.check(findings, body.space) and bool(body.space)
     strategy = StrategyIn(name=body.strategy) if isinstance(body.strategy, str) else body.strategy
     _check_strategy(findings, body, strategy)
     seeds = _seeds(findings, body)
@@ -55,7 +58,7 @@ def check(session: Session, settings: Settings, tenant: str, body: StudyCreate, 
     objectives = _objectives(findings, body, plan, strategy) if plan is not None else []
     if not sound:
         findings.raise_if_any()
-    space = Space([Domain.from_dict({"pointer": name} | each.model_dump()) for name, each in body.space.items()])
+    space = Space([Domain.from_dict({"pointer": name} | each.model_dump(exclude={"student"})) for name, each in body.space.items()])
     _check_end(findings, body, space, strategy, seeds)
     points = Points(session, tenant, body.base, dataset_id, space)
     points.check(findings, refused)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from distill.tasks.detect_objects import SPEC
-from distill.tasks.image_networks import catalogue_of, examine, measure
+from distill.tasks.image_networks import build, catalogue_of, examine, measure
 
-__all__ = ["catalogue", "examine", "measure"]
+__all__ = ["build", "catalogue", "examine", "measure"]
 
 
 def catalogue() -> list[dict[str, str]]:
