@@ -37,7 +37,8 @@ class StudentBudget(Model):
     )
     threads: int = Field(1, ge=1, le=256, description="Of the processor, for the latency.")
     form: Form = Field(
-        "fp32", description="In which form `bytes` counts: the weights as trained, or the ONNX file in int8 (estimated)."
+        "fp32",
+        description="In which form `bytes` counts: the weights as trained, or the ONNX file in int8 (estimated).",
     )
 
     @model_validator(mode="after")

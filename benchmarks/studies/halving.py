@@ -1,8 +1,8 @@
-"""`python -m benchmarks.studies.halving record FILE` and `... replay FILE [--write TABLE]`: whether halving finds what a
-grid finds, for less.
+"""`python -m benchmarks.studies.halving record FILE` and `... replay FILE [--write TABLE]`: whether halving finds what
+a grid finds, for less.
 
-`record` trains the 24 configurations of a grid on Fashion-MNIST once, to their end, and keeps every validation with the
-seconds that it took to come to it; what FILE has already is not trained again. `replay` runs searches over these curves,
+`record` trains the 24 configurations of a grid on Fashion-MNIST once, to their end, and keeps every validation with
+the seconds that it took to come to it; what FILE has already is not trained again. `replay` runs searches over these curves,
 as a study with one trial at a time would have run, and says what each found and which share of the grid's time it took.
 The curves also say how well the size of a student foretells its worth.
 """
@@ -144,7 +144,8 @@ def tables(known: dict[str, Any]) -> Iterator[str]:
     runs = known["runs"]
     grid, whole = max(max(each["validations"]) for each in runs.values()), _seconds(runs)
     yield f"Grid: {len(runs)} configurations, {EPOCHS} epochs each, {whole:.0f} s of processor; best {grid:.4f}."
-    yield "\n| search | seed | best found | behind the grid | share of its time | run to their end |\n|---|---|---|---|---|---|"
+    yield "\n| search | seed | best found | behind the grid | share of its time | run to their end |"
+    yield "|---" * 6 + "|"
     for strategy, parameters in (("asha", {}), ("asha", {"reduction_factor": 4}), ("hyperband", {})):
         for seed in SEARCH_SEEDS:
             found = searched(runs, strategy, seed, **parameters)
@@ -181,7 +182,11 @@ def _sizes(runs: dict[str, Any]) -> Iterator[str]:
 
 def spearman(one: Sequence[float], other: Sequence[float]) -> float:
     """Correlation of ranks, equal values sharing their mean rank."""
-    return statistics.correlation(list(one), list(other), method="ranked")
+    return statistics.correlation(_ranks(one), _ranks(other))
+
+
+def _ranks(values: Sequence[float]) -> list[float]:
+    return [sum(other < value for other in values) + (values.count(value) - 1) / 2 for value in values]
 
 
 if __name__ == "__main__":

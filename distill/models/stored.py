@@ -33,7 +33,7 @@ def stored(network: nn.Module, classes: int) -> Stored:
     int8: weights of convolutions and linear layers a byte a value and `SCALE_BYTES` an output channel, batch norms
     folded into them, all else in four bytes.
     """
-    tensors = {name: tensor for name, tensor in _once(network.state_dict(keep_vars=True)).items()}
+    tensors = _once(network.state_dict(keep_vars=True))
     whole = sum(_size(tensor) for tensor in tensors.values())
     header = ABOUT_BYTES + CLASS_BYTES * classes + _header_bytes(tensors)
     return Stored(8 + header + whole, _int8(network, whole))

@@ -17,8 +17,8 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A configuration as far as it was trained. `value`: of the first objective, the mean over `seeds` of those that ran
-    to their end; of one that was given up its best validation, and `seeds` is 0."""
+    """A configuration as far as it was trained. `value`: of the first objective, the mean over `seeds` of those that
+    ran to their end; of one that was given up its best validation, and `seeds` is 0."""
 
     configuration: int
     job: Mapping[str, Any]

@@ -34,7 +34,7 @@ class Candidate:
 
     @property
     def score(self) -> float:
-        """log(parameters) + log(FLOPs): how much is expected of it. Both alone are worse guesses (`docs/studies.md`)."""
+        """log(parameters) + log(FLOPs): how much is expected of it. What each alone is worth: `docs/studies.md`."""
         return log(max(1.0, self.figures["parameters"])) + log(max(1.0, self.figures["flops"]))
 
     @property

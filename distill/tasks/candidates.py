@@ -42,7 +42,7 @@ def chains(task: str, entries: Sequence[Mapping[str, Any]], families: Sequence[s
 
 def family_of(entry: Mapping[str, Any]) -> str:
     """`library:family`."""
-    return f"{entry['library']}:{entry['family']}"
+    return f"{entry['library']}:{entry.get('family', '')}"
 
 
 def _named(entries: Sequence[Mapping[str, Any]], family: str, number: int) -> list[Mapping[str, Any]]:
@@ -66,9 +66,7 @@ def _chain(entry: Mapping[str, Any]) -> Chain:
     if width is None:
         return Chain(family_of(entry), (Architecture(name=entry["name"]),))
     widths = [each for each in WIDTHS if width["minimum"] <= each <= width["maximum"]]
-    return Chain(
-        family_of(entry), tuple(Architecture(name=entry["name"], options={"width": each}) for each in widths)
-    )
+    return Chain(family_of(entry), tuple(Architecture(name=entry["name"], options={"width": each}) for each in widths))
 
 
 def shrunk(teacher: Mapping[str, Any], name: str) -> Iterator[Chain]:

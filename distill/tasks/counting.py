@@ -32,8 +32,8 @@ class Counting:
     timed: bool
 
     def follow(self, common: Counted, varied: list[Counted]) -> Iterator[Counted]:
-        """Of the questions `common | varied[place]`, from the smallest network to the first that exceeds `BEYOND` times a
-        limit: {place, parameters, flops, bytes, int8_bytes, latency_ms} or {place, error}."""
+        """Of the questions `common | varied[place]`, from the smallest network to the first that exceeds `BEYOND` times
+        a limit: {place, parameters, flops, bytes, int8_bytes, latency_ms} or {place, error}."""
         for place, own in enumerate(varied):
             try:
                 found = self._counted(common | own)
@@ -59,8 +59,8 @@ class Counting:
 
 
 def count(question: Mapping[str, Any], measure: Any, build: Any) -> Counted:
-    """The answer to {chains: [{common, varied}], limits, form, threads}: `Counting.follow` of each chain. Where there is
-    a limit of latency, `others`: how many processors others took meanwhile (null: unknown), and `quiet`: that it was
+    """The answer to {chains: [{common, varied}], limits, form, threads}: `Counting.follow` of each chain. Where there
+    is a limit of latency, `others`: how many processors others took meanwhile (null: unknown), and `quiet`: that it was
     next to nothing."""
     timed = "latency_ms" in question["limits"]
     counting = Counting(measure, build, question["limits"], question["form"], timed)

@@ -76,8 +76,8 @@ def _looked(
 
 def measure(question: dict[str, Any]) -> dict[str, Any]:
     """The answer to a question of `Forecast.questions`, or to one about all that a budget may choose among
-    (`distill.tasks.counting`); older releases' named no task, or its `older_kind`. Raises `UserError` for a network that
-    cannot be built."""
+    (`distill.tasks.counting`); older releases' named no task, or its `older_kind`. Raises `UserError` for a network
+    that cannot be built."""
     asked = question.get("task", "")
     looking = part(asked if asked in names() else of_report({"kind": asked}), "networks")
     question = {k: v for k, v in question.items() if k != "task"}

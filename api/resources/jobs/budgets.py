@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from api.errors.problems import Conflict, Unprocessable
+from api.errors.problems import Conflict
 from api.http.negotiation import wait_seconds
 from api.resources.datasets.service import task_of
 from api.resources.jobs import fitting, measuring, teaching, validation
@@ -34,7 +34,7 @@ PLACE = "/student"
 
 @dataclass(frozen=True)
 class Sized:
-    """A budget with what a worker counted. `request`: the job as it was asked for; `about`: how latencies were taken."""
+    """A budget with what a worker counted. `request`: the job as asked for; `about`: how latencies were taken."""
 
     request: JobCreate
     asked: BudgetedStudent

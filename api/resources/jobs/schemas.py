@@ -111,8 +111,8 @@ class JobCreate(RequestModel):
         description='Id of a ready dataset, or {"named": ...}.'
     )
     student: Annotated[str, Field(min_length=1, max_length=200)] | StudentCreate | BudgetedStudent = Field(
-        description="The student's architecture: a catalogue name, or one with options, and with weights to start from; "
-        "or what it may cost, for the largest student that the budget allows."
+        description="The student's architecture: a catalogue name, or one with options, and with weights to start "
+        "from; or what it may cost, for the largest student that the budget allows."
     )
     config: DistillConfig = Field(default_factory=lambda: DistillConfig.model_validate({}))
     name: Name = ""
@@ -245,8 +245,8 @@ class JobOut(ResponseModel):
     student: Architecture
     student_budget: dict[str, Any] | None = Field(
         None,
-        description="{budget, families, reason, table, measured} of a student that was chosen by its budget: `table` has "
-        "the largest of every kind within half, all and double of it; null: it was named.",
+        description="{budget, families, reason, table, measured} of a student that was chosen by its budget: `table` "
+        "has the largest of every kind within half, all and double of it; null: it was named.",
     )
     student_weights: dict[str, Any] | None = Field(
         description="What the student starts from: {teacher} or {artifact: {job_id, name}}, and `map` where one was "

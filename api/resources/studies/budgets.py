@@ -30,9 +30,7 @@ class StudySized:
     document: dict[str, Any] | None = None
 
 
-async def settled(
-    context: Context, tenant: str, body: StudyCreate, dataset: str, prefer: str | None
-) -> StudySized:
+async def settled(context: Context, tenant: str, body: StudyCreate, dataset: str, prefer: str | None) -> StudySized:
     """The request with choices in place of its budget, and its base job with the student that size alone would choose
     where the budget stands there. Raises as `api.resources.jobs.budgets.settled`, pointers into the study."""
     found = _asked(body)
@@ -70,7 +68,8 @@ def _asked(body: StudyCreate) -> tuple[str, BudgetedStudent] | None:
 def _moved(refused: Unprocessable, place: str) -> Unprocessable:
     """With pointers into the study instead of into its base job."""
     errors = [
-        FieldError(pointer=_at(error.pointer, place), message=error.message, **{"in": "body"}) for error in refused.errors
+        FieldError(pointer=_at(error.pointer, place), message=error.message, **{"in": "body"})
+        for error in refused.errors
     ]
     return Unprocessable(
         refused.detail, refused.remedy, code=refused.code, errors=errors, details=refused.details,

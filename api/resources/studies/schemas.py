@@ -118,9 +118,9 @@ class StudyCreate(RequestModel):
         "/teacher. A value replaces what is there; an object at /config changes the members that it names (null: as if "
         "left out). Empty only where the base job's student is a budget.",
     )
-    seeds: Annotated[int, Field(strict=True, ge=1, le=50)] | Annotated[list[Seed], Field(min_length=1, max_length=50)] = Field(
-        3, description="How many (0, 1, ...), or which: every configuration is trained once with each."
-    )
+    seeds: (
+        Annotated[int, Field(strict=True, ge=1, le=50)] | Annotated[list[Seed], Field(min_length=1, max_length=50)]
+    ) = Field(3, description="How many (0, 1, ...), or which: every configuration is trained once with each.")
     strategy: Annotated[str, Field(max_length=80)] | StrategyIn = Field(
         "random", description="Left out, of students by a budget: `asha`."
     )
@@ -210,8 +210,8 @@ class StudyOut(ResponseModel):
     confirm: int
     student_budget: dict[str, Any] | None = Field(
         None,
-        description="{budget, families, reason, table, measured, counted}: what its students may cost, which were counted "
-        "and which are trained; null: it has none.",
+        description="{budget, families, reason, table, measured, counted}: what its students may cost, which were "
+        "counted and which are trained; null: it has none.",
     )
     points: float | None = Field(description="How many points the space has; null: endless.")
     exhausted: bool = Field(description="Every point was tried.")
@@ -221,8 +221,8 @@ class StudyOut(ResponseModel):
     used_minutes: float = Field(description="Under workers, of all ended trials.")
     result: dict[str, Any] | None = Field(
         description="{winner, base_is_best, confirmed, difference: {mean, low, high, n, verdict}, fresh_seeds, "
-        "reading}: `difference` is that of winner and base job on fresh seeds. Of a budget also `student_budget`: {budget, "
-        "half, double, front, reading}: the best configuration within it, within half and double of it, and the front."
+        "reading}: `difference` is that of winner and base job on fresh seeds. Of a budget also `student_budget`: "
+        "{budget, half, double, front, reading}: the best configuration within it, within half and double of it, and the front."
     )
     error: dict[str, Any] | None
     created_at: datetime

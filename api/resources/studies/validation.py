@@ -58,7 +58,12 @@ def check(session: Session, settings: Settings, tenant: str, body: StudyCreate, 
     objectives = _objectives(findings, body, plan, strategy) if plan is not None else []
     if not sound:
         findings.raise_if_any()
-    space = Space([Domain.from_dict({"pointer": name} | each.model_dump(exclude={"student"})) for name, each in body.space.items()])
+    space = Space(
+        [
+            Domain.from_dict({"pointer": name} | each.model_dump(exclude={"student"}))
+            for name, each in body.space.items()
+        ]
+    )
     _check_end(findings, body, space, strategy, seeds)
     points = Points(session, tenant, body.base, dataset_id, space)
     points.check(findings, refused)
