@@ -2,8 +2,9 @@
 a grid finds, for less.
 
 `record` trains the 24 configurations of a grid on Fashion-MNIST once, to their end, and keeps every validation with
-the seconds that it took to come to it; what FILE has already is not trained again. `replay` runs searches over these curves,
-as a study with one trial at a time would have run, and says what each found and which share of the grid's time it took.
+the seconds that it took to come to it; what FILE has already is not trained again. `replay` runs searches over these
+curves, as a study with one trial at a time would have run, and says what each found, and which share of the grid's
+time it took.
 The curves also say how well the size of a student foretells its worth.
 """
 
