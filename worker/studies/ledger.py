@@ -103,7 +103,7 @@ class Ledger:
         runs = known.of(SEARCH)
         judged = runs[0]
         reported = {int(step): value for step, value in judged.reported.items()}
-        values = [known.mean(each.name) for each in self.objectives]
+        values = _means(runs, self.objectives)
         state = self._state(runs, is_open, values)
         told = tuple(value for value in values if value is not None) if state == "complete" else None
         return Tried(known.assignment, state, told, reported, judged.marks)
@@ -151,7 +151,14 @@ class Ledger:
         return -mean if self.first.maximised else mean
 
 
+def _means(runs: Sequence[Trial], objectives: Sequence[Objective]) -> list[float | None]:
+    """Of each objective over the runs that went to their end; None where none has it."""
+    done = [trial.values for trial in runs if trial.state == "succeeded" and trial.values]
+    found = [spread([each[name] for each in done if name in each]) for name in (one.name for one in objectives)]
+    return [None if each is None else each.mean for each in found]
+
+
 def plan(study: Study) -> Plan:
     """What the study's strategy is told."""
     directions: tuple[Direction, ...] = tuple(each["direction"] for each in study.objectives)
-    return Plan(Space.from_list(study.space), study.base, study.search_seed, directions, study.resource)
+    return Plan(Space.from_list(study.space), study.base, study.search_seed, directions, study.resource, study.id)
