@@ -91,9 +91,7 @@ class Recalled(BaseStorage):
     def set_trial_intermediate_value(self, trial_id: int, step: int, intermediate_value: float) -> None:
         self._own(trial_id).intermediate_values[step] = intermediate_value
 
-    def set_trial_state_values(
-        self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
-    ) -> bool:
+    def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
         trial = self._own(trial_id)
         trial.state = state
         if values is not None:

@@ -44,9 +44,7 @@ def study(
     directions = list(plan.directions) if several else [plan.directions[0]]
     # Hyperband deals trials to its brackets by the study's name.
     storage = Recalled(_trials(plan, tried, len(directions)))
-    return optuna.create_study(
-        storage=storage, study_name=f"seed {plan.seed}", sampler=sampler, directions=directions
-    )
+    return optuna.create_study(storage=storage, study_name=f"seed {plan.seed}", sampler=sampler, directions=directions)
 
 
 MOST_KEPT = 16
