@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Text, and_, cast, exists, func, or_, select, type_coerce
+from sqlalchemy import Text, and_, cast, exists, func, or_, select, type_coerce, update
 from sqlalchemy.orm import Session
 
 from store.clock import UTCDateTime, db_now
@@ -117,6 +117,11 @@ def runs(session: Session, study_id: str) -> Iterator[tuple[Any, ...]]:
 def _parsed(texts: Sequence[str | None]) -> list[Any]:
     found: list[Any] = json.loads(f"[{','.join(text or 'null' for text in texts)}]")
     return found
+
+
+def forget_tests(session: Session, study_id: str) -> None:
+    """A study that goes on reports nothing yet: figures of the test set come with its next end."""
+    session.execute(update(Trial).where(Trial.study_id == study_id, Trial.test.is_not(None)).values(test=None))
 
 
 def first_jobs(session: Session, study_id: str) -> dict[int, str]:

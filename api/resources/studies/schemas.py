@@ -118,9 +118,9 @@ class StudyCreate(RequestModel):
         "/teacher. A value replaces what is there; an object at /config changes the members that it names (null: as if "
         "left out). Empty only where the base job's student is a budget.",
     )
-    seeds: (
-        Annotated[int, Field(strict=True, ge=1, le=50)] | Annotated[list[Seed], Field(min_length=1, max_length=50)]
-    ) = Field(3, description="How many (0, 1, ...), or which: every configuration is trained once with each.")
+    seeds: Annotated[int, Field(ge=1, le=50)] | Annotated[list[Seed], Field(min_length=1, max_length=50)] = Field(
+        3, description="How many (0, 1, ...), or which: every configuration is trained once with each."
+    )
     strategy: Annotated[str, Field(max_length=80)] | StrategyIn = Field(
         "random", description="Left out, of students by a budget: `asha`."
     )

@@ -196,6 +196,7 @@ def extend(work: Work, tenant: str, study_id: str, body: StudyExtend) -> Study:
     values: dict[str, Any] = {"budget": budget}
     if study.status in STUDY_TERMINAL or study.phase == "confirming":
         values |= {"phase": "searching", "result": None, "error": None}
+        trials.forget_tests(work.session, study.id)
     studies.write(work.session, study, **values)
     study_events.append(work.session, study.id, "extended", {"budget": budget})
     if study.status in STUDY_TERMINAL:

@@ -140,7 +140,25 @@ def _objective(findings: Findings, at: str, given: ObjectiveIn, main: Objective,
         if known:
             message = f"{given.name} is counted on the test set alone, by which nothing is chosen."
         findings.add(f"{at}/name", message, offered, "invalid_config" if known else "unknown_name")
-    return Objective(given.name, given.direction or usual, given.limit)
+    found = Objective(given.name, given.direction or usual, given.limit)
+    if (message := _unreachable(found, plan)) is not None:
+        findings.add(f"{at}/limit", message, "Give a limit that a student can keep, or leave it out.", "invalid_config")
+    return found
+
+
+def _unreachable(objective: Objective, plan: Plan) -> str | None:
+    """Why no student keeps the limit: costs are above 0, and a share lies between 0 and 1."""
+    shares = {metric.name for metric in tasks.spec(plan.task).metrics if metric.unit == "share"}
+    limit = objective.limit
+    if limit is None:
+        return None
+    if objective.name in COSTS and not objective.maximised and limit <= 0:
+        return f"No student has {limit:g} {objective.name} or less."
+    if objective.name in shares and objective.maximised and limit > 1:
+        return f"{objective.name} is a share, at most 1: nothing reaches {limit:g}."
+    if objective.name in shares and not objective.maximised and limit < 0:
+        return f"{objective.name} is a share, at least 0: nothing reaches {limit:g}."
+    return None
 
 
 def _check_end(findings: Findings, body: StudyCreate, space: Space, strategy: StrategyIn, seeds: list[int]) -> None:
