@@ -178,6 +178,10 @@ bench-studies: $(INSTALLED) ## what a study costs beside its trials: a step of 1
 	@scripts/system-packages postgresql
 	$(PY) -m benchmarks.studies $(ARGS)
 
+.PHONY: report-study
+report-study: $(INSTALLED) ## the long study's pictures, from the lines of benchmarks/results/study-long.jsonl
+	$(PY) -m benchmarks.study.figures --images .cache/study $(ARGS)
+
 .PHONY: bench-train
 bench-train: $(INSTALLED) ## images/s of training: student alone, live teacher, cached targets, naive loop
 	$(PY) -m benchmarks.train $(ARGS)

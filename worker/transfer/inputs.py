@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from distill.several_teachers import labels
+from distill.tasks.several_teachers import labels
 from distill.tasks import container, of_report
 from distill.types import (
     Architecture,

@@ -315,9 +315,9 @@ def _without_compiling(spec: RunSpec) -> RunSpec:
 
 
 def _in_its_precision(spec: RunSpec, module: Any) -> RunSpec:
-    """fp32 for families that do not run under bf16 autocast. Raises `InvalidConfig` where bf16 is asked for."""
+    """fp32 for families that do not run under autocast. Raises `InvalidConfig` where bf16 or fp16 is asked for."""
     given, kind = spec.config.precision, family_of(module.config)
-    if kind.bf16 or given == "fp32":
+    if kind.autocast or given == "fp32":
         return spec
     if given != "auto":
         raise InvalidConfig(

@@ -2532,10 +2532,11 @@ export interface components {
             device: string;
             /**
              * Precision
+             * @description fp16 scales the loss; for GPUs without bf16.
              * @default auto
              * @enum {string}
              */
-            precision: "auto" | "fp32" | "bf16";
+            precision: "auto" | "fp32" | "bf16" | "fp16";
             /**
              * Channels Last
              * @default auto
