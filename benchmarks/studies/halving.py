@@ -108,10 +108,8 @@ class Search:
 
 def searched(runs: dict[str, Any], strategy: str, seed: int, **parameters: Any) -> Search:
     """One trial at a time: a point is asked for, its validations are told one by one, until it is given up or over."""
-    space = Space([
-        Domain(STUDENT, tuple(f"{name} {width}" for name, width in STUDENTS)),
-        Domain(RATE, tuple(RATES)),
-    ])  # fmt: skip
+    students = dict.fromkeys(f"{each['student']} {each['width']}" for each in runs.values())
+    space = Space([Domain(STUDENT, tuple(students)), Domain(RATE, tuple(RATES))])
     asked = strategies.get(strategy)(Plan(space, {}, seed, ("maximize",), EPOCHS), **parameters)
     tried, best, spent, known = list[Tried](), 0.0, 0.0, set[str]()
     while len(known) < len(runs):

@@ -118,7 +118,7 @@ def test_what_was_counted_is_remembered(client: TestClient, driver: Driver, coun
 def test_int8_buys_a_larger_student(client: TestClient, driver: Driver, counter: Counter) -> None:
     bought = {
         form: client.post(
-            "/jobs?dry_run=true", json=job(driver, {"bytes": 60_000, "form": form}, families=["retort:resnet8"])
+            "/jobs?dry_run=true", json=job(driver, {"bytes": 200_000, "form": form}, families=["retort:resnet8"])
         ).json()
         for form in ("fp32", "int8")
     }

@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from distill.tasks.several_teachers import labels
 from distill.tasks import container, of_report
+from distill.tasks.several_teachers import labels
 from distill.types import (
     Architecture,
     ComparisonInput,
