@@ -11,7 +11,7 @@ from torch import Tensor, nn
 #: Of a safetensors header, beside its tensors: how the network sees, where it comes from (measured: 500 to 900).
 ABOUT_BYTES, CLASS_BYTES = 1000, 16
 #: Of an ONNX file in int8: the graph, and for every quantised layer its nodes, their names, the scales of what goes in
-#: and out. Of six networks the estimate was 1.00 to 1.23 of the file (`docs/studies.md`), rather too large than too small.
+#: and out. Of six networks the estimate was 1.00 to 1.23 of the file: rather too large than too small.
 GRAPH_BYTES, NODE_BYTES = 14_000, 4_100
 SCALE_BYTES = 9  # of each output channel: scale, zero point, and the bias in int32
 QUANTISED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
