@@ -51,8 +51,9 @@ class Sized:
 
     @property
     def reason(self) -> str:
-        busy = self.about.get("quiet") is False
-        loud = f". Latencies are of a machine that others kept busy ({self.about['others']})" if busy else ""
+        others = self.about.get("others")
+        busy = others is not None and not self.about["quiet"]
+        loud = f". Others took {others:.1f} processors while latencies were measured" if busy else ""
         return sizing.reason(self.known, self.budget) + loud
 
     def document(self) -> dict[str, Any]:
