@@ -140,7 +140,7 @@ def _key(point: dict[str, Any]) -> str:
 
 
 def tables(known: dict[str, Any]) -> Iterator[str]:
-    runs = known["runs"]
+    runs = _complete(known["runs"])
     grid, whole = max(max(each["validations"]) for each in runs.values()), _seconds(runs)
     yield f"Grid: {len(runs)} configurations, {EPOCHS} epochs each, {whole:.0f} s of processor; best {grid:.4f}."
     yield "\n| search | seed | best found | behind the grid | share of its time | run to their end |"
@@ -154,6 +154,12 @@ def tables(known: dict[str, Any]) -> Iterator[str]:
                 f"| {found.whole} of {found.begun} |"
             )
     yield from _sizes(runs)
+
+
+def _complete(runs: dict[str, Any]) -> dict[str, Any]:
+    """Without students of which a learning rate is missing still."""
+    names = [(each["student"], each["width"]) for each in runs.values()]
+    return {key: each for key, each in runs.items() if names.count((each["student"], each["width"])) == len(RATES)}
 
 
 def _seconds(runs: dict[str, Any]) -> float:

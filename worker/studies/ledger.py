@@ -117,6 +117,13 @@ class Ledger:
             return "complete"
         return "pruned" if any(trial.outcome in BAD for trial in runs) else "failed"
 
+    def _seen(self, known: Configuration) -> Iterator[float]:
+        """Validations of what was given up: those that it was judged by, and the best until it had stopped."""
+        for trial in known.of(SEARCH):
+            yield from trial.reported.values()
+            if self.first.name in (trial.values or {}):
+                yield (trial.values or {})[self.first.name]
+
     # ---- what was found
 
     def winner(self) -> Configuration | None:
@@ -139,7 +146,7 @@ class Ledger:
         """Every configuration as far as its first objective is known."""
         better = max if self.first.maximised else min
         for known in self.configurations.values():
-            mean, seen = known.mean(self.first.name), [v for trial in known.trials for v in trial.reported.values()]
+            mean, seen = known.mean(self.first.name), list(self._seen(known))
             if mean is not None:
                 seeds = len(known.by_seed(self.first.name))
                 yield Trained(known.number, self.job(known), mean, seeds)
