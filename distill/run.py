@@ -183,6 +183,8 @@ def _noted(event: Event, session: Session) -> Event:
         if event.data["split"] == "validation":
             event.data["values"] |= task.metrics(event.data["values"])
         session.metrics.append(event.data)
+    if event.kind == "warning":
+        session.warnings.append(event.data)
     if event.kind == "resolved":
         config = event.data["config"] | task.student.preprocessing.resolved()
         config |= {"teacher_classes": task.teacher_classes.said} | task.decided()
@@ -238,7 +240,7 @@ def _package(session: Session) -> Events:
             return
     context = replace(
         task.context(task.student, session.report), curves=tuple(session.curves), metrics=session.metrics,
-        companions=companions,
+        companions=companions, apart=session.apart,
     )  # fmt: skip
     yield from export(context, folder)
 

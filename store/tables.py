@@ -8,6 +8,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, U
 from sqlalchemy.orm import Mapped, mapped_column
 
 from store.clock import db_now
+from store.prediction_table import Prediction as Prediction
 from store.states import STATUSES
 from store.study_tables import Study as Study
 from store.study_tables import StudyEvent as StudyEvent
@@ -82,7 +83,8 @@ class Teacher(Leasable, Base):
 class Dataset(Leasable, Base):
     """A registered dataset. `files`: role -> {object_key, size_bytes, sha256, filename}; empty for named sets. `task`:
     what was asked for, once inspected what was found (`distill.tasks`); empty before, and of older releases' rows.
-    `pixel_range`: [low, high], in which 16-bit grey is read; None: the upper byte."""
+    `pixel_range`: [low, high], in which 16-bit grey is read; None: the upper byte. `box_format`: what the numbers of
+    boxes are; empty: the files tell."""
 
     __tablename__ = "datasets"
     __table_args__ = (CheckConstraint("status IN ('inspecting', 'ready', 'invalid')", name="status"),)
@@ -96,6 +98,7 @@ class Dataset(Leasable, Base):
     digest: Mapped[str] = mapped_column(String(64), default="")
     task: Mapped[str] = mapped_column(String(60), default="", server_default="")
     pixel_range: Mapped[list[int] | None] = mapped_column(JsonColumn)
+    box_format: Mapped[str] = mapped_column(String(20), default="", server_default="")
     report: Mapped[Json | None]  # of the task's inspection: classes, counts, image sizes, ...
     error: Mapped[Json | None]
     labels: Mapped[Json] = mapped_column(default=dict)

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from distill.anatomy import anatomy
+from distill.answers.reaching import Reaching
 from distill.errors import InvalidTeacher
 from distill.models import CheckpointReport, check
 from distill.models import catalogue as networks
@@ -22,8 +23,11 @@ from distill.safetensors_header import read_header
 from distill.tasks import accepting
 from distill.tasks.image_view import teacher_view
 from distill.tasks.networks import Sent
-from distill.types import Architecture
+from distill.tasks.rehearsal import Actor, Agree, Cast
+from distill.tasks.rehearsal import rehearse as rehearsed
+from distill.types import Architecture, DistillConfig
 from distill.vision_folder import BY_CONFIGURATION
+from distill.warned import RunWarning
 
 
 def catalogue_of(task: str) -> list[dict[str, Any]]:
@@ -83,3 +87,27 @@ def build(question: dict[str, Any]) -> tuple[nn.Module, Tensor]:
     architecture, channels = Architecture.model_validate(question["architecture"]), question["in_channels"]
     how = preprocessing(architecture, question["image_size"], question["native_size"], channels)
     return built(architecture, question["num_classes"], how.channels, how.size), how.one()
+
+
+def rehearse(
+    question: dict[str, Any], *, places: bool = False, maps: bool = False, agree: Agree = lambda _: None
+) -> list[RunWarning]:
+    """`question`: {config, student, teacher}, the networks as `measure` is asked about them, the teacher None where the
+    recipe needs none. `places`, `maps`, `agree`: of the task (`distill.tasks.rehearsal`)."""
+    teacher = question["teacher"]
+    cast = Cast(
+        DistillConfig(**question["config"]),
+        question["student"]["num_classes"],
+        _actor(question["student"]),
+        None if teacher is None else _actor(teacher),
+    )
+    return rehearsed(cast, Reaching(places, maps), agree)
+
+
+def _actor(asked: dict[str, Any]) -> Actor:
+    architecture, native = Architecture.model_validate(asked["architecture"]), asked["native_size"]
+    how = preprocessing(
+        architecture, asked["image_size"], None if native is None else tuple(native), asked["in_channels"]
+    )
+    network = skeleton(architecture, asked["num_classes"], how.channels, how.size).to("meta")
+    return Actor(network, architecture, how)

@@ -6,6 +6,7 @@ A task tells it in its folder's module `networks`, which may import torch:
     examine(architecture: Architecture, sent: Sent) -> dict     the report on a teacher; raises `UserError`
     measure(question: dict) -> dict                     an answer to `distill.tasks.forecast.Forecast.questions`
     build(question: dict) -> (module, example)          optional: the network of such a question, and an input to time
+    rehearse(question: dict) -> list[RunWarning]        optional: the run's warnings; raises its refusals
     answers(report: dict) -> bool                       optional: whether the network examined answers this task
 """
 
@@ -75,11 +76,14 @@ def _looked(
 
 
 def measure(question: dict[str, Any]) -> dict[str, Any]:
-    """The answer to a question of `Forecast.questions`, or to one about all that a budget may choose among
-    (`distill.tasks.counting`); older releases' named no task, or its `older_kind`. Raises `UserError` for a network
-    that cannot be built."""
+    """The answer to a question of `Forecast.questions` or `Forecast.rehearsal`, or to one about all that a budget may
+    choose among (`distill.tasks.counting`); older releases' named no task, or its `older_kind`. Raises `UserError` for
+    a network that cannot be built, and for a job that a run would refuse."""
     asked = question.get("task", "")
     looking = part(asked if asked in names() else of_report({"kind": asked}), "networks")
+    if "rehearsal" in question:
+        rehearse = getattr(looking, "rehearse", lambda _: [])
+        return {"warnings": [each.to_dict() for each in rehearse(question["rehearsal"])]}
     question = {k: v for k, v in question.items() if k != "task"}
     if "chains" in question:
         return count(question, looking.measure, getattr(looking, "build", None))

@@ -70,11 +70,14 @@ class TaskSpec:
     `defaults`: values of fields of `DistillConfig` that a configuration has where it leaves them out, in place of the
     fields' own.
 
+    `reading`: options of a dataset's registration, beside its files, that the task's files may have.
+
     `architectures`: prefixes of the names of networks that answer this task (see `distill.tasks.accepting`).
     `container`: how its networks are kept. `student`: the architecture that a form suggests; empty: none.
     `needs_teacher`: whether every recipe wants a teacher to start from. `student_weights`: whether a job may name the
     weights that its student starts from. `unlabelled`: whether samples may lack a label. `several_teachers`: whether a
     job may name a set of teachers. `exports`: whether its students are written for other runtimes (`distill.exports`).
+    `writes`: whether its networks' answers are texts, written token by token.
 
     `older_kind`: the `kind` in reports of releases that did not write `task` ("": reports without a `kind`); None:
     there are none of this task.
@@ -103,9 +106,11 @@ class TaskSpec:
     student_hint: str = ""
     older_kind: str | None = None
     defaults: tuple[tuple[str, int], ...] = ()
+    reading: tuple[str, ...] = ()
     unlabelled: bool = False
     several_teachers: bool = False
     exports: bool = True
+    writes: bool = False
 
     @property
     def primary(self) -> Metric:

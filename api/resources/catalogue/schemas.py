@@ -135,6 +135,11 @@ class TaskOut(ResponseModel):
     settings: list[str] = Field(
         description="Fields of a job's config that not every task has and this one has.", examples=[["augmentation"]]
     )
+    reading: list[str] = Field(
+        default_factory=list,
+        description="Fields of a registration beside its files that the task's datasets may have.",
+        examples=[["pixel_range"]],
+    )
     recipes: list[str] = Field(description="Those that it offers; empty: all.", examples=[[]])
     defaults: dict[str, int] = Field(
         default_factory=dict,
@@ -155,6 +160,9 @@ class TaskOut(ResponseModel):
         description="Whether a job may name the weights that its student starts from.", examples=[True]
     )
     exports: bool = Field(True, description="Whether its students are written for other runtimes.", examples=[True])
+    writes: bool = Field(
+        False, description="Whether its networks' answers are texts, written token by token.", examples=[False]
+    )
     files: list[str] = Field(
         description="Which files make a dataset of it, a sentence each.",
         examples=[["parquet with columns `image` and `label`"]],

@@ -31,7 +31,8 @@ from store.settings import Settings
 from store.states import TERMINAL, TRANSITIONS, IllegalTransition
 from store.tables import Dataset, Job, JobTeacher
 
-READABLE = ("q-curve", "metrics", "events", "logs", "attempts", "checkpoints", "artifacts", "exports")
+OF_STUDENTS = frozenset({"exports", "disagreements"})
+READABLE = ("q-curve", "metrics", "events", "logs", "attempts", "checkpoints", "artifacts", "exports", "disagreements")
 
 
 def find(session: Session, tenant: str, job_id: str) -> Job:
@@ -118,6 +119,29 @@ async def dry_run(
     return looked.model_copy(update={"student_budget": sized.document()}) if sized else looked
 
 
+async def rehearse(
+    context: Context, tenant: str, body: JobCreate, dataset: str, key: str | None, prefer: str | None,
+    sized: Sized | None = None,
+) -> None:  # fmt: skip
+    """Raises `Unprocessable` for what `submit` would find, and for what the run would refuse as far as workers know.
+    An earlier request with this key has been answered."""
+
+    def look() -> tuple[JobCreate, Plan] | None:
+        hashed = request_hash("/jobs", (sized.request if sized else body).model_dump(mode="json"))
+        with context.database.read() as session:
+            if replayed(session, tenant, key, hashed) is not None:
+                return None
+            whole = fitting.with_defaults(session, body, dataset)
+            return whole, check(session, tenant, whole, dataset)
+
+    found = await context.lanes.reading.run(look)
+    if found is not None:
+        whole, plan = found
+        await measuring.rehearse(
+            context, plan, whole.config, wait_seconds(prefer, context.settings.inspect_wait_seconds)
+        )
+
+
 def _dry_run(context: Context, body: JobCreate, dataset: str, plan: Plan, found: dict[str, Any]) -> DryRun:
     with context.database.read() as session:
         ids = teaching.named(body)
@@ -128,7 +152,7 @@ def _dry_run(context: Context, body: JobCreate, dataset: str, plan: Plan, found:
             teacher=next(iter(ids), None),
             teachers=ids,
             dataset=dataset,
-            warnings=_cautions(plan, body.config),
+            warnings=[*_cautions(plan, body.config), *_rehearsed(found)],
             input_bytes=plan.input_bytes,
             estimates=processes.noted(estimating.estimates(session, plan, body.config, found), body.resources),
         )
@@ -137,6 +161,11 @@ def _dry_run(context: Context, body: JobCreate, dataset: str, plan: Plan, found:
 def _cautions(plan: Plan, config: DistillConfig) -> list[JobWarning]:
     found = forecast(plan.task).cautions(plan.parts(config))
     return [JobWarning.model_validate(each.to_dict()) for each in found]
+
+
+def _rehearsed(found: dict[str, Any]) -> list[JobWarning]:
+    told = found.get(measuring.REHEARSAL, {}).get("cost", {})
+    return [JobWarning.model_validate(each) for each in told.get("warnings", ())]
 
 
 def _row(context: Context, tenant: str, body: JobCreate, plan: Plan) -> Job:
@@ -349,12 +378,12 @@ def _resolved(job: Job) -> dict[str, Any] | None:
 
 def _links(job: Job, task: str) -> dict[str, str]:
     path = f"/jobs/{job.id}"
-    own = [name for name in READABLE if name != "exports" or job.export_of is None]
+    own = [name for name in READABLE if name not in OF_STUDENTS or job.export_of is None]
     links = {"self": path} | {name.replace("-", "_"): f"{path}/{name}" for name in own}
     if job.export_of is not None:
         links["export"] = f"/jobs/{job.export_of}/exports/{job.id}"
     elif job.status == "succeeded":
-        links |= {"student": f"{path}/student", "report": f"{path}/report"}
+        links |= {name: f"{path}/{name}" for name in ("student", "report", "predict")}
     return links | {action: f"{path}/{action}" for action in _possible(job, task)}
 
 

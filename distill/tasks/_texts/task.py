@@ -13,6 +13,7 @@ from torch import Tensor
 
 from distill.answers.base import Guess
 from distill.data.splits import stratified_sample
+from distill.disagreement import Look
 from distill.errors import InvalidConfig, InvalidDataset
 from distill.layers import SequenceView
 from distill.layers.sequence import Reads
@@ -191,6 +192,11 @@ class TextTask(RowTask):
         return Groups(
             sample, labels[sample], len(self.classes), lambda: (batch.student for batch in source.epoch(0)), view
         )
+
+    def sight(self, position: int) -> Look:
+        """`text`, and of pairs and instructions `second`: the other text, or the answer."""
+        text, second = self.dataset.test.pairs[position]
+        return Look({"text": text} if second is None else {"text": text, "second": second})
 
     # -- what was cut -------------------------------------------------------------------------------------------------
 
