@@ -82,7 +82,7 @@ def measure(question: dict[str, Any]) -> dict[str, Any]:
     asked = question.get("task", "")
     looking = part(asked if asked in names() else of_report({"kind": asked}), "networks")
     if "rehearsal" in question:
-        rehearse = getattr(looking, "rehearse", lambda _: [])
+        rehearse: Callable[[Any], list[Any]] = getattr(looking, "rehearse", lambda _: [])
         return {"warnings": [each.to_dict() for each in rehearse(question["rehearsal"])]}
     question = {k: v for k, v in question.items() if k != "task"}
     if "chains" in question:

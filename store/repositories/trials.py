@@ -114,7 +114,7 @@ def runs(session: Session, study_id: str) -> Iterator[tuple[Any, ...]]:
         yield configuration, seed, purpose, assignment, state, outcome, value, test
 
 
-def _parsed(texts: Sequence[str | None]) -> list[Any]:
+def _parsed(texts: Sequence[Any]) -> list[Any]:
     found: list[Any] = json.loads(f"[{','.join(text or 'null' for text in texts)}]")
     return found
 

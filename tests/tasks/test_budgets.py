@@ -22,7 +22,7 @@ from tests.language import tiny
 
 PICTURES = {
     "classes": ["a", "b"], "counts": {"train": [50, 50], "test": [5, 5]}, "modes": {"grey": 0, "colour": 110},
-    "heights": [32, 32, 32], "widths": [32, 32, 32],
+    "heights": [64, 64, 64], "widths": [64, 64, 64],
 }  # fmt: skip
 TEXTS = {"classes": ["a", "b"], "counts": {"train": [50, 50], "test": [5, 5]}, "mean_words": 5, "words_99": 9}
 OURS = [entry for entry in catalogue() if entry["name"].startswith("retort:")]

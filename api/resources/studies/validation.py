@@ -141,8 +141,10 @@ def _objective(findings: Findings, at: str, given: ObjectiveIn, main: Objective,
             message = f"{given.name} is counted on the test set alone, by which nothing is chosen."
         findings.add(f"{at}/name", message, offered, "invalid_config" if known else "unknown_name")
     found = Objective(given.name, given.direction or usual, given.limit)
-    if (message := _unreachable(found, plan)) is not None:
-        findings.add(f"{at}/limit", message, "Give a limit that a student can keep, or leave it out.", "invalid_config")
+    if (unreachable := _unreachable(found, plan)) is not None:
+        findings.add(
+            f"{at}/limit", unreachable, "Give a limit that a student can keep, or leave it out.", "invalid_config"
+        )
     return found
 
 
