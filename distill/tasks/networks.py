@@ -19,6 +19,7 @@ from typing import Any
 from distill.errors import UnknownName, UserError
 from distill.tasks import accepting, names, of_report, part
 from distill.types import Architecture, TeacherPreprocessing
+from distill.warned import RunWarning
 
 Report = dict[str, Any]
 
@@ -79,7 +80,9 @@ def measure(question: dict[str, Any]) -> dict[str, Any]:
     asked = question.get("task", "")
     task = asked if asked in names() else of_report({"kind": asked})
     if "rehearsal" in question:
-        rehearse = getattr(part(task, "networks"), "rehearse", lambda _: [])
+        rehearse: Callable[[dict[str, Any]], list[RunWarning]] = getattr(
+            part(task, "networks"), "rehearse", lambda _: []
+        )
         return {"warnings": [each.to_dict() for each in rehearse(question["rehearsal"])]}
     answer: dict[str, Any] = part(task, "networks").measure({k: v for k, v in question.items() if k != "task"})
     return answer
