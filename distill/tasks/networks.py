@@ -37,6 +37,7 @@ class Sent:
 
 
 Examine = Callable[[Architecture, Sent], Report]
+Rehearse = Callable[[dict[str, Any]], list[RunWarning]]
 
 
 def catalogue() -> list[dict[str, Any]]:
@@ -80,9 +81,8 @@ def measure(question: dict[str, Any]) -> dict[str, Any]:
     asked = question.get("task", "")
     task = asked if asked in names() else of_report({"kind": asked})
     if "rehearsal" in question:
-        rehearse: Callable[[dict[str, Any]], list[RunWarning]] = getattr(
-            part(task, "networks"), "rehearse", lambda _: []
-        )
-        return {"warnings": [each.to_dict() for each in rehearse(question["rehearsal"])]}
+        rehearse: Rehearse | None = getattr(part(task, "networks"), "rehearse", None)
+        found = [] if rehearse is None else rehearse(question["rehearsal"])
+        return {"warnings": [each.to_dict() for each in found]}
     answer: dict[str, Any] = part(task, "networks").measure({k: v for k, v in question.items() if k != "task"})
     return answer

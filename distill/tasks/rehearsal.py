@@ -59,8 +59,9 @@ Agree = Callable[[Cast], None]
 
 
 def rehearse(cast: Cast, answer: Answer, agree: Agree) -> list[RunWarning]:
-    """What the run would warn of. `answer`: as `distill.answers.reaching` has it for the task. Raises `UserError` for what it would refuse, `details["field"]` the setting that is
-    to blame. Networks and recipes that ask for values are not judged: the run will tell."""
+    """What the run would warn of. `answer`: as `distill.answers.reaching` has it for the task. Raises `UserError` for
+    what it would refuse, `details["field"]` the setting that is to blame. Networks and recipes that ask for values are
+    not judged: the run will tell."""
     try:
         return list(_rehearsed(cast, answer, agree))
     except (NotImplementedError, *FORWARD_ERRORS):
