@@ -106,7 +106,14 @@ check: lint types imports migrations ## all static checks
 .PHONY: test-slow
 test-slow: $(INSTALLED) ## sweeps and measurements that take minutes
 	@scripts/system-packages postgresql redis-server dataset-fashion-mnist
-	OMP_NUM_THREADS=2 $(PYTEST) -m "slow and not gpu" --ignore tests/faults $(ARGS)
+	OMP_NUM_THREADS=2 $(PYTEST) -m "slow and not gpu and not executorch" --ignore tests/faults $(ARGS)
+
+.PHONY: test-executorch
+test-executorch: $(INSTALLED) ## the format `executorch`, in an environment that adds its packages to this one
+	test -x .venv-executorch/bin/python || $(PY) -m venv .venv-executorch
+	$(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > $$(echo .venv-executorch/lib/python3.*/site-packages)/retort.pth
+	.venv-executorch/bin/python -c 'import executorch' 2>/dev/null || .venv-executorch/bin/python -m pip install -q -c constraints.txt 'executorch>=1.5,<2'
+	OMP_NUM_THREADS=1 PYTHONPATH=. .venv-executorch/bin/python -m pytest -m executorch tests/exports tests/tasks/test_exports.py $(ARGS)
 
 .PHONY: faults
 faults: $(INSTALLED) ## break things: kills, stops, lost commits, full disks, lying stores
@@ -173,10 +180,18 @@ bench-api: $(INSTALLED) ## requests/s, p95 and SSE delay of the API over Postgre
 bench-export: $(INSTALLED) ## exported students: accuracy and latency of every format beside torch eager (Fashion-MNIST)
 	$(PY) -m benchmarks.export $(ARGS)
 
+.PHONY: bench-predict
+bench-predict: $(INSTALLED) ## how soon finished students answer, by task: cold, warm p50 and p95 (about 5 minutes)
+	$(PY) -m benchmarks.predict $(ARGS)
+
 .PHONY: bench-studies
 bench-studies: $(INSTALLED) ## what a study costs beside its trials: a step of 1,000 tiny trials, a table of 10,000 (Postgres, about 5 minutes)
 	@scripts/system-packages postgresql
 	$(PY) -m benchmarks.studies $(ARGS)
+
+.PHONY: report-study
+report-study: $(INSTALLED) ## the long study's pictures, from the lines of benchmarks/results/study-long.jsonl
+	$(PY) -m benchmarks.study.figures --images .cache/study $(ARGS)
 
 .PHONY: bench-train
 bench-train: $(INSTALLED) ## images/s of training: student alone, live teacher, cached targets, naive loop

@@ -19,10 +19,12 @@ from api.resources.artifacts.endpoints import router as artifacts
 from api.resources.catalogue.endpoints import router as catalogue
 from api.resources.curves.endpoints import router as curves
 from api.resources.datasets.endpoints import router as datasets
+from api.resources.disagreements.endpoints import router as disagreements
 from api.resources.exports.endpoints import router as exports
 from api.resources.history.endpoints import router as history
 from api.resources.jobs.endpoints import router as jobs
 from api.resources.keys.endpoints import router as keys
+from api.resources.predictions.endpoints import router as predictions
 from api.resources.studies.endpoints import router as studies
 from api.resources.studies.results_endpoints import router as study_results
 from api.resources.system.endpoints import router as system
@@ -39,7 +41,8 @@ from store.objects import ObjectStore
 from store.settings import Settings
 
 ROUTERS = (
-    *(uploads, teachers, datasets, jobs, curves, history, exports, artifacts, studies, study_results),
+    *(uploads, teachers, datasets, jobs, curves, history, exports, predictions, disagreements, artifacts),
+    *(studies, study_results),
     *(catalogue, webhooks, keys, tenants, system),
 )
 

@@ -23,6 +23,7 @@ import httpx
 from client import download as downloads
 from client import folders, following, uploads
 from client.errors import NotThere, ProblemError, Refused
+from client.predictions import PredictionCalls
 from client.registering import register
 from client.studies import StudyCalls
 from client.transport import Transport
@@ -36,7 +37,7 @@ STUDENTS = ("student.safetensors", "student.zip")
 MEDIA = {"csv": "text/csv", "svg": "image/svg+xml", "png": "image/png", "json": "application/json"}
 
 
-class Retort(StudyCalls):
+class Retort(StudyCalls, PredictionCalls):
     """One service, by URL and key. A context manager; safe to use from one thread at a time."""
 
     def __init__(

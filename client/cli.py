@@ -18,6 +18,7 @@ from client.commands.catalogue import catalogue, status
 from client.commands.datasets import datasets
 from client.commands.exports import exports
 from client.commands.jobs import jobs
+from client.commands.predict import disagreements, predict
 from client.commands.results import download, q_curve
 from client.commands.studies import studies
 from client.commands.teachers import teachers
@@ -83,7 +84,20 @@ def program(context: click.Context, url: str, api_key: str | None, as_json: bool
     context.obj = Session(url, api_key or None, as_json, Console())
 
 
-_COMMANDS = (teachers, datasets, jobs, exports, studies, webhooks, q_curve, download, catalogue, status)
+_COMMANDS = (
+    teachers,
+    datasets,
+    jobs,
+    exports,
+    predict,
+    disagreements,
+    studies,
+    webhooks,
+    q_curve,
+    download,
+    catalogue,
+    status,
+)
 for _command in (*_COMMANDS, signing_key, verify, demo.command):
     program.add_command(_command)
 

@@ -32,7 +32,7 @@ TEACHER_CONFIG: dict[str, Any] = {"recipe": "cross_entropy", "max_steps": 900, "
 STUDENT_STEPS: dict[str, Any] = {"max_steps": 600, "batch_size": 128}
 COMPARISON_CONFIG: dict[str, Any] = STUDENT_STEPS | {"recipe": "cross_entropy"}
 SELECTION: dict[str, Any] = {"selection": "auto", "layers": 3, "quality_samples": 1000}
-#: Procrustes led the feature losses in the study of all recipes (docs/findings.md).
+#: Procrustes led the feature losses in the study of all recipes (docs/evidence/images.md).
 FEATURES: dict[str, Any] = {"recipe": "feature_only", "recipe_parameters": {"feature_loss": "procrustes"}}
 DISTILL_CONFIG: dict[str, Any] = STUDENT_STEPS | SELECTION | FEATURES
 

@@ -68,10 +68,12 @@ class Transport:
             raise Unreachable(self.url, "it takes too long") from error
 
     @contextmanager
-    def stream(self, path: str, headers: dict[str, str], read_seconds: float) -> Iterator[httpx.Response]:
+    def stream(
+        self, path: str, headers: dict[str, str], read_seconds: float, method: str = "GET", **options: Any
+    ) -> Iterator[httpx.Response]:
         """An answer whose body is read as it comes. Raises `ProblemError`; httpx's errors while reading."""
         timeout = httpx.Timeout(30, read=read_seconds)
-        with self._client.stream("GET", path, headers=headers, timeout=timeout) as response:
+        with self._client.stream(method, path, headers=headers, timeout=timeout, **options) as response:
             if response.is_error:
                 response.read()
                 raise ProblemError.of(response)

@@ -22,6 +22,7 @@ from distill.training.data import Source
 from distill.training.mode import Mode
 
 LATENCY_REPEATS, LATENCY_WARMUP, LATENCY_SECONDS = 50, 5, 5.0
+_LEAST = -6e4  # log-probability: what fp16 holds
 TOP5_ABOVE = 10  # classes; with fewer, top-5 says little
 
 
@@ -29,12 +30,13 @@ TOP5_ABOVE = 10  # classes; with fewer, top-5 says little
 class Predictions:
     """A network's answers row by row (a sample, or a token of an answer), in the source's order, on the CPU.
     `predicted`, `labels`: (n,) class indices, or token ids; `in_top5`: (n,) bool; `loss`: the mean loss on the
-    labels."""
+    labels; `log_probabilities`: (n, C) fp16, where they were to be kept."""
 
     predicted: Tensor
     labels: Tensor
     in_top5: Tensor
     loss: float
+    log_probabilities: Tensor | None = None
 
     @property
     def correct(self) -> Tensor:
@@ -43,10 +45,12 @@ class Predictions:
 
 @torch.no_grad()
 def predictions(
-    model: nn.Module, source: Source, device: torch.device, mode: Mode | None = None, answer: Answer | None = None
-) -> Predictions:
+    model: nn.Module, source: Source, device: torch.device, mode: Mode | None = None, answer: Answer | None = None,
+    keep: bool = False,
+) -> Predictions:  # fmt: skip
     """Run the network in eval mode (fp32 unless `mode` says otherwise) over the whole source, of which several
-    processes take turns at the batches. `answer`: one of rows of classes, unless named `ClassAnswer`."""
+    processes take turns at the batches. `answer`: one of rows of classes, unless named `ClassAnswer`; `keep`: whether
+    the result has `log_probabilities`."""
     mode, answer = mode or Mode(), answer or ClassAnswer()
     model.to(device).eval()
 
@@ -57,11 +61,12 @@ def predictions(
         logits, labels = compared.outputs.float(), compared.labels
         top = logits.topk(min(5, logits.shape[1]), dim=1).indices
         losses = F.cross_entropy(logits, labels, reduction="none")
-        return top[:, 0], labels, (top == labels[:, None]).any(1), losses
+        kept = (logits.log_softmax(1).clamp(min=_LEAST).half(),) if keep else ()
+        return top[:, 0], labels, (top == labels[:, None]).any(1), losses, *(each.cpu() for each in kept)
 
     columns = zip(*processes.dealt(source.epoch(0), answers), strict=True)
-    predicted, labels, in_top5, losses = (torch.cat([part.cpu() for part in column]) for column in columns)
-    return Predictions(predicted, labels, in_top5, float(losses.double().mean()))
+    predicted, labels, in_top5, losses, *kept = (torch.cat([part.cpu() for part in column]) for column in columns)
+    return Predictions(predicted, labels, in_top5, float(losses.double().mean()), *kept)
 
 
 def accuracy(found: Predictions, classes: Sequence[str], teacher: Predictions | None = None) -> dict[str, Any]:

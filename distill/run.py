@@ -240,7 +240,7 @@ def _package(session: Session) -> Events:
             return
     context = replace(
         task.context(task.student, session.report), curves=tuple(session.curves), metrics=session.metrics,
-        companions=companions,
+        companions=companions, apart=session.apart,
     )  # fmt: skip
     yield from export(context, folder)
 

@@ -35,6 +35,10 @@ EventKind = Literal[
     "result",  # {...}: the report's summary
     "done",  # {}
     "failed",  # RetortError.to_dict()
+    # of finished networks that are asked (distill.predictor), not of runs:
+    "ready",  # {}
+    "text",  # {request, input, network, text}: the next part of a text
+    "answers",  # {request, network, answers, milliseconds}
 ]
 
 
@@ -225,7 +229,9 @@ class DistillConfig(Model):
     seed: int = Field(0, ge=0, le=2**31 - 1)
     deterministic: bool = True
     device: str = Field("auto", description="`auto`, `cpu`, `cuda` or `cuda:N`.")
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "auto", description="fp16 scales the loss; for GPUs without bf16."
+    )
     channels_last: bool | Auto = Field("auto")
     compile: bool | Auto = "auto"
     cache_teacher: bool | Auto = Field("auto", description="Compute teacher targets once, when nothing is augmented.")

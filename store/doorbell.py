@@ -18,7 +18,7 @@ from kombu.common import Broadcast
 from store.settings import Settings
 
 log = logging.getLogger(__name__)
-Noun = Literal["job", "teacher", "dataset"]
+Noun = Literal["job", "teacher", "dataset", "prediction"]
 TASK = "retort.wake"
 MOST_WAITING, IDLE_SECONDS = 1000, 10.0
 EVERYBODY = Exchange("retort.doorbell", type="fanout")

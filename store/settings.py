@@ -90,6 +90,15 @@ class Settings(BaseSettings):
         description="Devices of one slot, which a job may use by as many processes: GPUs, or shares of the CPU's "
         "cores.",
     )
+    predictors: int = Field(
+        2, ge=0, le=16, description="Finished students that one worker holds ready to be asked; 0: none."
+    )
+    predict_warm_seconds: float = Field(
+        60, gt=0, le=MOST_SECONDS, description="A student that nobody asks for so long is let go."
+    )
+    predict_wait_seconds: float = Field(
+        60, ge=1, le=600, description="Longest that a request to a student may wait for its answer."
+    )
     require_isolation: bool = Field(
         False, description="Whether a worker only starts where the kernel isolates trainers (Landlock, seccomp)."
     )
@@ -100,8 +109,8 @@ class Settings(BaseSettings):
         0,
         ge=0,
         le=MOST_UID,
-        description="First of the user ids of what loads strangers' files: inspectors, then each slot's trainers. "
-        "0: they run as the worker.",
+        description="First of the user ids of what loads strangers' files: inspectors, then each slot's trainers, "
+        "then predictors. 0: they run as the worker.",
     )
     lease_seconds: float = Field(
         60, gt=0, le=MOST_SECONDS, description="A worker silent for this long has lost its job."
@@ -261,10 +270,11 @@ class Settings(BaseSettings):
                 "RETORT_TRAINER_UID is set but RETORT_REDIS_URL is not: in `retort serve` trainers run as the service, "
                 "whose data lies beside theirs. Unset it, or run the full stack."
             )
-        if self.trainer_uid and self.trainer_uid <= self.worker_uid <= self.trainer_uid + self.slots:
+        last = self.trainer_uid + self.slots + self.predictors
+        if self.trainer_uid and self.trainer_uid <= self.worker_uid <= last:
             raise ValueError(
-                f"RETORT_TRAINER_UID={self.trainer_uid} with {self.slots} slots takes in the worker's own user, "
-                f"{self.worker_uid}. Set it to the first of a row of user ids that nobody has."
+                f"RETORT_TRAINER_UID={self.trainer_uid} with {self.slots} slots and {self.predictors} predictors takes "
+                f"in the worker's own user, {self.worker_uid}. Set it to the first of a row of ids that nobody has."
             )
         if self.redis_url and self.resolved_database_url.startswith("sqlite"):
             raise ValueError(

@@ -8,6 +8,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, U
 from sqlalchemy.orm import Mapped, mapped_column
 
 from store.clock import db_now
+from store.prediction_table import Prediction as Prediction
 from store.states import STATUSES
 from store.study_tables import Study as Study
 from store.study_tables import StudyEvent as StudyEvent

@@ -78,6 +78,13 @@ OPERATIONS: Mapping[str, Codes] = {
         {409: ("job_not_succeeded", "files_deleted"), 422: ("unknown_name", "invalid_config", "not_exportable")},
         {429: ("quota_exceeded",)}, _KEYED,
     ),
+    "ask_job_student": {
+        400: ("malformed_multipart",), 409: ("job_not_succeeded", "files_deleted", "no_teacher"),
+        422: ("invalid_sample", "invalid_config", "not_predictable"), 429: ("too_many_predictions",),
+        500: ("oom_host", "input_damaged"),
+        503: ("no_worker", "prediction_timeout", "predictor_died", "disk_full", "isolation_unavailable"),
+    },
+    "list_job_disagreements": {404: ("no_disagreements",)},
     "create_study": _all(
         {409: ("dataset_not_ready",), 422: _JOB, 429: ("quota_exceeded",)}, _KEYED,
         {500: _SYSTEM, 503: ("no_catalogue",)},

@@ -58,7 +58,9 @@ class Upload:
         return [self.files[name], *self.more.get(name, [])] if name in self.files else []
 
 
-def _receiver(repeated: bool) -> Callable[[Request, ContextDep, TenantDep], AsyncIterator[Upload]]:
+def _receiver(
+    repeated: bool, most_bytes: int | None = None
+) -> Callable[[Request, ContextDep, TenantDep], AsyncIterator[Upload]]:
     async def receive(request: Request, context: ContextDep, tenant: TenantDep) -> AsyncIterator[Upload]:
         """Read the body; its files are gone when the endpoint returns. The key is checked before the first byte is."""
         packed = compressed(request.headers)
@@ -69,7 +71,8 @@ def _receiver(repeated: bool) -> Callable[[Request, ContextDep, TenantDep], Asyn
             yield Upload(json=await _json(request))
         elif media == b"multipart/form-data" and options.get(b"boundary"):
             async with scratch(context.settings) as folder:
-                form = _form(folder, options[b"boundary"], context.settings.max_upload_bytes, repeated)
+                limit = most_bytes or context.settings.max_upload_bytes
+                form = _form(folder, options[b"boundary"], limit, repeated)
                 yield await _multipart(request, form)
         else:
             remedy = "Send multipart/form-data with the file, or application/json that names what is here already."
@@ -98,6 +101,11 @@ async def scratch(settings: Settings) -> AsyncIterator[Path]:
 UploadDep = Annotated[Upload, Depends(_receiver(repeated=False), scope="function")]
 #: The same for forms in which a field of files may come again.
 UploadsDep = Annotated[Upload, Depends(_receiver(repeated=True), scope="function")]
+
+
+def received(most_bytes: int) -> Any:
+    """The same as a dependency whose bodies have at most so many bytes, whatever the settings allow elsewhere."""
+    return Depends(_receiver(repeated=True, most_bytes=most_bytes), scope="function")
 
 
 async def _json(request: Request) -> Any:
@@ -239,7 +247,7 @@ class _Form:
         self._complete = True
 
     def _too_large(self) -> TooLarge:
-        remedy = "Send a smaller file, or have the operator raise RETORT_MAX_UPLOAD_BYTES."
+        remedy = "Send a smaller file; where it is the service's limit the operator can raise RETORT_MAX_UPLOAD_BYTES."
         detail = f"The upload is larger than {self._max_bytes} bytes."
         return TooLarge(detail, remedy, details={"max_upload_bytes": self._max_bytes})
 

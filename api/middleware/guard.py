@@ -17,6 +17,7 @@ from store.settings import LOOPBACK, Settings
 MAX_JSON_BYTES = 1 << 20
 #: Who reads its body itself, piece by piece to disk, with its own bound, and only once it knows the caller.
 _FORMS = frozenset({("POST", "/teachers"), ("POST", "/datasets")})
+_PICTURES = re.compile(r"/jobs/[^/]+/predict")
 _PART = re.compile(r"/uploads/[^/]+/parts/[^/]+")
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -47,7 +48,8 @@ class Guard:
 def _streamed(scope: Scope, headers: Headers) -> bool:
     """Whether the endpoint streams and bounds the body itself. All others, of any type, are read whole by FastAPI, and
     before it looks at the key."""
-    if (scope["method"], scope["path"]) in _FORMS:
+    pictures = scope["method"] == "POST" and _PICTURES.fullmatch(scope["path"]) is not None
+    if pictures or (scope["method"], scope["path"]) in _FORMS:
         return headers.get("content-type", "").lower().startswith("multipart/form-data")
     return scope["method"] == "PUT" and _PART.fullmatch(scope["path"]) is not None
 

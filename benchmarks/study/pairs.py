@@ -21,11 +21,14 @@ class Pair:
     teacher_epochs: int
     level: float
     student: str
+    smaller: str
+    larger: str
     peak: float = 7.5e-3
     settings: Mapping[str, Any] = field(default_factory=lambda: {"precision": "bf16", "channels_last": True})
 
-    def student_architecture(self) -> Architecture:
-        return parse_architecture(self.student)
+    def student_architecture(self, size: str = "student") -> Architecture:
+        """`size`: "student", "smaller" or "larger"."""
+        return parse_architecture({"student": self.student, "smaller": self.smaller, "larger": self.larger}[size])
 
     def dataset(self, cifar: Path | None) -> DatasetInput | None:
         """None where the folder of CIFAR-10's parquet files was not given."""
@@ -35,12 +38,13 @@ class Pair:
 
 
 CONTIGUOUS = {"precision": "fp32", "channels_last": False}
+RESNETS = [f"retort:resnet8?width={width}" for width in (16, 8, 32)]
+VGGS = [f"retort:vgg11_small?width={width}" for width in (12, 6, 24)]
+MOBILES = [f"retort:mobilenet_v2_small?width={width}" for width in (12, 8, 24)]
+SMALL = [f"retort:resnet8?width={width}" for width in (8, 4, 16)]
 PAIRS = (
-    Pair("cifar10-resnet", "cifar10", "retort:resnet9?width=32", 30, 0.90, "retort:resnet8?width=16"),
-    Pair("cifar10-vgg", "cifar10", "retort:vgg11_small?width=48", 30, 0.90, "retort:vgg11_small?width=12", 5e-3),
-    Pair(
-        "cifar10-mobilenet", "cifar10", "retort:resnet9?width=32", 30, 0.90, "retort:mobilenet_v2_small?width=12",
-        settings=CONTIGUOUS,
-    ),
-    Pair("fashion-resnet", "fashion-mnist", "retort:resnet9?width=16", 15, 0.93, "retort:resnet8?width=8"),
-)  # fmt: skip
+    Pair("cifar10-resnet", "cifar10", "retort:resnet9?width=32", 30, 0.90, *RESNETS),
+    Pair("cifar10-vgg", "cifar10", "retort:vgg11_small?width=48", 30, 0.90, *VGGS, peak=5e-3),
+    Pair("cifar10-mobilenet", "cifar10", "retort:resnet9?width=32", 30, 0.90, *MOBILES, settings=CONTIGUOUS),
+    Pair("fashion-resnet", "fashion-mnist", "retort:resnet9?width=16", 15, 0.93, *SMALL),
+)

@@ -32,13 +32,16 @@ class Arm:
 
 @dataclass(frozen=True)
 class Run:
-    """One run. `factor` is None until its recipe was tuned for the pair; a trial of tuning has the stage "tuning"."""
+    """One run. `size`: which of the pair's students.
+
+    `factor` is None until its recipe was tuned for the pair; a trial of tuning has the stage "tuning"."""
 
     stage: str
     pair: str
     arm: Arm
     seed: int
     epochs: int = EPOCHS
+    size: str = "student"
     factor: float | None = None
 
     @property
@@ -66,6 +69,7 @@ STANDARD = tuple(
     )
 )  # fmt: skip
 DEPTH = tuple(arm("feature_only", settings={"layers": k}) for k in (1, 2, 4, 6))
+SIZES = ("smaller", "larger")  # beside the pair's own student
 SHARES = (4_500, 13_500)  # a tenth and 30 % of the images that train
 
 
@@ -87,22 +91,26 @@ def planned(layers: Mapping[str, Iterable[str]]) -> Iterator[Run]:
     for share in SHARES:
         yield from _stage("data", _with(FIRST, {"train_limit": share}), SEEDS[:1])
     yield from _stage("length", _with(FIRST, {"augmentation": "crop_flip"}), SEEDS[:1])
+    for size in SIZES:
+        yield from _stage("size", FIRST, SEEDS[:1], size=size)
 
 
 def _with(arms: tuple[Arm, ...], settings: Mapping[str, Any]) -> tuple[Arm, ...]:
     return tuple(Arm(a.recipe, a.parameters, a.selection, (*a.settings, *settings.items())) for a in arms)
 
 
-def _stage(stage: str, arms: Iterable[Arm], seeds: Iterable[int], epochs: int = EPOCHS) -> Iterator[Run]:
+def _stage(
+    stage: str, arms: Iterable[Arm], seeds: Iterable[int], epochs: int = EPOCHS, size: str = "student"
+) -> Iterator[Run]:
     """Seed by seed, then arm by arm, each for every pair: two arms can be compared on all pairs before a third runs."""
     for seed, each, pair in product(seeds, arms, PAIRS):
-        yield Run(stage, pair.name, each, seed, epochs)
+        yield Run(stage, pair.name, each, seed, epochs, size)
 
 
 def tuning(run: Run) -> list[Run]:
     """The trials that decide the learning rate of a run's recipe for its pair."""
     bare = arm(run.arm.recipe)
-    return [Run("tuning", run.pair, bare, TUNING_SEED, TUNING_EPOCHS, factor) for factor in FACTORS]
+    return [Run("tuning", run.pair, bare, TUNING_SEED, TUNING_EPOCHS, factor=factor) for factor in FACTORS]
 
 
 def pair_of(run: Run) -> Pair:

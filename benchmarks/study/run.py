@@ -74,13 +74,13 @@ class Driver:
         self.ledger.add(run, outcome)
         self._keep_curve(pair)
         told = outcome.get("message") or f"validation {100 * outcome['validation_accuracy']:.2f} %"
-        what = f"{run.stage} {run.pair} {run.arm} seed {run.seed} x{run.factor:.2f}"
+        what = f"{run.stage} {run.pair} {run.size} {run.arm} seed {run.seed} x{run.factor:.2f}"
         return f"{what}: {told}, {time.monotonic() - started:.0f} s"
 
     def _outcome(self, run: Run, pair: Pair) -> dict[str, Any]:
         cell = Cell(Variant(run.arm.recipe, run.arm.parameters), run.arm.selection, run.seed)
         study = Study(
-            dataset=self.datasets[pair.name], teacher=self.teacher(pair), student=pair.student_architecture(),
+            dataset=self.datasets[pair.name], teacher=self.teacher(pair), student=pair.student_architecture(run.size),
             variants=(cell.variant,), selections=(cell.selection,), seeds=(run.seed,), config=self._config(run, pair),
         )  # fmt: skip
         return run_cell(study, cell, self._place(pair) / run.key, curves=self._place(pair) / "curves")

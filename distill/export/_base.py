@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
+from distill.disagreement import Apart
 from distill.types import Architecture, Event, QCurve
 
 C = TypeVar("C", bound="Context")
@@ -43,7 +44,7 @@ class Context:
     `delivery`: how the task hands its student over; `metrics`: the `data` of the metrics events, in order; `tokens`: a
     language model's tokenizer; `native`: (height, width) of test images that were resized as whole tensors; `name`: of
     the files; `companions`: the networks delivered beside the student; `teacher`: the run's, as a network with
-    `architecture` and `preprocessing`."""
+    `architecture` and `preprocessing`; `apart`: how far its answers are from the student's, None where nobody knows."""
 
     student: nn.Module
     architecture: Architecture
@@ -58,6 +59,7 @@ class Context:
     name: str = "student"
     companions: tuple[Context, ...] = ()
     teacher: Any = None
+    apart: Apart | None = None
 
     def widened(self, kind: type[C], **more: Any) -> C:
         """The same run as a task's own kind of context, with what that has more."""

@@ -30,7 +30,8 @@ class MissingPackage(RetortError):
 class Exporter(ABC):
     """One format.
 
-    `ending` of the file's name. `runtime`: the distribution that runs the file. `packages`: what writes and runs it.
+    `ending` of the file's name. `runtime`: the distribution that runs the file. `packages`: what writes and runs it,
+    which Retort's `extra` of that name has.
     `tolerance`: how far the file's outputs may be from torch's, relative to the largest absolute output of torch's;
     None where the format rounds, so that the test set alone says what it costs. `use`: Python that imports the runtime,
     and that makes `output` (an array) of `prepare("image.png")` and the `{file}`, whose input is called `{input}`.
@@ -39,6 +40,7 @@ class Exporter(ABC):
     ending: ClassVar[str]
     runtime: ClassVar[str]
     packages: ClassVar[tuple[str, ...]] = ()
+    extra: ClassVar[str] = "worker"
     tolerance: ClassVar[float | None] = 1e-3
     use: ClassVar[tuple[str, str]]
 
@@ -68,7 +70,7 @@ class Exporter(ABC):
         if missing:
             raise MissingPackage(
                 f"The worker lacks the package {' and '.join(missing)}.",
-                "Install Retort's extra `worker` there, which has it.",
+                f"Install Retort's extra `{self.extra}` there, which has it.",
                 {"packages": missing},
             )
 

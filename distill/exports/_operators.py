@@ -1,4 +1,4 @@
-"""Our own operators as ONNX has them: non-maximum suppression."""
+"""Our own operators as ONNX has them (non-maximum suppression), and formats that cannot have them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,13 @@ import distill.models.nms  # noqa: F401  (registers `retort::suppress`)
 
 OWN = "retort"
 """The namespace of our operators."""
+
+
+def refuse_own(program: torch.export.ExportedProgram) -> None:
+    """Raises `RuntimeError` for an operator of ours: without Retort nobody can run it."""
+    for node in program.graph.nodes:
+        if isinstance(node.target, torch._ops.OpOverload) and node.target.namespace == OWN:
+            raise RuntimeError(f"{node.target} is an operator that torch alone does not have")
 
 
 def translations() -> dict[Callable[..., Any], Callable[..., Any]]:

@@ -9,7 +9,7 @@ import torch
 
 from distill.export import Runner
 from distill.exports._base import PIXELS, Exporter
-from distill.exports._operators import OWN
+from distill.exports._operators import refuse_own
 from distill.traced import Traced
 
 PARAMETERS: dict[str, dict[str, Any]] = {**PIXELS}
@@ -30,7 +30,7 @@ class TorchExport(Exporter):
         program = torch.export.export(
             traced.graph.module, (traced.graph.example,), dynamic_shapes=({0: torch.export.Dim("n")},)
         )
-        _check_operators(program)
+        refuse_own(program)
         torch.export.save(program, path)
         return [path]
 
@@ -43,13 +43,6 @@ class TorchExport(Exporter):
             return found
 
         return run
-
-
-def _check_operators(program: torch.export.ExportedProgram) -> None:
-    """Raises `RuntimeError` for an operator of ours: without Retort nobody can run it."""
-    for node in program.graph.nodes:
-        if isinstance(node.target, torch._ops.OpOverload) and node.target.namespace == OWN:
-            raise RuntimeError(f"{node.target} is an operator that torch alone does not have")
 
 
 ENTRY = TorchExport

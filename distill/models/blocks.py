@@ -7,7 +7,7 @@ def blocks_for(available: int, wanted: int) -> tuple[int, ...]:
     """Evenly spaced from the first to the last block (halves round up); of one the last, of too many the last again.
 
     **Our choice**: both ends. Without the first block a model is broken whatever else is there: SmolLM2 with 29 of 30
-    blocks has a cross-entropy of 6.3 nats on headlines with both ends, 14.0 without the first (docs/findings.md).
+    blocks has a cross-entropy of 6.3 nats on headlines with both ends, 14.0 without the first (docs/evidence/text.md).
     """
     if wanted == 1:
         return (available - 1,)

@@ -42,7 +42,7 @@ class Pair(nn.Module):
         """1x1 convolution, or linear over the channel axis of tokens; without bias.
 
         **Our choice**: the identity at first where the widths agree. A student that begins with its teacher's weights
-        then begins without a feature loss; a random projector would tear them apart (docs/findings.md).
+        then begins without a feature loss; a random projector would tear them apart (docs/evidence/text.md).
         """
         c_in, c_out = self.student.channels, self.teacher.channels
         layer = nn.Conv2d(c_in, c_out, 1, bias=False) if self.common.maps else nn.Linear(c_in, c_out, bias=False)

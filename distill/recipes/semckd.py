@@ -46,7 +46,8 @@ class SemCKD(FeatureRecipe):
     code, DefangChen/SemCKD). **Our choices**: queries and keys see features averaged over their positions; the authors
     give them rows of the batch's similarity matrix F F^T, which ties the width of their first layer to the batch size,
     so that no smaller batch and no other number of processes could go on with it. Tokens have projectors of linear
-    maps. All weights are 1: the authors' 400 for the features drowns the labels under our optimiser (docs/findings.md).
+    maps. All weights are 1: the authors' 400 for the features drowns the labels under our optimiser
+    (docs/evidence/images.md).
     """
 
     features_alone: ClassVar[dict[str, Any]] = {"logit_weight": 0}

@@ -66,6 +66,7 @@ def judged(session: Session, outcome: Outcome) -> Columns:
     task, given = session.task, session.spec.comparison
     taught, teacher, teachers = teacher_columns(session)
     found, student = assess(task, task.student, taught)
+    session.apart = None if taught is None else task.apart(found, taught)
     compared, comparison = assess(task, task.comparison, taught) if task.comparison else (None, None)
     further = companion_columns(session, taught)
     said = verdict(

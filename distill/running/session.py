@@ -9,6 +9,7 @@ from typing import Any
 
 from distill import tasks
 from distill.control import Control
+from distill.disagreement import Apart
 from distill.recipe_parts.base import Recipe
 from distill.running.pairs import Pairs
 from distill.running.teaching import Teaching, joined_pairs, teachings
@@ -27,7 +28,8 @@ class Session:
     """`task`: data and networks, opened. `carry`: what the checkpoint that the run continues from had to tell. Filled
     by the phases: `teachings` (one a teacher, with its curve and pairs), `recipe`, `outcome`, `resolved` (configuration
     and reasons), `metrics` (the data of its events, in order), `warnings` (likewise), `report`, `companions` (networks
-    that the recipe delivers beside the student, by name) and `notes` of the evaluation."""
+    that the recipe delivers beside the student, by name), `notes` of the evaluation, and `apart` (how far the student's
+    answers are from the teacher's)."""
 
     spec: RunSpec
     folder: Path
@@ -42,6 +44,7 @@ class Session:
     report: dict[str, Any] = field(default_factory=dict)
     companions: dict[str, Network] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    apart: Apart | None = None
 
     @classmethod
     def open(cls, spec: RunSpec, folder: Path, control: Control) -> Session:

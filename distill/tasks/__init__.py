@@ -5,7 +5,8 @@ A folder holds
 * `task.py`: `ENTRY`, what runs (`distill.tasks.base`);
 * `inspect.py`: which files are its datasets, and what they hold (`distill.tasks.inspection`);
 * `networks.py`: how workers check its teachers and count what its networks cost (`distill.tasks.networks`);
-* `forecast.py`, optional: what fits together in a job, and how large it is (`distill.tasks.forecast`).
+* `forecast.py`, optional: what fits together in a job, and how large it is (`distill.tasks.forecast`);
+* `predicting.py`, optional: what its networks say of single samples (`distill.tasks.prediction`).
 
 `RETORT_EXTENSIONS` may name folders (separated as in PATH) whose subfolder `tasks` holds further tasks of the same
 shape: whoever runs the service trusts their code as the service's own.
@@ -16,6 +17,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +34,7 @@ __all__ = [
     "accepting",
     "container",
     "get",
+    "has",
     "learnt_elsewhere",
     "names",
     "of_report",
@@ -123,6 +126,12 @@ def part(name: str, module: str) -> Any:
     """A module of the task's folder. Raises `UnknownName`, and `ModuleNotFoundError` where the folder has none."""
     spec(name)
     return import_module(f"{__name__}.{name}.{module}")
+
+
+def has(name: str, module: str) -> bool:
+    """Whether the task's folder has a module of this name. Imports none of it. Raises `UnknownName`."""
+    spec(name)
+    return find_spec(f"{__name__}.{name}.{module}") is not None
 
 
 def get(name: str) -> type[Task]:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from distill.answers import Answer
+from distill.disagreement import Apart, Look
 from distill.export import Context, Delivery
 from distill.layers import WHOLE, FeatureView, discover
 from distill.models import Start
@@ -197,6 +198,15 @@ class Task(ABC):
     @abstractmethod
     def difference(self, first: Any, second: Any) -> Difference:
         """The primary metric of one network's answers less that of another's, on the same samples."""
+
+    def apart(self, student: Any, teacher: Any) -> Apart | None:
+        """How far the student's answers are from the teacher's, sample by sample; None where the task has no such
+        measure, or keeps too little of the answers."""
+        return None
+
+    def sight(self, position: int) -> Look:
+        """The sample at this position of the dataset's test split, for people."""
+        return Look({})
 
     @property
     def metrics_shown(self) -> tuple[Metric, ...]:

@@ -17,10 +17,10 @@ from distill.optimisation import refusals
 from distill.parameters import check as check_parameters
 from distill.parameters import check_beside
 from distill.recipe_parts.base import Recipe
-from distill.several_teachers import unfit
 from distill.tasks import accepting, prefixes
 from distill.tasks import spec as specification
 from distill.tasks.base import Splits
+from distill.tasks.several_teachers import unfit
 from distill.tasks.spec import TaskSpec
 from distill.teacher_classes import ClassMatch, refusal
 from distill.training import distributed, optimizers

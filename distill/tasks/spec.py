@@ -77,6 +77,7 @@ class TaskSpec:
     `needs_teacher`: whether every recipe wants a teacher to start from. `student_weights`: whether a job may name the
     weights that its student starts from. `unlabelled`: whether samples may lack a label. `several_teachers`: whether a
     job may name a set of teachers. `exports`: whether its students are written for other runtimes (`distill.exports`).
+    `writes`: whether its networks' answers are texts, written token by token.
 
     `older_kind`: the `kind` in reports of releases that did not write `task` ("": reports without a `kind`); None:
     there are none of this task.
@@ -109,6 +110,7 @@ class TaskSpec:
     unlabelled: bool = False
     several_teachers: bool = False
     exports: bool = True
+    writes: bool = False
 
     @property
     def primary(self) -> Metric:

@@ -6,13 +6,16 @@ import math
 from collections import deque
 from typing import Any
 
+import torch
+
 from distill.errors import AtChance, Diverged
 
 EXPLODED = 100.0  # a window's mean loss this many times the first window's, twice in a row (**our choice**)
 CHANCE_MIN_STEPS = 100  # a shorter run is not judged: it may be at chance for want of training
 REMEDY = (
     "Lower learning_rate (a third of it is a good first try) or set clip_norm to 1.0; if the norms of a chosen layer "
-    "stand out, choose other teacher_layers or another selection."
+    "stand out, choose other teacher_layers or another selection. Where precision is fp16, whose largest number is "
+    "65504, try bf16 or fp32."
 )
 CHANCE_REMEDY = (
     "Train for more epochs or with a higher learning_rate (three times it is a good first try), choose other "
@@ -38,6 +41,12 @@ class Guard:
         if self.high >= 2:
             return f"the loss rose from {self.first:.4g} to {loss:.4g}"
         return None
+
+    def overflown(self, scaler: torch.amp.GradScaler) -> str | None:
+        """None while gradients fit fp16 at some scale above 1, else what is wrong: each step was left out."""
+        if not scaler.is_enabled() or scaler.get_scale() >= 1:
+            return None
+        return "the gradient overflows fp16 at every scale of the loss"
 
     def state(self) -> dict[str, Any]:
         return {"first": self.first, "high": self.high, "last": [list(item) for item in self.last]}

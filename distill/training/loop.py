@@ -64,6 +64,7 @@ class Loop:
         lower = (self.resolved.backbone_learning_rate or 0.0) / self.resolved.learning_rate
         parts = groups(self.recipe, self.recipe.exported(), training.data.taken, lower, self.config.layer_decay)
         self.optimizer = optimizers.make(parts, self.config.optimizer, self.resolved.descent)
+        self.scaler = self.mode.scaler(self.device)
         self.schedule = schedule(self.config, self.resolved.descent, self.resolved.learning_rate, self.length)
         self.cycled = optimizers.cycled(self.config)
         self.delivered = {"student": self.recipe.exported(), "beside": self.recipe.beside()}
@@ -152,7 +153,7 @@ class Loop:
         if not values:
             return
         self.metrics_at = time.monotonic()
-        wrong = self.guard.check(self.step, values["loss"])
+        wrong = self.guard.check(self.step, values["loss"]) or self.guard.overflown(self.scaler)
         if wrong:
             raise self.guard.error(self.step, wrong, self._norms())
         learning_rate = self.optimizer.param_groups[0]["lr"]
@@ -183,7 +184,7 @@ class Loop:
             with distributed.held_back(self.parallel, left > 0):
                 with self.mode.autocast(self.device), distributed.whole_batch():
                     parts = self.forward(self.mode.layout(batch.student), batch.labels, targets)
-                (parts["loss"] * (own / predictions)).backward()
+                self.scaler.scale(parts["loss"] * (own / predictions)).backward()
             self.meter.add(parts, batch.labels)
         self.images += sum(len(batch.labels) for batch in group)
         self._update()
@@ -191,6 +192,7 @@ class Loop:
 
     def _update(self) -> None:
         if self.config.clip_norm:
+            self.scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm)
         learning_rate, momentum = self.schedule(self.step)
         for group in self.optimizer.param_groups:
@@ -199,7 +201,8 @@ class Loop:
                 group["betas"] = (momentum, group["betas"][1])
             elif momentum is not None and self.cycled:
                 group["momentum"] = momentum
-        self.optimizer.step()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
         self.step += 1
         for name, average in self.averages.items():
             average.update(self.delivered[name], self.step)
@@ -293,7 +296,7 @@ class Loop:
             "step": self.step, "epoch": self.epoch, "batch": self.batch,
             "images": self.images, "seconds": self._elapsed(),
             "recipe": self.recipe.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": self.optimizer.state_dict(), "scaler": self.scaler.state_dict(),
             **{AVERAGES[name]: self._weights(name) if self.averages else None for name in self.delivered},
             "best": self.best, "validated": self.validated,
             "guard": self.guard.state(),
@@ -307,6 +310,8 @@ class Loop:
         self.recipe.load_state_dict(state["recipe"])
         clear_caches(self.recipe)
         self.optimizer.load_state_dict(state["optimizer"])
+        if self.scaler.is_enabled():
+            self.scaler.load_state_dict(state["scaler"])
         for name, average in self.averages.items():
             average.load(state.get(AVERAGES[name]) or self.delivered[name].state_dict())  # earlier releases wrote one
         self.step, self.epoch, self.batch = state["step"], state["epoch"], state["batch"]

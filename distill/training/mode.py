@@ -9,10 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
 
 @dataclass(frozen=True)
 class Mode:
-    """`precision` fp32 or bf16 (autocast; weights, optimiser and losses stay in fp32), memory format, compilation."""
+    """`precision` fp32, bf16 or fp16 (autocast; weights, optimiser and losses stay in fp32), memory format,
+    compilation."""
 
     precision: str = "fp32"
     channels_last: bool = False
@@ -21,7 +24,12 @@ class Mode:
     def autocast(self, device: torch.device) -> AbstractContextManager[Any]:
         if self.precision == "fp32":
             return nullcontext()
-        return torch.autocast(device.type, dtype=torch.bfloat16)
+        return torch.autocast(device.type, dtype=HALVES[self.precision])
+
+    def scaler(self, device: torch.device) -> torch.amp.GradScaler:
+        """What scales the loss, so that gradients do not vanish in fp16, whose smallest number is 6e-8; a step whose
+        gradient overflows is left out, and the scale halved. Does nothing in fp32 and bf16."""
+        return torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
 
     @property
     def memory_format(self) -> torch.memory_format:

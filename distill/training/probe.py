@@ -58,7 +58,8 @@ def candidates(config: DistillConfig, module: nn.Module, device: torch.device, r
     """Modes worth timing, the default first, the likeliest winner next."""
     base = default_mode(config)
     formats = [True, False] if config.channels_last == "auto" and _convolutions(module) > 1 else [base.channels_last]
-    precisions = ["bf16", "fp32"] if config.precision == "auto" and fast_bf16(device) else [base.precision]
+    half = fast_half(device)
+    precisions = [half, "fp32"] if config.precision == "auto" and half else [base.precision]
     compiles = [base.compile]
     if config.compile == "auto" and device.type == "cuda" and run_seconds > COMPILE_RUN_SECONDS:
         compiles = [False, True]
@@ -70,11 +71,11 @@ def _convolutions(module: nn.Module) -> int:
     return sum(isinstance(part, nn.Conv2d) for part in module.modules())
 
 
-def fast_bf16(device: torch.device) -> bool:
-    """Whether the device multiplies bf16 in hardware."""
+def fast_half(device: torch.device) -> str | None:
+    """The half precision that the device multiplies in hardware: bf16 where it can, else fp16 on a GPU; None: none."""
     if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    return "bf16" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else None
 
 
 def choose(recipe: Recipe, example: Example, config: DistillConfig, device: torch.device, total_steps: int) -> Choice:

@@ -19,8 +19,8 @@ from store.tables import JsonColumn
 Row = dict[str, Any]
 Line = tuple[str, Row]
 BATCH = 500
-#: Alembic's own table; workers that are there now, and no longer when it is restored.
-LEFT_OUT = frozenset({"alembic_version", "workers"})
+#: Alembic's own table; workers that are there now, and no longer when it is restored; requests that somebody waits for.
+LEFT_OUT = frozenset({"alembic_version", "workers", "predictions"})
 #: The parts of an upload that is not complete are the object store's: it has to be begun again.
 KEPT_UPLOADS = frozenset({"complete", "used"})
 

@@ -1,6 +1,7 @@
 """Where a step waits for the device, and why it may."""
 
 MASKED = "how many predictions a batch has is known on the device alone: one wait a batch and network"
+SILENT = "points where teacher and student say nothing are left out: " + MASKED
 AGAIN = "the gradient of what a mask picked asks again what it lets through"
 ATTENTION = "transformers asks whether any token is padded, to use the faster kernel where none is"
 SUPPRESSION = "boxes that survive are as many as the picture has: validation, once a batch"
@@ -11,8 +12,7 @@ IN_A_STEP = {
     "layers/forward.py:forward _local_scalar_dense": ATTENTION,
     "layers/forward.py:forward index": "transformers computes logits where they are asked for alone (`logits_to_keep`)",
     "layers/sequence.py:pick index": "tokens that are padding have no feature: " + MASKED,
-    "tasks/detect_objects/answer.py:<listcomp> index": "points where teacher and student say nothing are left out: "
-    + MASKED,
+    "tasks/detect_objects/heads/divergence.py:<listcomp> index": SILENT,
     "tasks/generate_text/answer.py:compare index": MASKED,
     "tasks/generate_text/answer.py:rows index": MASKED,
     "tasks/segment_images/answer.py:compare nonzero": MASKED,

@@ -21,6 +21,11 @@ from distill.tasks._images.pixels import FromPixels
 from distill.traced import Traced
 
 SHAPE = (3, 8, 8)
+FORMATS = [
+    pytest.param(name, marks=[] if exports.get(name).extra == "worker" else [pytest.mark.slow, pytest.mark.executorch])
+    for name in exports.names()
+]
+"""Those that a worker does not have by itself have a suite of their own: `make test-executorch`."""
 
 
 class Tiny(nn.Module):
@@ -56,7 +61,7 @@ def traced(graph: Graph, tmp_path_factory: pytest.TempPathFactory) -> Traced:
     return Traced(graph, samples, tmp_path_factory.mktemp("traced"))
 
 
-@pytest.mark.parametrize("name", exports.names())
+@pytest.mark.parametrize("name", FORMATS)
 def test_its_file_answers_as_torch_for_any_batch(name: str, traced: Traced, tmp_path: Path) -> None:
     exporter = exports.get(name)()
     exporter.check_packages()
@@ -122,7 +127,7 @@ def test_a_format_that_rounds_is_held_to_its_own_answers(wrong: Any, graph: Grap
     check(no_bias(graph), graph, next(samples(3)), None, "onnx-int8")  # what rounding costs, the test set says
 
 
-@pytest.mark.parametrize("name", [name for name in exports.names() if name != "torch-export"])
+@pytest.mark.parametrize("name", [each for each in FORMATS if each.values != ("torch-export",)])
 def test_what_a_format_does_not_hold_is_named(name: str, tmp_path: Path) -> None:
     odd = Graph(Fft(), torch.randn(2, *SHAPE), "image", "logits")
     (tmp_path / "scratch").mkdir()

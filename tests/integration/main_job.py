@@ -66,6 +66,7 @@ def run(client: httpx.Client, folder: Path) -> dict[str, Any]:
     )
     job = wait_for(client, job_id, 240, status="succeeded")
     check_results(client, job_id, folder)
+    check_predictions(client, job_id)
     return job
 
 
@@ -104,6 +105,30 @@ def check_results(client: httpx.Client, job_id: str, folder: Path) -> None:
     events = all_events(client, job_id)
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
     assert events[-1]["data"]["status"] == "succeeded"
+
+
+def check_predictions(client: httpx.Client, job_id: str) -> None:
+    """The student is asked, and its teacher; the second time it is ready, and answers the same."""
+    buffer = BytesIO()
+    Image.new("RGB", (SIDE, SIDE), (30, 200, 30)).save(buffer, "PNG")
+    form = [("file", ("green.png", buffer.getvalue()))] * 2
+    cold = client.post(f"/jobs/{job_id}/predict", files=form).raise_for_status().json()
+    first, second = cold["items"]
+    assert first == second
+    assert (first["student"]["kind"], first["teachers"]) == ("class", [])
+    warm = client.post(f"/jobs/{job_id}/predict", files=form, data={"teacher": "true"}).raise_for_status().json()
+    assert warm["warm"]
+    assert [each["network"] for each in warm["networks"]] == ["student", "teacher"]
+    assert warm["items"][0]["student"] == first["student"]
+    (beside,) = warm["items"][0]["teachers"]
+    assert beside["agreement"] == float(beside["answer"]["label"] == first["student"]["label"])
+    broken = client.post(f"/jobs/{job_id}/predict", files=[*form, ("file", ("bad.png", b"GIF89a"))])
+    assert (broken.status_code, broken.json()["errors"][0]["pointer"]) == (422, "/inputs/2")
+    assert "scratch" not in broken.text
+    page = client.get(f"/jobs/{job_id}/disagreements?limit=3").raise_for_status().json()
+    assert [each["rank"] for each in page["items"]] == [1, 2, 3]
+    assert page["items"][0]["tile"]
+    assert client.get(page["sheet"]["href"], follow_redirects=True).raise_for_status().content[:4] == b"RIFF"
 
 
 def all_events(client: httpx.Client, job_id: str) -> list[dict[str, Any]]:

@@ -10,7 +10,10 @@ import torch
 from torch import Tensor
 
 from distill import losses, recipes
+from distill.recipe_parts.base import Setup
 from distill.training import distributed
+from tests.detection import test_answer as detection
+from tests.detection.made_up import batch
 from tests.recipes.nets import TinyCNN, images, labels, pair, targets_of
 from tests.training.test_distributed import run_two
 
@@ -28,16 +31,26 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
+def material(name: str) -> tuple[Setup, Tensor, Tensor]:
+    """Networks, inputs and labels that the recipe can learn from: objects where it wants regions."""
+    if name in recipes.without("needs_regions"):
+        return pair(TinyCNN(8), TinyCNN(12, seed=1)), images(SAMPLES), labels(SAMPLES)
+    levels = [f"pyramid.smooth.{i}" for i in range(3)]
+    return (detection.setup(detection.network(8), detection.network(12, 1), levels, levels), *batch(SAMPLES))
+
+
 def gradients(case: str, share: slice) -> dict[str, Tensor]:
     """What a step of the recipe leaves in its parameters, and in its statistics."""
+    name = case.split()[0]
+    setup, inputs, labelled = material(name)
     torch.manual_seed(0)
-    recipe = recipes.get(case.split()[0])(pair(TinyCNN(8), TinyCNN(12, seed=1)), **CASES[case]).train()
-    trained, own = distributed.parallel(recipe), labels(SAMPLES)[share]
-    predictions = distributed.mean_weight(len(own), torch.device("cpu"))
-    given = images(SAMPLES)[share]
+    recipe = recipes.get(name)(setup, **CASES[case]).train()
+    trained, given, own = distributed.parallel(recipe), inputs[share], labelled[share]
+    weight = recipe.answer.weight(own)
+    predictions = distributed.mean_weight(weight, torch.device("cpu"))
     with distributed.whole_batch():
         parts = trained(given, own, targets_of(recipe, given))
-    (parts["loss"] * (len(own) / predictions)).backward()
+    (parts["loss"] * (weight / predictions)).backward()
     found = {name: p.grad for name, p in recipe.named_parameters() if p.grad is not None}
     return found | {name: value for name, value in recipe.named_buffers() if value.is_floating_point()}
 

@@ -14,9 +14,9 @@ from distill import recipes
 from distill.control import Control
 from distill.errors import InvalidConfig
 from distill.models import build, save
-from distill.several_teachers import unfit
 from distill.student import load_student
 from distill.tasks import spec as task_spec
+from distill.tasks.several_teachers import unfit
 from distill.tasks.teacher_set import TeacherSet
 from distill.teacher_classes import Known, match_set
 from distill.types import Architecture, Event, TeacherInput, TeacherPreprocessing

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.study.figures import by_length, by_size, pictures, worth
 from benchmarks.study.ledger import OF_THE_TEST_SET, Ledger
 from benchmarks.study.pairs import PAIRS
 from benchmarks.study.plan import FIRST, planned, tuning
@@ -65,3 +66,26 @@ def test_the_tables_are_made_of_the_lines_alone(ledger: Ledger) -> None:
     assert f"| first | {len(FIRST) * len(PAIRS)} | {len(FIRST) * len(PAIRS)} |" in text
     assert all(f"## {pair.name}, 20 epochs" in text for pair in PAIRS)
     assert text.count("| cross_entropy | ") == len(PAIRS)
+
+
+def test_the_pictures_are_made_of_the_lines_that_there_are(ledger: Ledger) -> None:
+    assert list(pictures(ledger)) == []
+    ledger.put({"key": "curve cifar10-resnet", "layers": [
+        {"name": "stem", "quality": 0.1, "separation": 0.2}, {"name": "stages.3.0", "quality": 0.4, "separation": 0.3},
+    ]})  # fmt: skip
+    drawn = [run for run in RUNS if run.stage in ("first", "size", "worth") and run.pair == "cifar10-resnet"]
+    sizes = {"smaller": 1, "student": 4, "larger": 16}
+    for run in drawn:
+        ledger.add(run, outcome(0.5) | {"parameters": sizes[run.size]})
+    again = next(run for run in RUNS if run.stage == "seeds" and run.arm == FIRST[0])
+    ledger.add(again, outcome(0.5) | {"parameters": 4, "accuracy": 0.7})
+    points = by_size(ledger)["cifar10-resnet"]
+    assert {arm: [p.x for p in of_arm] for arm, of_arm in points.items()} == {str(arm): [1, 4, 16] for arm in FIRST}
+    assert (points["cross_entropy"][0].low, points["cross_entropy"][0].high) == (40, 60)
+    assert points["cross_entropy"][1].y == pytest.approx(60)
+    assert points["cross_entropy"][1].high - 60 == pytest.approx(12.706 * 10, rel=1e-3)  # t of one degree of freedom
+    assert [p.x for p in by_length(ledger)["cifar10-resnet"]["cross_entropy"]] == [20]
+    assert [(layer["name"], accuracy) for layer, accuracy in worth(ledger)["cifar10-resnet"]] == [
+        ("stem", 50), ("stages.3.0", 50),
+    ]  # fmt: skip
+    assert [name for name, draw in pictures(ledger) if draw()] == ["study-size", "study-length", "study-worth"]

@@ -59,6 +59,13 @@ def test_its_task_judges_the_file_as_the_student(
     assert {FILE, "exports.json", "README.md"} <= made
 
 
+def pictured(folder: Path) -> Path:
+    """The artifacts, with a picture beside them as programs of the card want it."""
+    shade = np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8)
+    Image.fromarray(shade).save(folder / "artifacts" / "image.png")
+    return folder / "artifacts"
+
+
 @pytest.fixture(scope="module")
 def digits(house: Callable[[str], House], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The artifacts of a classifier with every format that a card may have a program for."""
@@ -66,9 +73,7 @@ def digits(house: Callable[[str], House], tmp_path_factory: pytest.TempPathFacto
     wanted = ["onnx", {"format": "onnx", "parameters": {"pixels": True}}, "onnx-fp16", "torch-export", "openvino"]
     wanted.append({"format": "onnx-int8", "parameters": {"calibration_samples": 32}, "max_drop": 0})
     exported(house("classify_images"), folder, wanted)
-    shade = np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8)
-    Image.fromarray(shade).save(folder / "artifacts" / "image.png")
-    return folder / "artifacts"
+    return pictured(folder)
 
 
 def programs(folder: Path) -> list[str]:
@@ -76,16 +81,34 @@ def programs(folder: Path) -> list[str]:
     return [entry["snippet"] for entry in found]
 
 
-@pytest.mark.parametrize("number", range(6))
-def test_its_program_runs_without_retort(number: int, digits: Path) -> None:
-    code = programs(digits)[number]
+def answer_of(code: str, folder: Path) -> str:
+    """What the program prints where nothing of Retort can be imported."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_RETORT + code], cwd=digits, env=environment, capture_output=True, text=True,
+        [sys.executable, "-c", WITHOUT_RETORT + code], cwd=folder, env=environment, capture_output=True, text=True,
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() in {str(number) for number in range(10)}
+    return done.stdout.strip()
+
+
+DIGITS = {str(number) for number in range(10)}
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_its_program_runs_without_retort(number: int, digits: Path) -> None:
+    assert answer_of(programs(digits)[number], digits) in DIGITS
+
+
+@pytest.mark.slow
+@pytest.mark.executorch
+def test_a_student_for_phones_is_the_students_equal(house: Callable[[str], House], tmp_path: Path) -> None:
+    exported(house("classify_images"), tmp_path, ["executorch"])
+    found = json.loads((tmp_path / "artifacts" / "exports.json").read_text())
+    assert not found["failed"]
+    (entry,) = found["exports"]
+    assert (entry["drop"], entry["agreement"]["value"], entry["batch"]) == (0, 1, 1)
+    assert answer_of(entry["snippet"], pictured(tmp_path)) in DIGITS
 
 
 def test_every_file_is_held_against_torch(digits: Path) -> None:

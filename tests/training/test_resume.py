@@ -44,6 +44,7 @@ VARIANTS = {
     "accumulated": {"gradient_accumulation": 2},
     "averaged": {"ema_decay": 0.9, "clip_norm": 1.0},
     "bf16_channels_last": {"precision": "bf16", "channels_last": True},
+    "fp16": {"precision": "fp16", "clip_norm": 1.0},
     "live": {"cache_teacher": False},
     "steps": {"max_steps": 11},
 }

@@ -1,4 +1,5 @@
-"""User ids of their own for processes that load strangers' files: one for all that inspect, one for each slot.
+"""User ids of their own for processes that load strangers' files: one for all that inspect, one for each
+slot, one for each predictor.
 
 The kernel then refuses such a process the worker's secrets, its memory and environment and its signals, and the files
 of other jobs, also where Landlock and seccomp are not there. A user has a group of the same number, of which the worker
@@ -70,9 +71,15 @@ def trainer(settings: Settings, slot: int) -> User | None:
     return User(settings.trainer_uid + 1 + slot) if settings.trainer_uid else None
 
 
+def predictor(settings: Settings, seat: int) -> User | None:
+    """None: predictors run as the worker does."""
+    return User(settings.trainer_uid + 1 + settings.slots + seat) if settings.trainer_uid else None
+
+
 def numbers(settings: Settings) -> range:
     """All user ids that this worker gives."""
-    return range(settings.trainer_uid, settings.trainer_uid + 1 + settings.slots) if settings.trainer_uid else range(0)
+    first, count = settings.trainer_uid, 1 + settings.slots + settings.predictors
+    return range(first, first + count) if first else range(0)
 
 
 def join(settings: Settings) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from store import expiry
 from store.database import Database
 from store.objects import ObjectStore, StorageUnavailable
-from store.repositories import leases, system
+from store.repositories import leases, predictions, system
 from store.settings import Settings
 from store.tables import Worker
 from worker.isolation.required import survey
@@ -38,6 +38,8 @@ class Housekeeping:
         self.beat()
         self.expire()
         self.look()
+        with self._database.write() as session:
+            predictions.sweep(session)
         scratch.sweep(self._settings.scratch)
         for upload_id in expiry.sweep(self._database, self._objects):
             log.info("%s expired and is removed", upload_id)
@@ -82,6 +84,7 @@ class Housekeeping:
         isolation = {"complete": held.complete, "trainers": held.summary(), "problems": list(held.problems),
                      "other_user": held.other_user}  # fmt: skip
         info = {"gpus": gpus.visible(), "cpus": len(os.sched_getaffinity(0)), "python": platform.python_version()}
+        info["predictors"] = self._settings.predictors
         info["devices_per_slot"] = self._settings.devices_per_slot
         info["isolation"] = isolation
         return Worker(

@@ -19,6 +19,7 @@ from worker.inspecting import catalogue, costs, inspections
 from worker.inspecting.inspections import Inspections, Leaving
 from worker.jobs import supervisor
 from worker.jobs.supervisor import Supervisor
+from worker.predicting.seats import Seat, Seats
 from worker.processes import gpus, scratch
 from worker.processes.slot import Slot
 from worker.slots.housekeeping import Housekeeping
@@ -32,7 +33,7 @@ STUDY_SECONDS = 1.0  # between looks at studies that go on: what other workers' 
 
 
 class SlotPool:
-    """`settings.slots` trainers side by side, one inspection beside them, studies, and housekeeping.
+    """`settings.slots` trainers side by side, one inspection beside them, predictors, studies, and housekeeping.
 
     `doorbell`: rung from outside (the API in the same process); otherwise call `wake`. The database decides, so a
     ring that is lost costs at most `sweep_seconds`.
@@ -56,6 +57,7 @@ class SlotPool:
         self._housekeeping = Housekeeping(settings, database, objects, self.worker_id, self.wake)
         self._studies = Studies(settings, database, self.wake)
         self._tidier = Tidier(settings, database, objects, self._leaving)
+        seats = Seats(settings, database, objects, self.worker_id, self._leaving)
         self._threads = [
             threading.Thread(target=self._keep_house, name="housekeeping"),
             threading.Thread(target=self._publish, name="catalogue"),
@@ -64,10 +66,20 @@ class SlotPool:
             threading.Thread(target=self._loop, args=(self._inspect_next, self._sweep), name="inspections"),
             threading.Thread(target=self._loop, args=(self._studies.run_due, self._until_step), name="studies"),
             *(self._slot_thread(slot) for slot in range(settings.slots)),
+            *(self._seat_thread(seat) for seat in seats.all()),
         ]
 
     def _slot_thread(self, slot: int) -> threading.Thread:
         return threading.Thread(target=self._loop, args=(self._slot(slot), self._until_due), name=f"slot-{slot}")
+
+    def _seat_thread(self, seat: Seat) -> threading.Thread:
+        def sit() -> None:
+            try:
+                self._loop(seat.run_next, seat.wait_seconds)
+            finally:
+                seat.leave()
+
+        return threading.Thread(target=sit, name="predictor")
 
     def start(self) -> None:
         """Remove what an earlier worker on this scratch folder left, and begin. Returns at once."""

@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from distill.several_teachers import labels
 from distill.tasks import container, of_report
+from distill.tasks.several_teachers import labels
 from distill.types import (
     Architecture,
     ComparisonInput,
@@ -58,7 +58,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What an export is made of: the finished job, its student and its report."""
+    """What an export is made of, and what a predictor loads: the finished job, its student and its report."""
 
     job: Job
     student: Artifact
@@ -100,7 +100,7 @@ def read(session: Session, job_id: str) -> Inputs:
     compared = _compared(session, job)
     start, curves = _start(session, job.start), known_curves(session, job)
     there = tuple(teacher for teacher in teachers if teacher is not None)
-    exported = _exported(session, job.export_of) if job.export_of else None
+    exported = finished(session, job.export_of) if job.export_of else None
     return Inputs(job, dataset, there, compared, start, jobs.checkpoints(session, job.id), curves, probe, exported)
 
 
@@ -256,12 +256,28 @@ def _finished(job: Job, student: Artifact, called: str, fetcher: Fetcher) -> Com
     )
 
 
-def _exported(session: Session, job_id: str) -> Exported:
+def finished(session: Session, job_id: str) -> Exported:
+    """Raises `InputGone`."""
     job, student = session.get(Job, job_id), _student_of(session, job_id)
     report = jobs.artifact(session, job_id, "report.json")
     if job is None or student is None or report is None:
-        raise InputGone(f"The files of {job_id}, which are to be exported, are gone.", "Train the student again.")
+        raise InputGone(f"The student's files of {job_id} are gone.", "Train the student again.")
     return Exported(job, student, report)
+
+
+def teachers_of(session: Session, job: Job) -> list[Teacher]:
+    """All of a finished job's teachers, in their order. Raises `InputGone` where one was deleted."""
+    rows = [session.get(Teacher, teacher_id) for teacher_id in jobs.teacher_ids(session, job)]
+    there = [row for row in rows if row is not None]
+    if len(there) < len(rows):
+        raise InputGone(f"A teacher of {job.id} is gone.", "Ask the student alone.")
+    return there
+
+
+def teacher_inputs(rows: Sequence[Teacher], fetcher: Fetcher) -> tuple[TeacherInput, ...]:
+    """The teachers as a run sees them, fetched."""
+    found = _teachers(rows, fetcher)
+    return () if found is None else found if isinstance(found, tuple) else (found,)
 
 
 def _export(inputs: Inputs, fetcher: Fetcher) -> ExportInput | None:

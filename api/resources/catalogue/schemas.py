@@ -160,6 +160,9 @@ class TaskOut(ResponseModel):
         description="Whether a job may name the weights that its student starts from.", examples=[True]
     )
     exports: bool = Field(True, description="Whether its students are written for other runtimes.", examples=[True])
+    writes: bool = Field(
+        False, description="Whether its networks' answers are texts, written token by token.", examples=[False]
+    )
     files: list[str] = Field(
         description="Which files make a dataset of it, a sentence each.",
         examples=[["parquet with columns `image` and `label`"]],

@@ -30,7 +30,8 @@ from store.settings import Settings
 from store.states import TERMINAL, TRANSITIONS, IllegalTransition
 from store.tables import Dataset, Job, JobTeacher
 
-READABLE = ("q-curve", "metrics", "events", "logs", "attempts", "checkpoints", "artifacts", "exports")
+OF_STUDENTS = frozenset({"exports", "disagreements"})
+READABLE = ("q-curve", "metrics", "events", "logs", "attempts", "checkpoints", "artifacts", "exports", "disagreements")
 
 
 def find(session: Session, tenant: str, job_id: str) -> Job:
@@ -359,12 +360,12 @@ def _shown(
 
 def _links(job: Job, task: str) -> dict[str, str]:
     path = f"/jobs/{job.id}"
-    own = [name for name in READABLE if name != "exports" or job.export_of is None]
+    own = [name for name in READABLE if name not in OF_STUDENTS or job.export_of is None]
     links = {"self": path} | {name.replace("-", "_"): f"{path}/{name}" for name in own}
     if job.export_of is not None:
         links["export"] = f"/jobs/{job.export_of}/exports/{job.id}"
     elif job.status == "succeeded":
-        links |= {"student": f"{path}/student", "report": f"{path}/report"}
+        links |= {name: f"{path}/{name}" for name in ("student", "report", "predict")}
     return links | {action: f"{path}/{action}" for action in _possible(job, task)}
 
 

@@ -18,15 +18,15 @@ SAME = "auto"
 class Family:
     """`decoder`: causal, answers instructions; else an encoder, which classifies. `inner` is the configuration's name
     of the feed-forward width, `follows` are fields that must equal the width, `head_reads` the token that the
-    classification head reads (`cls`, or `last`: the last that is no padding). `bf16`: it runs under bf16 autocast
-    (transformers' first DeBERTa masks bf16 scores by float32's lowest number, which torch refuses)."""
+    classification head reads (`cls`, or `last`: the last that is no padding). `autocast`: it runs under bf16 and
+    fp16 autocast (transformers' first DeBERTa masks such scores by float32's lowest number, which torch refuses)."""
 
     model_type: str
     decoder: bool
     inner: str = "intermediate_size"
     follows: tuple[str, ...] = ()
     head_reads: str = "cls"
-    bf16: bool = True
+    autocast: bool = True
 
 
 def _decoder(model_type: str, inner: str = "intermediate_size", follows: tuple[str, ...] = ()) -> Family:
@@ -40,7 +40,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             Family("bert", False),  # MiniLM too
             Family("roberta", False),
             Family("distilbert", False, inner="hidden_dim"),
-            Family("deberta", False, follows=("pooler_hidden_size",), bf16=False),
+            Family("deberta", False, follows=("pooler_hidden_size",), autocast=False),
             Family("deberta-v2", False, follows=("pooler_hidden_size",)),
             Family("electra", False),
             Family("modernbert", False),

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from distill.disagreement import Look
 from distill.errors import InvalidConfig, InvalidTeacher
 from distill.layers.forward import forward
 from distill.layers.modes import evaluating
@@ -128,6 +129,9 @@ class ImageTask(Task):
             return None
         shape: tuple[int, int, int] | None = self.dataset.test.uniform_shape
         return shape and shape[1:]
+
+    def sight(self, position: int) -> Look:
+        return Look({}, self.dataset.test.image(position))
 
     # -- networks -----------------------------------------------------------------------------------------------------
 

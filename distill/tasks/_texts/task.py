@@ -13,6 +13,7 @@ from torch import Tensor
 
 from distill.answers.base import Guess
 from distill.data.splits import stratified_sample
+from distill.disagreement import Look
 from distill.errors import InvalidConfig, InvalidDataset
 from distill.layers import SequenceView
 from distill.layers.sequence import Reads
@@ -192,6 +193,11 @@ class TextTask(RowTask):
             sample, labels[sample], len(self.classes), lambda: (batch.student for batch in source.epoch(0)), view
         )
 
+    def sight(self, position: int) -> Look:
+        """`text`, and of pairs and instructions `second`: the other text, or the answer."""
+        text, second = self.dataset.test.pairs[position]
+        return Look({"text": text} if second is None else {"text": text, "second": second})
+
     # -- what was cut -------------------------------------------------------------------------------------------------
 
     def _cut(self) -> dict[str, tuple[int, int]]:
@@ -315,9 +321,9 @@ def _without_compiling(spec: RunSpec) -> RunSpec:
 
 
 def _in_its_precision(spec: RunSpec, module: Any) -> RunSpec:
-    """fp32 for families that do not run under bf16 autocast. Raises `InvalidConfig` where bf16 is asked for."""
+    """fp32 for families that do not run under autocast. Raises `InvalidConfig` where bf16 or fp16 is asked for."""
     given, kind = spec.config.precision, family_of(module.config)
-    if kind.bf16 or given == "fp32":
+    if kind.autocast or given == "fp32":
         return spec
     if given != "auto":
         raise InvalidConfig(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from distill.disagreement import Apart, Look
 from distill.evaluate import LATENCY_REPEATS
 from distill.export import Context
 from distill.quality import Marked
@@ -22,12 +23,13 @@ from distill.tasks._images.framed_task import FramedTask
 from distill.tasks.base import Groups, Report, Split
 from distill.tasks.detect_objects import SPEC
 from distill.tasks.detect_objects.answer import BoxAnswer
+from distill.tasks.detect_objects.apart import APART, seen_apart
 from distill.tasks.detect_objects.boxes import Boxes
 from distill.tasks.detect_objects.cautions import too_short, unanswered
 from distill.tasks.detect_objects.curves import precision_recall
 from distill.tasks.detect_objects.delivery import BoxContext, BoxDelivery
 from distill.tasks.detect_objects.detections import Detections
-from distill.tasks.detect_objects.evaluate import Found, answering, difference, figures, predict
+from distill.tasks.detect_objects.evaluate import Found, answering, as_truth, difference, figures, predict
 from distill.tasks.detect_objects.examples import IMAGES, Example
 from distill.tasks.detect_objects.framing import whole
 from distill.tasks.detect_objects.gallery import MOST, Shown, Worst
@@ -169,6 +171,24 @@ class DetectObjects(FramedTask):
 
     def difference(self, first: Found, second: Found) -> Difference:
         return difference(first, second)
+
+    def apart(self, student: Found, teacher: Found) -> Apart:
+        """1 - F1 of the student's sure boxes against the teacher's (`judged`), in [0, 1]."""
+        pairs = zip(teacher.said, student.said, strict=True)
+        scores = torch.tensor([1 - judged(as_truth(theirs), ours).f1 for theirs, ours in pairs], dtype=torch.double)
+
+        def look(places: Sequence[int]) -> list[Look]:
+            return [self._seen({"student": student, "teacher": teacher}, place) for place in places]
+
+        return Apart(scores, "one_minus_f1", APART, self.splits.test, look)
+
+    def _seen(self, networks: Mapping[str, Found], place: int) -> Look:
+        said = {"label": as_said(self._truth[place])} | {name: each.said[place] for name, each in networks.items()}
+        return seen_apart(self.sight(int(self.splits.test[place])), said, self.classes)
+
+    def sight(self, position: int) -> Look:
+        test: Samples = self.dataset.test
+        return Look({"name": test.name(position)}, test.image(position))
 
     @property
     def _networks(self) -> dict[str, Network]:

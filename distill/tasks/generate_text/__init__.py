@@ -29,6 +29,7 @@ SPEC = TaskSpec(
     settings=frozenset({"max_length", "text_features", "label_smoothing", "layer_decay"}),
     container="folder",
     exports=False,
+    writes=True,
     student="transformers:auto",
     needs_teacher=True,
     recipes=recipes.without("needs_maps", "sample_answers", "needs_regions"),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from distill.answers.base import Guess
+from distill.disagreement import Apart, Look
 from distill.evaluate import Predictions
 from distill.layers import SequenceView
 from distill.layers.sequence import Reads
@@ -20,6 +22,7 @@ from distill.tasks.base import Groups, Report
 from distill.tasks.generate_text import SPEC
 from distill.tasks.generate_text.answer import TokenAnswer
 from distill.tasks.generate_text.answering import answering, perplexity
+from distill.tasks.generate_text.apart import APART, LOOKED_AT, answers_of, divergences
 from distill.tasks.network import Network
 from distill.types import RunSpec
 
@@ -59,6 +62,27 @@ class GenerateText(TextTask):
 
     def metrics(self, values: Mapping[str, float]) -> dict[str, float]:
         return {"perplexity": perplexity(values["loss"])}
+
+    def apart(self, student: Any, teacher: Any) -> Apart | None:
+        """Mean over an answer's tokens of KL(teacher || student), nats; of at most `LOOKED_AT` test samples, which are
+        drawn at even distances."""
+        assert self.teacher is not None
+        test = self.splits.test
+        places = torch.linspace(0, len(test) - 1, min(LOOKED_AT, len(test))).round().long()
+        source = self.plain(self.samples("test", self.student), test[places], self.student)
+        scores = divergences(self.student, self.teacher, source, self.answer, self.device)
+
+        def look(wanted: Sequence[int]) -> list[Look]:
+            positions = [int(test[places[each]]) for each in wanted]
+            prompts = [self.dataset.test.pairs[position][0] for position in positions]
+            both = {"student": self.student, "teacher": self.teacher}
+            said = {name: answers_of(each, prompts, self.device) for name, each in both.items() if each is not None}
+            return [
+                self.sight(position).telling({name: {"text": texts[i]} for name, texts in said.items()})
+                for i, position in enumerate(positions)
+            ]
+
+        return Apart(scores, "divergence", APART, test[places], look)
 
     def figures(self, network: Network, found: Predictions, teacher: Any | None) -> Report:
         pairs = [self.dataset.test.pairs[i] for i in self.splits.test.tolist()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from distill.disagreement import Apart, Look
 from distill.export import Context
 from distill.quality import Marked
 from distill.statistics import Difference
@@ -18,12 +20,14 @@ from distill.tasks.base import Groups, Report, Split
 from distill.tasks.network import Network
 from distill.tasks.segment_images import SPEC
 from distill.tasks.segment_images.answer import MaskAnswer
+from distill.tasks.segment_images.apart import APART, differing, painted, shares, side_by_side
 from distill.tasks.segment_images.delivery import MaskContext, MaskDelivery
 from distill.tasks.segment_images.evaluate import Masks, difference, figures, predict
 from distill.tasks.segment_images.examples import IMAGES, Example
 from distill.tasks.segment_images.loader import MaskLoader
 from distill.tasks.segment_images.regions import Regions, RegionView, choose, coarsest
 from distill.tasks.segment_images.samples import Samples, open_dataset
+from distill.tasks.segment_images.sheet import overlaid
 from distill.tasks.segment_images.student import Segmenter, load_segmenter
 from distill.tasks.weighing import weighed
 from distill.training.data import Source
@@ -97,6 +101,23 @@ class SegmentImages(FramedTask):
 
     def difference(self, first: Masks, second: Masks) -> Difference:
         return difference(first, second)
+
+    def apart(self, student: Masks, teacher: Masks) -> Apart:
+        """The share of an image's labelled pixels that have different classes, in [0, 1]."""
+        scores = differing(student, teacher)
+
+        def look(places: Sequence[int]) -> list[Look]:
+            return [self._seen({"student": student, "teacher": teacher}, place) for place in places]
+
+        return Apart(scores, "differing_pixels", APART, self.splits.test, look)
+
+    def _seen(self, networks: Mapping[str, Masks], place: int) -> Look:
+        """Each network's most frequent classes, in the order of their share of the labelled pixels."""
+        image, truth = self.dataset.test.pair(int(self.splits.test[place]))
+        rows = {"label": truth[truth >= 0]} | {name: found.said(place) for name, found in networks.items()}
+        told = {name: {"classes": shares(row, self.classes, self.dataset.palette)} for name, row in rows.items()}
+        maps = {name: painted(truth, row) for name, row in rows.items()}
+        return Look(told, side_by_side(image, [overlaid(image, each, self.dataset.palette) for each in maps.values()]))
 
     def context(self, network: Network, report: Report) -> Context:
         return super().context(network, report).widened(MaskContext, palette=self.dataset.palette, shown=self._shown)

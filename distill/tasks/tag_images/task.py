@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from distill.answers.base import Guess
 from distill.data.splits import stratified_sample
+from distill.disagreement import Apart, Look, in_batches
 from distill.errors import InvalidConfig
 from distill.export import Context
 from distill.modalities.images import Loader
@@ -23,6 +25,7 @@ from distill.tasks.network import Network
 from distill.tasks.opening import share_of
 from distill.tasks.tag_images import SPEC
 from distill.tasks.tag_images.answer import TagAnswer
+from distill.tasks.tag_images.apart import APART, of_labels
 from distill.tasks.tag_images.delivery import TagContext, TagDelivery
 from distill.tasks.tag_images.samples import TaggedSamples, open_dataset
 from distill.tasks.tag_images.scores import SAID, Scores, difference, figures, scored
@@ -108,6 +111,25 @@ class TagImages(ImageTask):
 
     def figures(self, network: Network, found: Scores, teacher: Any | None) -> Report:
         return figures(found, self.classes, teacher)
+
+    def apart(self, student: Scores, teacher: Scores) -> Apart:
+        """The mean over the classes of the Jensen-Shannon divergence of having it, in bits, in [0, 1]."""
+
+        def look(places: Sequence[int]) -> list[Look]:
+            return [self._seen(student, teacher, place) for place in places]
+
+        return Apart(
+            in_batches(of_labels, student.logits, teacher.logits), "jensen_shannon", APART, self.splits.test, look
+        )
+
+    def _seen(self, student: Scores, teacher: Scores, place: int) -> Look:
+        def names(row: Tensor) -> list[str]:
+            return [self.classes[number] for number in row.nonzero()[:, 0].tolist()]
+
+        told = {"label": {"labels": names(student.labels[place])}}
+        told |= {name: {"labels": names(each.said[place])} for name, each in
+                 (("student", student), ("teacher", teacher))}  # fmt: skip
+        return self.sight(int(self.splits.test[place])).telling(told)
 
     def difference(self, first: Scores, second: Scores) -> Difference:
         return difference(first, second)

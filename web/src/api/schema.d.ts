@@ -600,6 +600,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/jobs/{job_id}/predict": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask a finished student
+         * @description The student's answers to a few pictures (multipart/form-data) or texts (JSON), and its teachers' if asked for. A
+         *     worker runs the networks shut in as a job, on its CPU; it keeps them ready for a minute, so that the first request
+         *     takes seconds and those after it milliseconds. With `Accept: text/event-stream` texts come as they are written:
+         *     `text` events, then one `answer` or `failed`. Nothing of a request is kept once it is answered.
+         */
+        post: operations["ask_job_student"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/jobs/{job_id}/disagreements": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Test samples on which student and teacher differ most
+         * @description Ranked by how far the two networks' answers are from each other, whatever the labels are: at most 100 samples of
+         *     the test set, made when the job ends.
+         */
+        get: operations["list_job_disagreements"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/jobs/{job_id}/artifacts": {
         parameters: {
             query?: never;
@@ -2227,6 +2271,144 @@ export interface components {
             verdict: "better" | "worse" | "within noise" | "too few seeds";
         };
         /**
+         * Disagreement
+         * @description A test sample with what student and teacher say of it. An answer has, by task: label and probability; labels;
+         *     boxes; classes with their share of the pixels; text.
+         */
+        Disagreement: {
+            /**
+             * Rank
+             * @description From 1, the highest score first.
+             * @example 1
+             */
+            rank: number;
+            /**
+             * Sample
+             * @description Position in the dataset's test split, from 0.
+             * @example 4711
+             */
+            sample: number;
+            /**
+             * Score
+             * @description By `measure`; higher: further apart.
+             * @example 0.83
+             */
+            score: number;
+            /**
+             * Label
+             * @description What the dataset says, as an answer.
+             */
+            label?: {
+                [key: string]: unknown;
+            } | null;
+            /** Student */
+            student: {
+                [key: string]: unknown;
+            };
+            /** Teacher */
+            teacher: {
+                [key: string]: unknown;
+            };
+            /**
+             * Name
+             * @description What the sample is called, where it has a name.
+             */
+            name?: string | null;
+            /**
+             * Text
+             * @description Of texts: the text, the first of a pair, or what was asked.
+             */
+            text?: string | null;
+            /**
+             * Second
+             * @description The second of a pair, or the wanted answer.
+             */
+            second?: string | null;
+            /** @description Of pictures; of masks the picture, the dataset's mask, the student's and the teacher's side by side. */
+            tile?: components["schemas"]["Tile"] | null;
+            /**
+             * Size
+             * @description [width, height] of the picture that boxes are given in.
+             */
+            size?: number[] | null;
+        };
+        /**
+         * DisagreementPage
+         * @description The test samples on which student and teacher differ most. Labels play no part in the ranking.
+         * @example {
+         *       "agreeing": 0,
+         *       "definition": "Jensen-Shannon divergence of the student's probabilities from the teacher's, in bits.",
+         *       "items": [
+         *         {
+         *           "label": {
+         *             "label": "shirt"
+         *           },
+         *           "name": null,
+         *           "rank": 1,
+         *           "sample": 4711,
+         *           "score": 0.83,
+         *           "second": null,
+         *           "size": null,
+         *           "student": {
+         *             "label": "coat",
+         *             "probability": 0.71
+         *           },
+         *           "teacher": {
+         *             "label": "shirt",
+         *             "probability": 0.94
+         *           },
+         *           "text": null,
+         *           "tile": {
+         *             "height": 28,
+         *             "width": 28,
+         *             "x": 0,
+         *             "y": 0
+         *           }
+         *         }
+         *       ],
+         *       "measure": "jensen_shannon",
+         *       "next_cursor": null,
+         *       "samples": 10000,
+         *       "sheet": {
+         *         "height": 192,
+         *         "href": "/jobs/job_1/artifacts/disagreements.webp",
+         *         "width": 1536
+         *       }
+         *     }
+         */
+        DisagreementPage: {
+            /**
+             * Next Cursor
+             * @description Pass it as `cursor` for the next page; null on the last.
+             * @example null
+             */
+            next_cursor?: string | null;
+            /** Items */
+            items: components["schemas"]["Disagreement"][];
+            /**
+             * Measure
+             * @description jensen_shannon, differing_pixels, one_minus_f1, divergence.
+             */
+            measure: string;
+            /**
+             * Definition
+             * @description What the score is, in a sentence.
+             */
+            definition: string;
+            /**
+             * Samples
+             * @description Test samples that were compared.
+             */
+            samples: number;
+            /**
+             * Agreeing
+             * @description Those of them with the score 0.
+             */
+            agreeing: number;
+            /** @description null of texts. */
+            sheet: components["schemas"]["Sheet"] | null;
+        };
+        /**
          * DistillConfig
          * @description How to distil. Every `auto` is resolved by the run and echoed with its reason.
          */
@@ -2539,10 +2721,11 @@ export interface components {
             device: string;
             /**
              * Precision
+             * @description fp16 scales the loss; for GPUs without bf16.
              * @default auto
              * @enum {string}
              */
-            precision: "auto" | "fp32" | "bf16";
+            precision: "auto" | "fp32" | "bf16" | "fp16";
             /**
              * Channels Last
              * @default auto
@@ -3888,6 +4071,29 @@ export interface components {
             named: string;
         };
         /**
+         * NetworkTime
+         * @description How long one network took for all inputs.
+         */
+        NetworkTime: {
+            /**
+             * Network
+             * @example student
+             */
+            network: string;
+            /**
+             * Label
+             * @description What a teacher is called among several.
+             * @default
+             * @example
+             */
+            label: string;
+            /**
+             * Milliseconds
+             * @example 4.2
+             */
+            milliseconds: number;
+        };
+        /**
          * Objective
          * @description A figure of validation samples, or a cost.
          */
@@ -4056,6 +4262,110 @@ export interface components {
              * @example job_01KA1N3ZCZ0D6M3XB
              */
             job: string | null;
+        };
+        /**
+         * PredictionItem
+         * @description What the networks say of one input.
+         */
+        PredictionItem: {
+            /**
+             * Student
+             * @description By `kind`. class: label, index, probability, top (10 classes). labels: labels, scores, threshold. boxes: width, height, boxes with label, score and corners x1 y1 x2 y2 in pixels of the picture, sure (the score to draw from). mask: width, height, png (base64; values are classes), classes with their share. text: text, tokens, ending (stop, length). features: features.
+             * @example {
+             *       "index": 2,
+             *       "kind": "class",
+             *       "label": "sport",
+             *       "probability": 0.91,
+             *       "top": []
+             *     }
+             */
+            student: {
+                [key: string]: unknown;
+            };
+            /** Teachers */
+            teachers: components["schemas"]["TeacherAnswer"][];
+        };
+        /**
+         * PredictionOut
+         * @description The answers, in the order of the inputs.
+         * @example {
+         *       "items": [
+         *         {
+         *           "student": {
+         *             "index": 2,
+         *             "kind": "class",
+         *             "label": "sport",
+         *             "probability": 0.91,
+         *             "top": []
+         *           },
+         *           "teachers": [
+         *             {
+         *               "agreement": 1,
+         *               "answer": {
+         *                 "index": 2,
+         *                 "kind": "class",
+         *                 "label": "sport",
+         *                 "probability": 0.98
+         *               },
+         *               "network": "teacher"
+         *             }
+         *           ]
+         *         }
+         *       ],
+         *       "job": "job_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES",
+         *       "milliseconds": 38.5,
+         *       "networks": [
+         *         {
+         *           "label": "",
+         *           "milliseconds": 4.2,
+         *           "network": "student"
+         *         },
+         *         {
+         *           "label": "",
+         *           "milliseconds": 21,
+         *           "network": "teacher"
+         *         }
+         *       ],
+         *       "task": "classify_text",
+         *       "unable": [],
+         *       "warm": true
+         *     }
+         */
+        PredictionOut: {
+            /**
+             * Job
+             * @example job_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES
+             */
+            job: string;
+            /**
+             * Task
+             * @example classify_text
+             */
+            task: string;
+            /** Items */
+            items: components["schemas"]["PredictionItem"][];
+            /**
+             * Networks
+             * @description Those that answered, the student first.
+             */
+            networks: components["schemas"]["NetworkTime"][];
+            /**
+             * Unable
+             * @description Teachers that were asked for and could not answer.
+             */
+            unable: components["schemas"]["Unable"][];
+            /**
+             * Warm
+             * @description Whether the student was ready; if not, it was loaded first.
+             * @example true
+             */
+            warm: boolean;
+            /**
+             * Milliseconds
+             * @description From the request's arrival to its answer.
+             * @example 38.5
+             */
+            milliseconds: number;
         };
         /** PresetList */
         PresetList: {
@@ -4343,6 +4653,27 @@ export interface components {
              * @example 1111111111111111111111111111111111111111111111111111111111111111
              */
             sha256: string;
+        };
+        /**
+         * Sheet
+         * @description All listed samples' pictures as one WebP.
+         */
+        Sheet: {
+            /**
+             * Href
+             * @example /jobs/job_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES/artifacts/disagreements.webp
+             */
+            href: string;
+            /**
+             * Width
+             * @example 1536
+             */
+            width: number;
+            /**
+             * Height
+             * @example 192
+             */
+            height: number;
         };
         /**
          * SpreadOut
@@ -5112,6 +5443,13 @@ export interface components {
              */
             exports: boolean;
             /**
+             * Writes
+             * @description Whether its networks' answers are texts, written token by token.
+             * @default false
+             * @example false
+             */
+            writes: boolean;
+            /**
              * Files
              * @description Which files make a dataset of it, a sentence each.
              * @example [
@@ -5131,6 +5469,36 @@ export interface components {
              * @example
              */
             student_hint: string;
+        };
+        /**
+         * TeacherAnswer
+         * @description A teacher's answer to one input, and how far the student's agrees with it.
+         */
+        TeacherAnswer: {
+            /**
+             * Network
+             * @description teacher; of several teacher_1, teacher_2, ...
+             * @example teacher
+             */
+            network: string;
+            /**
+             * Answer
+             * @example {
+             *       "index": 2,
+             *       "kind": "class",
+             *       "label": "sport",
+             *       "probability": 0.98
+             *     }
+             */
+            answer: {
+                [key: string]: unknown;
+            };
+            /**
+             * Agreement
+             * @description In [0, 1]: same class; share of labels or of pixels; F1 of the boxes; ROUGE-L of the texts.
+             * @example 1
+             */
+            agreement: number;
         };
         /**
          * TeacherOut
@@ -5384,6 +5752,32 @@ export interface components {
             sha256: string;
         };
         /**
+         * Tile
+         * @description Where on the sheet a sample's picture lies, in pixels.
+         */
+        Tile: {
+            /**
+             * X
+             * @example 0
+             */
+            x: number;
+            /**
+             * Y
+             * @example 0
+             */
+            y: number;
+            /**
+             * Width
+             * @example 28
+             */
+            width: number;
+            /**
+             * Height
+             * @example 28
+             */
+            height: number;
+        };
+        /**
          * TrialOut
          * @description One job of a study.
          */
@@ -5531,6 +5925,22 @@ export interface components {
              * @example ok
              */
             answer: string;
+        };
+        /**
+         * Unable
+         * @description A teacher that was asked for and has no answer of the student's kind.
+         */
+        Unable: {
+            /**
+             * Network
+             * @example teacher
+             */
+            network: string;
+            /**
+             * Reason
+             * @example it does not know the dataset's classes: 1000 classes, the dataset has 10
+             */
+            reason: string;
         };
         /**
          * UploadCreate
@@ -6165,6 +6575,86 @@ export interface components {
             labels?: {
                 [key: string]: string;
             };
+        };
+        /**
+         * Message
+         * @description One turn of a conversation.
+         */
+        Message: {
+            /**
+             * Role
+             * @example user
+             * @enum {string}
+             */
+            role: "system" | "user" | "assistant";
+            /**
+             * Content
+             * @example Name three birds.
+             */
+            content: string;
+        };
+        /**
+         * Picture
+         * @description A picture within JSON; larger ones are sent as multipart/form-data.
+         */
+        Picture: {
+            /**
+             * Image
+             * Format: base64
+             * @description The file's bytes in base64.
+             * @example iVBORw0KGgo=
+             */
+            image: string;
+        };
+        /**
+         * PredictRequest
+         * @description A few samples for a finished student.
+         * @example {
+         *       "inputs": [
+         *         "The match ended in a draw.",
+         *         "Shares fell."
+         *       ],
+         *       "teacher": true
+         *     }
+         * @example {
+         *       "inputs": [
+         *         "Name three birds."
+         *       ],
+         *       "max_tokens": 64,
+         *       "seed": 1,
+         *       "temperature": 0.7
+         *     }
+         */
+        PredictRequest: {
+            /**
+             * Teacher
+             * @description Whether the job's teachers answer too.
+             * @default false
+             */
+            teacher: boolean;
+            /**
+             * Max Tokens
+             * @description Of a student that writes: tokens of an answer, at most; null: 64.
+             * @default null
+             */
+            max_tokens: number | null;
+            /**
+             * Temperature
+             * @description Of one that writes: 0 or null takes the most probable token, else one is drawn.
+             * @default null
+             */
+            temperature: number | null;
+            /**
+             * Seed
+             * @description Of one that writes: of the draws; null: 0.
+             * @default null
+             */
+            seed: number | null;
+            /**
+             * Inputs
+             * @description Each a text; two texts (a pair, or an instruction with its input); messages of a conversation so far; or a picture.
+             */
+            inputs: (string | string[] | components["schemas"]["Message"][] | components["schemas"]["Picture"])[];
         };
         /**
          * TeacherFromArtifact
@@ -11229,6 +11719,304 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
                         code?: "not_found";
+                    };
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
+                };
+            };
+        };
+    };
+    ask_job_student: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Media types that the client takes, RFC 9110. */
+                accept?: string | null;
+            };
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "inputs": [
+                 *         "The match ended in a draw.",
+                 *         "Shares fell."
+                 *       ],
+                 *       "teacher": true
+                 *     }
+                 */
+                "application/json": components["schemas"]["PredictRequest"];
+                /**
+                 * @example {
+                 *       "file": "image.png",
+                 *       "teacher": true
+                 *     }
+                 */
+                "multipart/form-data": {
+                    /** @description One to 8 pictures: the field may come again. */
+                    file: string | string[];
+                    /** @default false */
+                    teacher?: boolean;
+                };
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PredictionOut"];
+                    /**
+                     * @example event: text
+                     *     data: {"input":0,"network":"student","text":"A"}
+                     */
+                    "text/event-stream": string;
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json" | "malformed_multipart";
+                    };
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
+                };
+            };
+            /** @description Not acceptable */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_acceptable";
+                    };
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "job_not_succeeded" | "files_deleted" | "no_teacher";
+                    };
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request" | "invalid_sample" | "invalid_config" | "not_predictable";
+                    };
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited" | "too_many_predictions";
+                    };
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing" | "oom_host" | "input_damaged";
+                    };
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable" | "no_worker" | "prediction_timeout" | "predictor_died" | "disk_full" | "isolation_unavailable";
+                    };
+                };
+            };
+        };
+    };
+    list_job_disagreements: {
+        parameters: {
+            query?: {
+                /** @description Entries of one page, at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DisagreementPage"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found" | "no_disagreements";
                     };
                 };
             };

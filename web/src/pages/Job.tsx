@@ -4,6 +4,7 @@ import { api, unwrap } from "../api/client";
 import { readResult } from "../api/result";
 import { isActive, type Job as JobData } from "../api/types";
 import { CurveCards, unscored } from "../components/CurveCard";
+import { Disagreements } from "../components/Disagreements";
 import { Exports } from "../components/Exports";
 import { FailureCard } from "../components/FailureCard";
 import { JobActions } from "../components/JobActions";
@@ -17,6 +18,7 @@ import { explain, Status } from "../components/Status";
 import { TestedCards } from "../components/TestedCard";
 import { TrainingCharts } from "../components/TrainingCharts";
 import { Warnings } from "../components/Warnings";
+import { TryIt } from "../components/TryIt";
 import { Vitals } from "../components/Vitals";
 import { useKeptCurve } from "../hooks/useKeptCurve";
 import { useLayered } from "../hooks/useLayered";
@@ -76,6 +78,8 @@ export function Job({ id }: { id: string }) {
       {job.status === "failed" && <FailureCard job={job} />}
       {result && <ResultCard job={job} result={result} />}
       {result && job.finished_at && <TestedCards job={job} />}
+      <TryIt job={job} />
+      {result && <Disagreements job={job} />}
       <Exports job={job} />
       <Vitals job={job} live={live} />
       {scores && <CurveCards job={job} history={history} names={names} kept={kept} />}

@@ -1,0 +1,1 @@
+"""Test samples on which students and teachers differ."""

@@ -1,0 +1,1 @@
+"""Finished students asked about single samples."""

@@ -1,0 +1,1 @@
+"""Finished students kept ready to be asked: docs/decisions/0023."""
