@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from distill.anatomy import anatomy
+from distill.answers import Answer
 from distill.answers.reaching import Reaching
 from distill.errors import InvalidTeacher
 from distill.models import CheckpointReport, check
@@ -90,10 +91,11 @@ def build(question: dict[str, Any]) -> tuple[nn.Module, Tensor]:
 
 
 def rehearse(
-    question: dict[str, Any], *, places: bool = False, maps: bool = False, agree: Agree = lambda _: None
-) -> list[RunWarning]:
+    question: dict[str, Any], answer: Answer | None = None, agree: Agree = lambda _: None
+) -> list[RunWarning]:  # fmt: skip
     """`question`: {config, student, teacher}, the networks as `measure` is asked about them, the teacher None where the
-    recipe needs none. `places`, `maps`, `agree`: of the task (`distill.tasks.rehearsal`)."""
+    recipe needs none. `answer`, `agree`: of the task (`distill.tasks.rehearsal`); that of one class a picture unless
+    given."""
     teacher = question["teacher"]
     cast = Cast(
         DistillConfig(**question["config"]),
@@ -101,7 +103,7 @@ def rehearse(
         _actor(question["student"]),
         None if teacher is None else _actor(teacher),
     )
-    return rehearsed(cast, Reaching(places, maps), agree)
+    return rehearsed(cast, answer or Reaching(), agree)
 
 
 def _actor(asked: dict[str, Any]) -> Actor:

@@ -21,6 +21,7 @@ from distill.errors import UnknownName, UserError
 from distill.tasks import accepting, names, of_report, part
 from distill.tasks.counting import count
 from distill.types import Architecture, TeacherPreprocessing
+from distill.warned import RunWarning
 
 Report = dict[str, Any]
 
@@ -38,6 +39,7 @@ class Sent:
 
 
 Examine = Callable[[Architecture, Sent], Report]
+Rehearse = Callable[[dict[str, Any]], list[RunWarning]]
 
 
 def catalogue() -> list[dict[str, Any]]:
@@ -82,8 +84,9 @@ def measure(question: dict[str, Any]) -> dict[str, Any]:
     asked = question.get("task", "")
     looking = part(asked if asked in names() else of_report({"kind": asked}), "networks")
     if "rehearsal" in question:
-        rehearse: Callable[[Any], list[Any]] = getattr(looking, "rehearse", lambda _: [])
-        return {"warnings": [each.to_dict() for each in rehearse(question["rehearsal"])]}
+        rehearse: Rehearse | None = getattr(looking, "rehearse", None)
+        found = [] if rehearse is None else rehearse(question["rehearsal"])
+        return {"warnings": [each.to_dict() for each in found]}
     question = {k: v for k, v in question.items() if k != "task"}
     if "chains" in question:
         return count(question, looking.measure, getattr(looking, "build", None))

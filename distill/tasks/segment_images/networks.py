@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from distill.answers.reaching import ReachingMaps
 from distill.tasks import image_networks
 from distill.tasks.image_networks import build, catalogue_of, examine, measure
 from distill.tasks.segment_images import SPEC
@@ -17,4 +18,4 @@ def catalogue() -> list[dict[str, str]]:
 
 
 def rehearse(question: dict[str, Any]) -> list[RunWarning]:
-    return image_networks.rehearse(question, maps=True)
+    return image_networks.rehearse(question, ReachingMaps())
