@@ -128,17 +128,19 @@ class Retort(StudyCalls, PredictionCalls):
         labels: Mapping[str, str] | None = None,
         progress: uploads.Progress | None = None,
         pixel_range: tuple[int, int] | None = None,
+        box_format: str = "",
     ) -> Dataset:
         """Upload files of one of the `tasks()`: `file`, or `train` with or without `test`; with these, or alone,
         `unlabelled` (images without labels). Of a folder its tables `train.*` and `test.*`, or its images packed as a
         zip. `task`: its name; empty: the files tell. `pixel_range`: the values of 16-bit grey that are black and white,
-        as (0, 4095) for 12 bits."""
+        as (0, 4095) for 12 bits. `box_format`: what the four numbers of a box are in a table or parquet, as
+        `cxcywh_relative`; empty: the files tell."""
         given = {"train": train, "test": test}
         parts = {role: Path(path) for role, path in given.items() if path is not None}
         with folders.dataset_files(Path(file)) if file is not None else nullcontext(parts) as files:
             called = name or (folders.called(Path(file)) if file is not None else "")
             files = dict(files) | ({"unlabelled": Path(unlabelled)} if unlabelled is not None else {})
-            fields = {"name": called} | _task(task) | _range(pixel_range)
+            fields = {"name": called} | _task(task) | _reading(pixel_range, box_format)
             dataset: Dataset = register(self._transport, "/datasets", list(files.items()), fields, labels, progress)
         return self._ready(f"/datasets/{dataset['id']}", dataset)
 
@@ -156,10 +158,15 @@ class Retort(StudyCalls, PredictionCalls):
         labels: Mapping[str, str] | None = None,
         task: str = "",
         pixel_range: tuple[int, int] | None = None,
+        box_format: str = "",
     ) -> Dataset:
         """Register a file that the service fetches itself, from where its operator allows."""
         reference = {"url": url} | ({"sha256": sha256} if sha256 else {})
-        body = {"reference": reference, "name": name, "labels": dict(labels or {})} | _task(task) | _range(pixel_range)
+        body = (
+            {"reference": reference, "name": name, "labels": dict(labels or {})}
+            | _task(task)
+            | _reading(pixel_range, box_format)
+        )
         dataset: Dataset = self._post("/datasets", body, {"Idempotency-Key": uuid4().hex})
         return self._ready(f"/datasets/{dataset['id']}", dataset)
 
@@ -373,9 +380,10 @@ class Retort(StudyCalls, PredictionCalls):
         return row
 
 
-def _range(given: tuple[int, int] | None) -> dict[str, Any]:
-    """Only where it is given: older services know none."""
-    return {} if given is None else {"pixel_range": list(given)}
+def _reading(pixel_range: tuple[int, int] | None, box_format: str) -> dict[str, Any]:
+    """Only what is given: older services know none."""
+    found = {} if pixel_range is None else {"pixel_range": list(pixel_range)}
+    return found | ({"box_format": box_format} if box_format else {})
 
 
 def _task(name: str) -> dict[str, str]:

@@ -38,6 +38,7 @@ class Dataset(TypedDict):
     size_bytes: int
     digest: str
     pixel_range: NotRequired[list[int] | None]
+    box_format: NotRequired[str]
     report: dict[str, Any] | None
     error: dict[str, Any] | None
     labels: dict[str, str]

@@ -183,6 +183,8 @@ def _noted(event: Event, session: Session) -> Event:
         if event.data["split"] == "validation":
             event.data["values"] |= task.metrics(event.data["values"])
         session.metrics.append(event.data)
+    if event.kind == "warning":
+        session.warnings.append(event.data)
     if event.kind == "resolved":
         config = event.data["config"] | task.student.preprocessing.resolved()
         config |= {"teacher_classes": task.teacher_classes.said} | task.decided()

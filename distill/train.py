@@ -48,7 +48,7 @@ def train(
 ) -> Generator[Event, None, Outcome]:
     """Train `recipe` in place; afterwards `recipe.exported()` is the student. Returns how it ended.
 
-    Events: `resolved`, `metrics` (train: loss parts, accuracy, learning rate; validation: loss, accuracy),
+    Events: `resolved`, `warning`, `metrics` (train: loss parts, accuracy, learning rate; validation: loss, accuracy),
     `progress`, `checkpoint`, `log`. Checkpoints go to `folder`; `carry` (JSON) travels in them; `norms` measures the
     watched layers on a batch for the message of `Diverged`.
     `control.stop` ends with the best student by validation, `control.handover` with a checkpoint; both are heard
@@ -95,6 +95,9 @@ def _decide(training: Training, saved: dict[str, Any] | None) -> Generator[Event
         seed_everything(training.config.seed)
     resolved = training.resolved = resolving.resume(training, saved) if saved else resolving.resolve(training)
     yield Event("resolved", {"config": resolved.config(), "reasons": resolved.reasons})
+    for each in training.cautions:
+        yield Event("warning", each.to_dict())
+        yield Event("log", {"level": "warning", "message": str(each)})
     resolved.student.prepare(recipe)
     if recipe.teacher is not None:
         resolved.teacher.prepare(recipe.teacher)

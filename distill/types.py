@@ -345,6 +345,17 @@ PixelRange = Annotated[
 ]
 
 
+BOX_FORMAT = (
+    "Of boxes in a table or parquet: what their four numbers are. `xyxy`: corners; `xywh`: the upper left corner, "
+    "width and height; `cxcywh`: the centre, width and height. `_absolute`: in pixels; `_relative`: shares of the "
+    "image's sides; without either the numbers tell. Empty: names of columns and numbers tell."
+)
+BoxFormat = Literal[
+    "", "xyxy", "xyxy_absolute", "xyxy_relative", "xywh", "xywh_absolute", "xywh_relative", "cxcywh", "cxcywh_absolute",
+    "cxcywh_relative",
+]  # fmt: skip
+
+
 class DatasetInput(Model):
     """A dataset on local disk, or a named one, as a run sees it."""
 
@@ -356,6 +367,7 @@ class DatasetInput(Model):
     digest: str = Field("", description="sha256 over the files, hex; empty for named sets.")
     task: str = Field("", description="Name of a task; empty: the files tell (`distill.tasks.inspection`).")
     pixel_range: PixelRange | None = Field(None, description=PIXEL_RANGE)
+    box_format: BoxFormat = Field("", description=BOX_FORMAT)
 
 
 class TrainedRun(Model):

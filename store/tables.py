@@ -83,7 +83,8 @@ class Teacher(Leasable, Base):
 class Dataset(Leasable, Base):
     """A registered dataset. `files`: role -> {object_key, size_bytes, sha256, filename}; empty for named sets. `task`:
     what was asked for, once inspected what was found (`distill.tasks`); empty before, and of older releases' rows.
-    `pixel_range`: [low, high], in which 16-bit grey is read; None: the upper byte."""
+    `pixel_range`: [low, high], in which 16-bit grey is read; None: the upper byte. `box_format`: what the numbers of
+    boxes are; empty: the files tell."""
 
     __tablename__ = "datasets"
     __table_args__ = (CheckConstraint("status IN ('inspecting', 'ready', 'invalid')", name="status"),)
@@ -97,6 +98,7 @@ class Dataset(Leasable, Base):
     digest: Mapped[str] = mapped_column(String(64), default="")
     task: Mapped[str] = mapped_column(String(60), default="", server_default="")
     pixel_range: Mapped[list[int] | None] = mapped_column(JsonColumn)
+    box_format: Mapped[str] = mapped_column(String(20), default="", server_default="")
     report: Mapped[Json | None]  # of the task's inspection: classes, counts, image sizes, ...
     error: Mapped[Json | None]
     labels: Mapped[Json] = mapped_column(default=dict)

@@ -36,6 +36,12 @@ def datasets() -> None:
     metavar="LOW HIGH",
     help="Values of 16-bit grey that are black and white, as 0 4095 for 12 bits.",
 )
+@click.option(
+    "--box-format",
+    default="",
+    metavar="FORMAT",
+    help="Of boxes in a table or parquet: xyxy, xywh or cxcywh, with _absolute or _relative; unless given, it tells.",
+)
 @click.option("--name", default="", help="Your name for it.")
 @click.option("--label", "labels", multiple=True, callback=pairs, help="name=value; may be repeated.")
 @command
@@ -53,6 +59,7 @@ def add(  # noqa: PLR0913 - click: one each option
     labels: dict[str, str],
     task: str,
     pixel_range: tuple[int, int] | None,
+    box_format: str,
 ) -> None:
     """Register a FILE (retort catalogue tasks says which), a folder of images or with tables train.* and test.*, a
     named set, or a URL."""
@@ -63,15 +70,17 @@ def add(  # noqa: PLR0913 - click: one each option
         raise click.UsageError("--unlabelled goes with FILE or --train, or alone.")
     if named is not None and pixel_range is not None:
         raise click.UsageError("--pixel-range is for files of 16-bit images; named sets have 8 bits.")
+    if named is not None and box_format:
+        raise click.UsageError("--box-format is for files with boxes; named sets say it themselves.")
     if named is not None:
         made = retort.named_dataset(named, labels, task)
     elif url is not None:
-        made = retort.fetched_dataset(url, sha256, name, labels, task, pixel_range)
+        made = retort.fetched_dataset(url, sha256, name, labels, task, pixel_range, box_format)
     else:
         with progress.bar(Console(stderr=True), "sending") as show:
             made = retort.add_dataset(
                 file, train=train, test=test, unlabelled=unlabelled, name=name, task=task, labels=labels, progress=show,
-                pixel_range=pixel_range,
+                pixel_range=pixel_range, box_format=box_format,
             )  # fmt: skip
     session.show(made, lambda: render.details(dict(made)))
 

@@ -25,7 +25,7 @@ _CLASS: list[type[nn.Module]] = []
 
 def rt_detr(num_classes: int, in_channels: int, options: Mapping[str, Any]) -> nn.Module:
     """(n, in_channels, h, w) -> rows (n, (L + 1) Q, num_classes + 6) of Q queries, of the encoder's choice and then of
-    each of the L decoder layers."""
+    each of the L decoder layers. The embedding of denoising queries, which are not used, is not trained."""
     from transformers.models.rt_detr import RTDetrConfig
     from transformers.models.rt_detr.configuration_rt_detr_resnet import RTDetrResNetConfig
 
@@ -38,7 +38,11 @@ def rt_detr(num_classes: int, in_channels: int, options: Mapping[str, Any]) -> n
         **own,
     )  # fmt: skip
     config.decoder_in_channels = [config.encoder_hidden_dim] * LEVELS
-    return _class()(config)
+    network = _class()(config)
+    unused = getattr(network.model, "denoising_class_embed", None)
+    if unused is not None:
+        unused.requires_grad_(False)
+    return network
 
 
 def _class() -> type[nn.Module]:

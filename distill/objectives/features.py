@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from distill import processes
 from distill.errors import InvalidConfig
+from distill.objectives.full_precision import without_autocast
 
 
 class FeatureLoss(nn.Module):
@@ -30,7 +31,7 @@ class FeatureLoss(nn.Module):
         self._check(student, teacher, mask)
         student, teacher, mask = self._whole(student, teacher, mask)
         wide = full_precision(student, teacher)
-        with torch.autocast(student.device.type, enabled=False):
+        with without_autocast(student.device):
             return self.compare(student.to(wide), teacher.to(wide), mask)
 
     def _whole(self, student: Tensor, teacher: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:

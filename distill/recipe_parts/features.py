@@ -65,8 +65,11 @@ class FeatureRecipe(Recipe):
 
     def _rectified_teacher(self, example: Any) -> bool:
         """Is the teacher's deepest feature nowhere negative on `example`, so that a projector may end in a ReLU? True,
-        as publications have it, where there is no example."""
-        return example is None or bool((self._teacher_pass(example, logits=False)[0][-1] >= 0).all())
+        as publications have it, where there is no example, or none with values (on the meta device)."""
+        if example is None:
+            return True
+        feature = self._teacher_pass(example, logits=False)[0][-1]
+        return feature.is_meta or bool((feature >= 0).all())
 
 
 class PairedFeatures(FeatureRecipe):

@@ -32,15 +32,20 @@ def check_nothing_bypasses(student: nn.Module, layers: Sequence[str], example: A
 
 
 def _remedy(student: nn.Module, layers: Sequence[str], example: Any) -> str:
-    names = [layer.name for layer in discover(student, beside(student, example))]
-    deeper = names[names.index(layers[-1]) + 1 :] if layers[-1] in names else names
-    for name in deeper:
+    for name in _deeper(student, layers[-1], beside(student, example)):
         if not leaking_parameters(student, [*layers[:-1], name], example):
             return f"Let student_layers end with {name!r}, the first deeper layer that no connection bypasses."
     return (
         "No deeper layer of this student will do. Use a recipe that lets the labels reach the backbone (feature_logit, "
         "with kl: false for features and labels alone), or another student."
     )
+
+
+def _deeper(student: nn.Module, layer: str, example: Any) -> list[str]:
+    """The generalised layers that end after `layer`, which may be any module."""
+    found = [each.name for each in discover(student, example)]
+    order = [each.name for each in discover(student, example, [*found, layer])]
+    return order[order.index(layer) + 1 :]
 
 
 def leaking_parameters(student: nn.Module, layers: Sequence[str], example: Any) -> list[str]:

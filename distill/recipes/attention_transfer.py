@@ -6,11 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from distill.errors import InvalidConfig
+from distill.objectives.full_precision import without_autocast
 from distill.parameters import validated
 from distill.recipe_parts.base import Setup, Shape
 from distill.recipe_parts.labelled import LabelledFeatures
@@ -84,7 +84,7 @@ class AttentionTransfer(LabelledFeatures):
 
 def attention_gap(student: Tensor, teacher: Tensor, power: int = 2) -> Tensor:
     """mean (Q(student) - Q(teacher))^2 of maps (n, c, h, w) or tokens (n, t, c), any c, in fp32."""
-    with torch.autocast(student.device.type, enabled=False):
+    with without_autocast(student.device):
         return (attention_map(student, power) - attention_map(teacher, power)).square().mean()
 
 

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from distill.errors import InvalidConfig
+from distill.objectives.full_precision import without_autocast
 from distill.parameters import validated
 from distill.recipe_parts.base import Setup
 from distill.recipe_parts.memory import Memory
@@ -105,7 +106,7 @@ class CRD(DeepestRows):
 
     def term(self, features: Sequence[Tensor], kept: Sequence[Tensor], targets: dict[str, Tensor]) -> Tensor:
         rows, index = self.rows(features), targets["index"]
-        with torch.autocast(rows.device.type, enabled=False):
+        with without_autocast(rows.device):
             s = F.normalize(self.student_embedding(rows.float()))
             t = F.normalize(self.teacher_embedding(kept[0].float()))
             picked = self._picked(index)

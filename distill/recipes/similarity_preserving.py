@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from distill import processes
+from distill.objectives.full_precision import without_autocast
 from distill.parameters import validated
 from distill.recipe_parts.base import Setup
 from distill.recipe_parts.labelled import LabelledFeatures
@@ -51,7 +51,7 @@ def similarity_gap(student: Tensor, teacher: Tensor) -> Tensor:
     """mean over all n^2 entries of (G(student) - G(teacher))^2; any (n, ...) each, in fp32; in [0, 4 / n]. n counts the
     samples of all processes."""
     student, teacher = processes.whole(student), processes.whole(teacher)
-    with torch.autocast(student.device.type, enabled=False):
+    with without_autocast(student.device):
         return (_similarities(student) - _similarities(teacher)).square().mean()
 
 

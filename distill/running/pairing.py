@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from distill import selection
-from distill.errors import InvalidConfig
 from distill.running.pairs import Pairs
 from distill.running.session import Session
 from distill.running.teaching import Teaching
 from distill.selection import even_positions
 from distill.tasks.network import Network
+from distill.tasks.rehearsal import too_few
 from distill.types import Layer, QCurve
 
 AUTO = "auto"
@@ -24,12 +24,7 @@ def check_counts(session: Session) -> None:
     for side, network, named in [*teachers, ("student", task.student, config.student_layers)]:
         layers = task.layers(network, named)
         if len(layers) < config.layers:
-            raise InvalidConfig(
-                f"{config.layers} layers are to be distilled, but the {side} {network.architecture.name} has "
-                f"{len(layers)}.",
-                f"Set layers to {len(layers)} or less, or name {side}_layers.",
-                {"layers": config.layers, "available": len(layers), "side": side},
-            )
+            raise too_few(config.layers, side, network.architecture.name, len(layers))
 
 
 def check_student(session: Session) -> None:

@@ -96,6 +96,11 @@ class Forecast:
         needs every answer. Called only where nothing is `missing`."""
         return {}
 
+    def rehearsal(self, parts: Parts) -> Question | None:
+        """What a worker should put together before the job runs (`distill.tasks.networks.measure`), so that what its
+        run would refuse or warn of is known; None: nothing is asked."""
+        return None
+
     def work(self, parts: Parts, counted: Mapping[str, Mapping[str, Any]], tested: int) -> SampleWork:
         """What a sample takes. `counted`: the answers to `questions`; `tested`: test samples."""
         raise NotImplementedError

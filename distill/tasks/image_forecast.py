@@ -11,6 +11,7 @@ from distill.tasks.forecast import Forecast, Parts, Question, Report, older
 from distill.told import assumed
 from distill.warned import RunWarning, named
 
+_REHEARSED = {"recipe", "recipe_parameters", "layers", "student_layers", "teacher_layers"}
 CACHED_SIDE = 96  # up to this side, images of one size are decoded once (`distill.modalities.images.samples`)
 
 
@@ -39,13 +40,23 @@ class ImageForecast(Forecast):
         """The networks as the run would build them."""
         native = native_size(parts.dataset)
         about = {"task": self.task, "architecture": parts.student.model_dump(mode="json"), "num_classes": parts.classes}
-        asked = {"student": about | _input(channels_of(parts.dataset), self._side(parts, native), native)}
+        asked = {"student": about | _input(channels_of(parts.dataset), self.side(parts, native), native)}
         return asked | {
             "teacher" if number == 1 else f"teacher_{number}": self._teacher(teacher, native)
             for number, teacher in enumerate(parts.teachers, 1)
         }
 
-    def _side(self, parts: Parts, native: list[int] | None) -> int | str:
+    def rehearsal(self, parts: Parts) -> Question | None:
+        """The recipe on the networks of `questions`, of several teachers the first. Settings that change neither are
+        left out, so that jobs alike in these share an answer."""
+        if self.missing(parts) or (parts.needs_teacher and not parts.teachers):
+            return None
+        asked, config = self.questions(parts), parts.config.model_dump(mode="json", include=_REHEARSED)
+        teacher = asked["teacher"] if parts.needs_teacher else None
+        together = {"config": config, "student": asked["student"], "teacher": teacher}
+        return {"task": self.task, "architecture": asked["student"]["architecture"], "rehearsal": together}
+
+    def side(self, parts: Parts, native: list[int] | None) -> int | str:
         """Of the student's input, as the run decides."""
         wanted, teacher = parts.config.image_size, parts.teacher if self.framed else None
         if wanted != "auto" or teacher is None or "preprocessing" not in teacher:
@@ -56,10 +67,14 @@ class ImageForecast(Forecast):
 
     def _teacher(self, teacher: Report, native: list[int] | None) -> Question:
         about = {"task": self.task, "architecture": teacher["architecture"], "num_classes": teacher["num_classes"]}
-        recorded = recorded_view(teacher.get("metadata", {}), teacher["in_channels"])
+        return about | _input(teacher["in_channels"], self.teacher_side(teacher), native)
+
+    def teacher_side(self, teacher: Report) -> int | str:
+        """Of a teacher's input, where it was told or its file says it; else `auto`."""
         if self._told_size(teacher):
-            recorded = teacher["preprocessing"]
-        return about | _input(teacher["in_channels"], recorded["size"][0] if recorded else "auto", native)
+            return int(teacher["preprocessing"]["size"][0])
+        recorded = recorded_view(teacher.get("metadata", {}), teacher.get("in_channels", 3))
+        return int(recorded["size"][0]) if recorded else "auto"
 
     @staticmethod
     def _told_size(teacher: Report) -> bool:

@@ -7,19 +7,24 @@ from dataclasses import asdict
 from typing import Any
 
 from distill.anatomy import anatomy
+from distill.answers.reaching import Reaching
 from distill.errors import InvalidTeacher
 from distill.models import CheckpointReport, check
 from distill.models import catalogue as networks
 from distill.models.build import size_option, skeleton
 from distill.models.measure import measure as measured
+from distill.models.preprocessing import preprocessing
 from distill.models.sizes import FORWARD_ERRORS, run_on_meta, unfit_size
 from distill.recorded_architecture import recorded_architecture
 from distill.safetensors_header import read_header
 from distill.tasks import accepting
 from distill.tasks.image_view import teacher_view
 from distill.tasks.networks import Sent
-from distill.types import Architecture
+from distill.tasks.rehearsal import Actor, Agree, Cast
+from distill.tasks.rehearsal import rehearse as rehearsed
+from distill.types import Architecture, DistillConfig
 from distill.vision_folder import BY_CONFIGURATION
+from distill.warned import RunWarning
 
 
 def catalogue_of(task: str) -> list[dict[str, Any]]:
@@ -71,3 +76,27 @@ def completed(architecture: Architecture, metadata: Mapping[str, str]) -> Archit
 def measure(question: dict[str, Any]) -> dict[str, Any]:
     architecture = Architecture.model_validate(question["architecture"])
     return asdict(measured(**question | {"architecture": architecture}))
+
+
+def rehearse(
+    question: dict[str, Any], *, places: bool = False, maps: bool = False, agree: Agree = lambda _: None
+) -> list[RunWarning]:
+    """`question`: {config, student, teacher}, the networks as `measure` is asked about them, the teacher None where the
+    recipe needs none. `places`, `maps`, `agree`: of the task (`distill.tasks.rehearsal`)."""
+    teacher = question["teacher"]
+    cast = Cast(
+        DistillConfig(**question["config"]),
+        question["student"]["num_classes"],
+        _actor(question["student"]),
+        None if teacher is None else _actor(teacher),
+    )
+    return rehearsed(cast, Reaching(places, maps), agree)
+
+
+def _actor(asked: dict[str, Any]) -> Actor:
+    architecture, native = Architecture.model_validate(asked["architecture"]), asked["native_size"]
+    how = preprocessing(
+        architecture, asked["image_size"], None if native is None else tuple(native), asked["in_channels"]
+    )
+    network = skeleton(architecture, asked["num_classes"], how.channels, how.size).to("meta")
+    return Actor(network, architecture, how)

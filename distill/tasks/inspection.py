@@ -16,7 +16,7 @@ from typing import Any
 
 from distill.data.split_names import UNLABELLED
 from distill.errors import InvalidDataset
-from distill.tasks import names, part, spec
+from distill.tasks import names, part, spec, specs
 from distill.types import DatasetInput
 
 
@@ -29,6 +29,10 @@ class Likeness(IntEnum):
     MAYBE = 1
     BESIDE = 2
     SURE = 3
+
+
+OPTIONS = ("pixel_range", "box_format")
+"""Fields of a `DatasetInput` that say how its files are read: not every task's files have all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +48,13 @@ def task_of(dataset: DatasetInput) -> str:
     """The task that `dataset.task` names, or else the one that its files are most like. Raises `UnknownName`, and
     `InvalidDataset` for files of another task than the named one, or of several tasks or none where none is named."""
     name = _task_of(dataset)
-    if dataset.pixel_range is not None and spec(name).modality != "images":
+    given = {option: getattr(dataset, option) for option in OPTIONS}
+    for option in (option for option, value in given.items() if value and option not in spec(name).reading):
+        having = [each.name for each in specs() if option in each.reading]
         raise InvalidDataset(
-            f"A pixel_range is for images; the files of dataset {dataset.name!r} are of {_titles([name])}.",
-            "Register them without pixel_range.",
-            {"pixel_range": list(dataset.pixel_range)},
+            f"{option} is for {_titles(having)}; the files of dataset {dataset.name!r} are of {_titles([name])}.",
+            f"Register them without {option}.",
+            {option: given[option]},
         )
     return name
 

@@ -5,6 +5,7 @@ A task tells it in its folder's module `networks`, which may import torch:
     catalogue() -> list[dict]                           {name, library, family, ...} of every network it can build
     examine(architecture: Architecture, sent: Sent) -> dict     the report on a teacher; raises `UserError`
     measure(question: dict) -> dict                     an answer to `distill.tasks.forecast.Forecast.questions`
+    rehearse(question: dict) -> list[RunWarning]        optional: the run's warnings; raises its refusals
     answers(report: dict) -> bool                       optional: whether the network examined answers this task
 """
 
@@ -73,9 +74,12 @@ def _looked(
 
 
 def measure(question: dict[str, Any]) -> dict[str, Any]:
-    """The answer to a question of `Forecast.questions`; older releases' named no task, or its `older_kind`. Raises
-    `UserError` for a network that cannot be built."""
+    """The answer to a question of `Forecast.questions` or `Forecast.rehearsal`; older releases' named no task, or its
+    `older_kind`. Raises `UserError` for a network that cannot be built, and for a job that a run would refuse."""
     asked = question.get("task", "")
     task = asked if asked in names() else of_report({"kind": asked})
+    if "rehearsal" in question:
+        rehearse = getattr(part(task, "networks"), "rehearse", lambda _: [])
+        return {"warnings": [each.to_dict() for each in rehearse(question["rehearsal"])]}
     answer: dict[str, Any] = part(task, "networks").measure({k: v for k, v in question.items() if k != "task"})
     return answer

@@ -70,6 +70,8 @@ class TaskSpec:
     `defaults`: values of fields of `DistillConfig` that a configuration has where it leaves them out, in place of the
     fields' own.
 
+    `reading`: options of a dataset's registration, beside its files, that the task's files may have.
+
     `architectures`: prefixes of the names of networks that answer this task (see `distill.tasks.accepting`).
     `container`: how its networks are kept. `student`: the architecture that a form suggests; empty: none.
     `needs_teacher`: whether every recipe wants a teacher to start from. `student_weights`: whether a job may name the
@@ -104,6 +106,7 @@ class TaskSpec:
     student_hint: str = ""
     older_kind: str | None = None
     defaults: tuple[tuple[str, int], ...] = ()
+    reading: tuple[str, ...] = ()
     unlabelled: bool = False
     several_teachers: bool = False
     exports: bool = True

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from distill.layers.modes import clear_caches
 from distill.recipe_parts.base import Recipe
+from distill.recipe_parts.untaught import without_gradient
 from distill.training.cache import Teacher
 from distill.training.mode import Mode
 from distill.training.rng import rng_kept
@@ -95,6 +96,15 @@ def choose(recipe: Recipe, example: Example, config: DistillConfig, device: torc
             return Choice(student, teacher_base, {"student_mode": why})
         teacher, teacher_why = _choose_teacher(recipe, example, config, device, budget)
     return Choice(student, teacher, {"student_mode": why, "teacher_mode": teacher_why})
+
+
+def untaught(recipe: Recipe, example: Example, mode: Mode, device: torch.device) -> list[str]:
+    """Names of the student's trainable parameters that no loss reaches, by the gradients of one batch. `recipe` comes
+    back exactly as it was."""
+    with rng_kept(), untouched(recipe), mode.autocast(device):
+        targets = recipe.told(Teacher(recipe, Mode(), device)(example.teacher), example.index)
+        parts = recipe(example.student, example.labels, targets)
+        return without_gradient(parts["loss"], recipe.exported()) if parts["loss"].requires_grad else []
 
 
 def _unprobed(mode: Mode, why: str) -> Choice:

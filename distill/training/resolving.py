@@ -10,6 +10,7 @@ import torch
 
 from distill import presets
 from distill.optimisation import LIKE_SGD
+from distill.recipe_parts.untaught import caution
 from distill.training import cache, distributed
 from distill.training.descending import descent
 from distill.training.groups import told
@@ -17,13 +18,14 @@ from distill.training.head import fits
 from distill.training.mode import Mode
 from distill.training.peak import peak_learning_rate, sgd_peak, taken_learning_rate
 from distill.training.plan import Resolved, check_same
-from distill.training.probe import Example, choose
+from distill.training.probe import Example, choose, untaught
 from distill.training.training import Training
 from distill.types import DistillConfig
 
 
 def resolve(training: Training) -> Resolved:
-    """Replace every `auto`, with the reason for each choice. Several processes follow the first."""
+    """Replace every `auto`, with the reason for each choice, and note what no loss reaches. Several processes follow
+    the first."""
     config, recipe = training.config, training.recipe
     example = training.example()
     choice = distributed.agree(lambda: choose(recipe, example, config, training.device, training.length.total_steps))
@@ -39,6 +41,10 @@ def resolve(training: Training) -> Resolved:
         "device": _device_reason(config, training.device),
         "cache_teacher": f"{place.place}: {place.reason}",
     }  # fmt: skip
+    left_out = distributed.agree(lambda: untaught(recipe, example, choice.student, training.device))
+    if left_out:
+        training.cautions.append(caution(left_out, recipe.exported(), config.recipe))
+        reasons["untaught"] = training.cautions[-1].message
     return Resolved(
         config, rate, str(training.device), choice.student, choice.teacher, place.place, _by_preset(config, reasons),
         torch.get_num_threads(), fitting, backbone, how,

@@ -19,6 +19,7 @@ from distill.training.plan import Length, Resolved, length
 from distill.training.probe import Example
 from distill.training.targets import Targets
 from distill.types import DistillConfig
+from distill.warned import RunWarning
 
 AS_THEY_ARE: dict[str, Any] = {
     "drop_last": False, "teacher": False, "augment": False, "evenly": False, "rank": 0, "world": 1,
@@ -30,7 +31,8 @@ AS_THEY_ARE: dict[str, Any] = {
 class Training:
     """Given: `recipe`, trained in place; `data`; `config`; `folder` of the checkpoints; `control`; `device`; `carry`
     (JSON that travels in every checkpoint); `norms`, which measures the watched layers on a batch. Left by the phases:
-    `resolved`, every `auto` replaced; `targets`, what the teacher says of a batch."""
+    `resolved`, every `auto` replaced; `cautions`, what is probably wrong with it; `targets`, what the teacher says of a
+    batch."""
 
     recipe: Recipe
     data: TrainData
@@ -41,6 +43,7 @@ class Training:
     carry: dict[str, Any]
     norms: Callable[[Any], dict[str, Any]] | None = None
     resolved: Resolved = field(init=False)
+    cautions: list[RunWarning] = field(default_factory=list, init=False)
     targets: Targets = field(init=False)
 
     @cached_property

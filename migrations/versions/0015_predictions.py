@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from store.clock import UTCDateTime
 
 revision = "0015"
-down_revision = "0013"
+down_revision = "0014"
 branch_labels = None
 depends_on = None
 

@@ -79,6 +79,20 @@ class TestPixelRange:
         answer = client.post("/datasets", files={"file": ("a.csv", self.TABLE)}, data=data)
         assert all(at.startswith("/pixel_range") for at in pointers(problem(answer, 422, "invalid_request")))
 
+    def test_so_is_what_the_numbers_of_boxes_are(self, client: TestClient, database: Database) -> None:
+        plain, told = (
+            client.post("/datasets", files={"file": ("a.csv", self.TABLE)}, data=data).json()
+            for data in ({}, {"box_format": "cxcywh_relative"})
+        )
+        assert (plain["box_format"], told["box_format"]) == ("", "cxcywh_relative")
+        assert plain["digest"] != told["digest"]
+        with database.read() as session:
+            row = session.get_one(Dataset, told["id"])
+            row.files = {}
+            assert dataset_input(row, cast("Fetcher", None)).box_format == "cxcywh_relative"
+        answer = client.post("/datasets", files={"file": ("a.csv", self.TABLE)}, data={"box_format": "xyhw"})
+        assert pointers(problem(answer, 422, "invalid_request")) == {"/box_format"}
+
     def test_named_sets_have_none(self, client: TestClient) -> None:
         answer = client.post("/datasets", json={"named": "digits", "pixel_range": [0, 4095]})
         assert pointers(problem(answer, 422, "invalid_request")) == {"/pixel_range"}

@@ -160,8 +160,63 @@ def test_a_teacher_is_counted_at_the_size_that_its_header_names(
     answer = client.post("/jobs?dry_run=true", json=body, headers={"Prefer": "wait=0"})
     assert answer.status_code == 200, answer.text
     with database.read() as session:
-        asked = [row.data["image_size"] for row in session.query(CatalogueEntry).filter_by(kind=costs.WANTED)]
-    assert sorted(asked, key=str) == [12, "auto"]
+        asked = [row.data for row in session.query(CatalogueEntry).filter_by(kind=costs.WANTED)]
+    together = [each.pop("rehearsal") for each in asked if "rehearsal" in each]
+    sizes = [each["image_size"] for each in asked if "image_size" in each]
+    assert sorted(sizes, key=str) == [12, "auto"]
+    assert [each["teacher"]["image_size"] for each in together] == [12]
+
+
+FEATURES = {"recipe": "feature_only", "layers": 1, "teacher_layers": ["layer1"], "student_layers": ["layer2"]}
+BYPASSED = {
+    "code": "invalid_config", "message": "A connection bypasses layer2.", "remedy": "Let student_layers end later.",
+    "fault": "user", "retryable": False, "details": {"field": "student_layers"},
+}  # fmt: skip
+UNTAUGHT = {"code": "untaught_parameters", "message": "No loss reaches neck.", "remedy": "...", "details": {}}
+
+
+def rehearsed(client: TestClient, driver: Driver, database: Database, found: dict[str, Any]) -> dict[str, Any]:
+    """A request whose rehearsal a worker has answered with `found`."""
+    report = {"num_classes": 2, "in_channels": 1, "preprocessing": VIEW | {"origin": "header", "channels": 1}}
+    body = {"teacher": driver.teacher(report=report), "dataset": driver.dataset(report=REPORT), "config": FEATURES}
+    body["student"] = STUDENT["name"]
+    with database.write() as session:
+        system.register_worker(session, Worker(id="wrk_a", hostname="h", pid=1, slots=1))
+    assert client.post("/jobs?dry_run=true", json=body, headers={"Prefer": "wait=0"}).status_code == 200
+    with database.write() as session:
+        asked = [row.data for row in session.query(CatalogueEntry).filter_by(kind=costs.WANTED)]
+        for question in [each for each in asked if "rehearsal" in each]:
+            costs.answer(session, question, found)
+    return body
+
+
+@pytest.mark.parametrize("query", ["", "?dry_run=true"])
+def test_what_the_run_would_refuse_is_refused(
+    client: TestClient, driver: Driver, database: Database, query: str
+) -> None:
+    body = rehearsed(client, driver, database, {"error": BYPASSED})
+    document = problem(client.post(f"/jobs{query}", json=body, headers={"Prefer": "wait=0"}), 422, "invalid_config")
+    assert pointers(document) == {"/config/student_layers"}
+    assert client.get("/jobs").json()["items"] == []
+
+
+def test_what_the_run_would_warn_of_is_told(client: TestClient, driver: Driver, database: Database) -> None:
+    body = rehearsed(client, driver, database, {"cost": {"warnings": [UNTAUGHT]}})
+    told = client.post("/jobs?dry_run=true", json=body, headers={"Prefer": "wait=0"}).json()
+    assert [each["code"] for each in told["warnings"]] == ["untaught_parameters"]
+    assert client.post("/jobs", json=body).status_code == 202
+
+
+def test_a_request_that_names_student_layers_is_rehearsed_before_it_is_queued(
+    client: TestClient, driver: Driver, database: Database
+) -> None:
+    body = rehearsed(client, driver, database, {"cost": {"warnings": []}})
+    other = body | {"config": FEATURES | {"student_layers": ["layer3"]}}
+    assert client.post("/jobs", json=other, headers={"Prefer": "wait=0"}).status_code == 202
+    with database.read() as session:
+        asked = [row.data for row in session.query(CatalogueEntry).filter_by(kind=costs.WANTED)]
+    named = [each["rehearsal"]["config"]["student_layers"] for each in asked if "rehearsal" in each]
+    assert named == [["layer3"]]
 
 
 def succeeded(driver: Driver, database: Database, seconds: float, peak: int, **result: Any) -> None:

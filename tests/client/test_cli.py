@@ -65,6 +65,8 @@ def test_teachers_and_datasets(command: Command, driver: Driver, tmp_path: Path)
     code, out = command("--json", "datasets", "add", tmp_path / "d.zip", "--pixel-range", "0", "4095")
     assert (code, json.loads(out)["pixel_range"]) == (0, [0, 4095])
     assert command("datasets", "add", "--named", "digits", "--pixel-range", "0", "4095")[0] == 1
+    code, out = command("--json", "datasets", "add", tmp_path / "d.zip", "--box-format", "xywh_relative")
+    assert (code, json.loads(out)["box_format"]) == (0, "xywh_relative")
     code, out = command("datasets", "add", "--url", "https://data.example.org/a.zip", "--sha256", "0" * 64)
     assert code == 1
     assert "does not allow calls to data.example.org" in " ".join(out.split())

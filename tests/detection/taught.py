@@ -11,19 +11,24 @@ from torch import Tensor, nn
 from distill.models import check, load, save
 from distill.tasks.detect_objects.answer import BoxAnswer
 from distill.tasks.detect_objects.heads import head_of
+from distill.tasks.detect_objects.peak import peak_of
+from distill.training.peak import peak_learning_rate
 from distill.types import Architecture
 
 
-def learnt(
-    network: nn.Module, images: Tensor, labels: Tensor, optimizer: torch.optim.Optimizer, steps: int
-) -> list[float]:
-    """The detector's own loss in each of so many steps on one batch."""
+def learnt(network: nn.Module, architecture: Architecture, images: Tensor, labels: Tensor, steps: int) -> list[float]:
+    """The detector's own loss in each of so many steps on one batch, as a job's defaults have it: AdamW, one cycle, the
+    peak of `learning_rate: auto`."""
     answer, seen = BoxAnswer(head_of(network)), list[float]()
+    peak, _ = peak_of(architecture) or peak_learning_rate(network)
+    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, peak, total_steps=steps)
     for _ in range(steps):
         loss = answer.loss(answer.compare(network(images), labels))
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
+        schedule.step()
         seen.append(float(loss.detach()))
     return seen
 

@@ -137,7 +137,7 @@ def test_a_batch_is_matched_as_its_images(
 def test_it_learns_and_is_read_back(architecture: Architecture, tmp_path: Path) -> None:
     network: nn.Module = made(architecture).train()
     images, labels = batch(4, 64)
-    seen = learnt(network, images, labels, torch.optim.Adam(network.parameters(), 2e-4), 6)
+    seen = learnt(network, architecture, images, labels, 6)
     assert seen[-1] < 0.9 * seen[0]
     _, report = read_back(network, architecture, images, tmp_path / "student.safetensors")
     assert (report.num_classes, accepting(architecture.name)) == (3, ("detect_objects",))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import product
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 
 import distill.torchvision_shim  # noqa: F401  (before torchvision)
 from distill import recipes
+from distill.errors import InvalidConfig
 from distill.models import build
 from distill.models.detectors import DETECTORS
 from distill.tasks import spec
@@ -18,6 +20,7 @@ from distill.tasks.detect_objects.heads import HEADS, head_of
 from distill.tasks.detect_objects.heads.files import FINAL, FLAT
 from distill.tasks.detect_objects.levels import Levels
 from distill.tasks.forecast import Parts, forecast
+from distill.tasks.networks import measure
 from distill.types import Architecture, DistillConfig
 
 TINY: dict[str, dict[str, Any]] = {
@@ -66,3 +69,70 @@ def test_a_request_is_told_which_logits_cannot_be_paired() -> None:
         found = told(recipe, student, teacher)
         assert [each.pointer for each in found] == ([] if fits else ["/config/recipe"]), (recipe, student, teacher)
     assert not told("feature_logit", MADE[0], MADE[2], recipe_parameters={"kl": False})
+
+
+@pytest.mark.parametrize(("side", "pointers"), [(128, []), (64, ["/config/image_size"]), ("auto", [])])
+def test_a_request_is_told_that_a_student_of_another_size_has_other_places(side: Any, pointers: list[str]) -> None:
+    """A teacher's file says how large its pictures are; a student of `auto` sees them so too."""
+    how = {
+        "mean": [0.5] * 3,
+        "std": [0.5] * 3,
+        "size": [128, 128],
+        "interpolation": "bilinear",
+        "channels": 3,
+        "crop": 1.0,
+    }
+    report = {
+        "architecture": MADE[0].model_dump(), "num_classes": 3, "in_channels": 3, "classes": ["a", "b", "c"],
+        "metadata": {"preprocessing": json.dumps(how)}, "preprocessing": how | {"origin": "header"},
+    }  # fmt: skip
+    config = DistillConfig(recipe="logit", image_size=side)
+    parts = Parts(config, MADE[0], {"classes": ["a", "b", "c"]}, (report,))
+    assert [each.pointer for each in forecast(SPEC.name).misfits(parts)] == pointers
+    alone = Parts(
+        config.model_copy(update={"recipe": "feature_only"}), MADE[0], {"classes": ["a", "b", "c"]}, (report,)
+    )
+    assert not list(forecast(SPEC.name).misfits(alone))
+
+
+def rehearsed(recipe: str, student: Architecture, side: int = 64, **settings: Any) -> list[dict[str, Any]]:
+    """What a worker answers about a job with a small teacher that sees 64 x 64 pixels."""
+
+    def asked(architecture: Architecture, size: int) -> dict[str, Any]:
+        about = {"architecture": architecture.model_dump(), "num_classes": 3, "in_channels": 3}
+        return about | {"image_size": size, "native_size": None}
+
+    networks = {"student": asked(student, side), "teacher": asked(MADE[0], 64)}
+    told = measure({"task": SPEC.name, "rehearsal": {"config": {"recipe": recipe} | settings} | networks})
+    found: list[dict[str, Any]] = told["warnings"]
+    return found
+
+
+PYRAMID = {"layers": 1, "teacher_layers": ["pyramid"], "student_layers": ["pyramid"]}
+LATE: dict[str, tuple[dict[str, Any], str]] = {
+    "a connection bypasses the layer": (PYRAMID | {"student_layers": ["pyramid.smooth.0"]}, "student_layers"),
+    "a connection bypasses the teacher's": (
+        PYRAMID | {"recipe": "blockwise_logit", "teacher_layers": ["backbone.stages_3.0"]}, "recipe",
+    ),
+    "the student has other places": ({"recipe": "logit", "side": 128}, "recipe"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", LATE)
+def test_a_worker_knows_what_the_run_would_refuse(case: str) -> None:
+    settings, field = LATE[case]
+    with pytest.raises(InvalidConfig) as caught:
+        rehearsed(**{"recipe": "feature_only", "student": MADE[0]} | settings)
+    assert caught.value.details["field"] == field
+    if field == "student_layers":
+        assert "'pyramid'" in caught.value.remedy  # a layer after the named one, not before it
+
+
+def test_what_feature_only_leaves_untrained_of_rt_detr_is_named() -> None:
+    (found,) = rehearsed("feature_only", MADE[-1], layers=1, teacher_layers=["pyramid"])
+    assert found["code"] == "untaught_parameters"
+    assert found["details"]["modules"] == ["model.encoder.downsample_convs", "model.encoder.pan_blocks"]
+    assert not rehearsed("cross_entropy", MADE[-1])
+    for recipe in ("focal_global", "masked_generative"):
+        levels = ["pyramid.smooth.0"] if recipe == "focal_global" else ["pyramid"]
+        assert not rehearsed(recipe, MADE[0], **PYRAMID | {"teacher_layers": levels, "student_layers": levels})

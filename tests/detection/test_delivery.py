@@ -65,6 +65,21 @@ def test_a_written_detector_answers_in_pixels_of_the_picture(tmp_path: Path) -> 
     assert placed(one, (64, 64), (100, 200)).corners.tolist() == [[50, 25, 150, 75]]
 
 
+def test_boxes_of_a_turned_photograph_are_in_its_stored_pixels(tmp_path: Path) -> None:
+    """As training and evaluation read it, and as PIL opens it: what EXIF says of its turn changes nothing."""
+    made = context()
+    save(made.student, tmp_path / "student.safetensors", DELIVERY.header(made))
+    student = load_student(tmp_path / "student.safetensors")
+    wide, turned = Image.fromarray(picture(3)[0]).resize((96, 48)), Image.Exif()
+    turned[0x0112] = 6  # to be turned by a quarter
+    wide.save(tmp_path / "plain.png")
+    wide.save(tmp_path / "turned.png", exif=turned)
+    assert Image.open(tmp_path / "turned.png").getexif()[0x0112] == 6
+    plain, other = student.predict([tmp_path / "plain.png", tmp_path / "turned.png"])
+    assert len(plain) > 0
+    assert list(plain) == list(other)
+
+
 @pytest.mark.parametrize("ids", [[], [3, 8], [3, 8, 13, 21]])
 def test_each_class_has_one_category(ids: list[int]) -> None:
     found = Detections(torch.tensor([[0.0, 0, 1, 1]]), torch.ones(1), torch.tensor([0]))

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from distill.errors import InvalidDataset
 from distill.tasks.detect_objects.box_columns import WAYS
 from distill.tasks.detect_objects.opening import Raw, Split, open_raw
+from distill.tasks.inspection import task_of
 from distill.types import DatasetInput
 from tests.data.files import write_folder, write_tar
 from tests.detection.layouts import (
@@ -317,6 +318,32 @@ SAID = [(kind, way, shares) for kind in ("parquet", "csv") for way in WAYS for s
 
 @pytest.mark.parametrize(("kind", "way", "shares"), [one for one in SAID if one != ("parquet", "xyxy", True)])
 def test_the_columns_name_says_what_its_numbers_are(tmp_path: Path, kind: str, way: str, shares: bool) -> None:
+    _same_boxes(tmp_path, kind, way, shares, f"bbox_{way}", "")
+
+
+@pytest.mark.parametrize(("kind", "way", "shares"), SAID)
+def test_a_registration_says_what_the_numbers_are(tmp_path: Path, kind: str, way: str, shares: bool) -> None:
+    """Before the name of their column does, which here says something else."""
+    other = "xyxy" if way == "cxcywh" else "cxcywh"
+    _same_boxes(tmp_path, kind, way, shares, f"bbox_{other}", f"{way}_{'relative' if shares else 'absolute'}")
+
+
+def test_what_a_registration_says_of_boxes_is_refused_where_it_cannot_be(tmp_path: Path) -> None:
+    """By a format that says it itself, by files without boxes, and where the numbers are in the other unit."""
+    made = archive(tmp_path, coco(scenes()))
+    with pytest.raises(InvalidDataset):
+        open_raw(made.model_copy(update={"box_format": "xywh"}))
+    given = archive(tmp_path, table(scenes()))
+    assert len(open_raw(given.model_copy(update={"box_format": "xyxy_absolute"})).train) == 12
+    with pytest.raises(InvalidDataset):
+        open_raw(given.model_copy(update={"box_format": "xyxy_relative"}))
+    plain = DatasetInput(kind="named", name="digits", task="classify_images", box_format="xywh")
+    with pytest.raises(InvalidDataset, match="box_format"):
+        task_of(plain)
+
+
+def _same_boxes(tmp_path: Path, kind: str, way: str, shares: bool, column: str, box_format: str) -> None:
+    """Boxes written so, in a column of that name, are those of COCO's file."""
     made = scenes()
     plain = open_raw(FORMATS["coco"](made, tmp_path))
 
@@ -335,7 +362,7 @@ def test_the_columns_name_says_what_its_numbers_are(tmp_path: Path, kind: str, w
         rows = [
             {
                 "image": {"bytes": scene.picture, "path": f"{scene.stem}.png"}, "split": scene.split,
-                f"bbox_{way}": numbers(scene), "category": [name for *_, name in scene.boxes],
+                column: numbers(scene), "category": [name for *_, name in scene.boxes],
             }
             for scene in made
         ]  # fmt: skip
@@ -349,9 +376,9 @@ def test_the_columns_name_says_what_its_numbers_are(tmp_path: Path, kind: str, w
                 for scene in made if scene.split == split
                 for four, (*_, name) in zip(numbers(scene), scene.boxes, strict=True)
             ] + [f"{scene.stem}.png,," for scene in made if scene.split == split and not scene.boxes]  # fmt: skip
-            files[f"images/{split}_labels.csv"] = "\n".join([f"filename,class,bbox_{way}", *lines]).encode()
+            files[f"images/{split}_labels.csv"] = "\n".join([f"filename,class,{column}", *lines]).encode()
         given = archive(tmp_path, files)
-    found = open_raw(given)
+    found = open_raw(given.model_copy(update={"box_format": box_format}))
     for split in ("train", "test"):
         ours, theirs = found.splits[split], plain.splits[split]
         assert ours.objects.boxes.corners == pytest.approx(theirs.objects.boxes.corners, abs=1e-3)

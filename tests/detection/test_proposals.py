@@ -167,7 +167,7 @@ def test_the_loss_is_torchvisions_where_all_are_drawn(network: Any, monkeypatch:
 def test_it_learns_and_is_read_back(tmp_path: Path) -> None:
     network: nn.Module = made().train()
     images, labels = batch(2, SIDE)
-    seen = learnt(network, images, labels, torch.optim.SGD(network.parameters(), 0.02), 4)
+    seen = learnt(network, RCNN, images, labels, 6)
     assert seen[-1] < 0.95 * seen[0]
     again, report = read_back(network, RCNN, images, tmp_path / "student.safetensors")
     assert report.num_classes == 3

@@ -98,7 +98,7 @@ def test_its_loss_is_transformers_own() -> None:
 def test_it_learns_and_is_read_back(tmp_path: Path) -> None:
     network = made().train()
     images, labels = batch(4, SIDE)
-    seen = learnt(network, images, labels, torch.optim.Adam(network.parameters(), 1e-3), 20)
+    seen = learnt(network, RT_DETR, images, labels, 20)
     assert seen[-1] < 0.9 * seen[0]
     read_back(network, RT_DETR, images, tmp_path / "student.safetensors")
 

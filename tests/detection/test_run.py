@@ -13,6 +13,7 @@ from PIL import Image
 from distill import tasks
 from distill.errors import InvalidConfig
 from distill.tasks.detect_objects.detections import Detections
+from distill.tasks.detect_objects.peak import PEAKS
 from distill.tasks.detect_objects.precision import evaluated
 from distill.types import Architecture
 from tests.detection.layouts import archive, coco, scenes
@@ -139,7 +140,12 @@ def test_a_selection_that_is_ours_ends_where_the_heads_begin(house: House, tmp_p
 
 
 def test_a_run_tells_of_few_steps_and_not_of_objects_that_hold_points(house: House, tmp_path: Path) -> None:
-    events = go(house.spec(recipe="cross_entropy", max_steps=1), tmp_path)
+    events = go(house.spec(recipe="cross_entropy", max_steps=1, learning_rate="auto"), tmp_path)
+    told = next(event.data for event in events if event.kind == "resolved")
+    assert (told["config"]["learning_rate"], "retort:fcos" in told["reasons"]["learning_rate"]) == (
+        PEAKS["retort:fcos"],
+        True,
+    )
     assert [event.data["code"] for event in events if event.kind == "warning"] == ["few_steps"]
 
 

@@ -14,6 +14,8 @@ from distill.tasks import accepting
 from distill.tasks.detect_objects.heads import head_of
 from distill.tasks.detect_objects.rois import Levels
 from distill.types import Architecture
+from tests.detection.made_up import batch
+from tests.detection.taught import learnt
 
 SMALL = Architecture(name="torchvision:fcos_resnet50_fpn", options={"backbone": "resnet18"})
 
@@ -40,6 +42,12 @@ def test_rows_are_torchvisions_boxes(network: torch.nn.Module) -> None:
     expected = (heads["cls_logits"].sigmoid() * heads["bbox_ctrness"].sigmoid()).sqrt()
     torch.testing.assert_close(points.scores(), expected)
     assert Levels.of(*head_of(network).cells(network(images))).strides == (8, 16, 32, 64, 128)
+
+
+def test_it_learns() -> None:
+    images, labels = batch(4, 64)
+    seen = learnt(build(SMALL, 3).train(), SMALL, images, labels, 6)
+    assert seen[-1] < 0.9 * seen[0]
 
 
 def test_it_is_a_detector_with_torchvisions_names(network: torch.nn.Module, tmp_path: object) -> None:

@@ -81,7 +81,7 @@ def _write(database: Database, row: Dataset, files: dict[str, Any], kind: str) -
         "files": files,
         "kind": kind,
         "size_bytes": sum(file["size_bytes"] for file in files.values()),
-        "digest": dataset_digest(files, row.pixel_range),
+        "digest": dataset_digest(files, row.pixel_range, row.box_format),
     }
     with database.write() as session:
         resources.amend(session, row, **values)

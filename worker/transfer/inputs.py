@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from distill.tasks.several_teachers import labels
 from distill.tasks import container, of_report
+from distill.tasks.several_teachers import labels
 from distill.types import (
     Architecture,
     ComparisonInput,
@@ -128,7 +128,7 @@ def dataset_input(row: Dataset, fetcher: Fetcher, called: str = "dataset") -> Da
     }
     task = row.task or of_report(row.report)
     known = {"kind": row.kind, "name": row.name, "files": files, "digest": row.digest, "task": task}
-    return DatasetInput.model_validate(known | {"pixel_range": row.pixel_range})
+    return DatasetInput.model_validate(known | {"pixel_range": row.pixel_range, "box_format": row.box_format})
 
 
 def known_curves(session: Session, job: Job) -> list[dict[str, Any]]:

@@ -135,6 +135,11 @@ class TaskOut(ResponseModel):
     settings: list[str] = Field(
         description="Fields of a job's config that not every task has and this one has.", examples=[["augmentation"]]
     )
+    reading: list[str] = Field(
+        default_factory=list,
+        description="Fields of a registration beside its files that the task's datasets may have.",
+        examples=[["pixel_range"]],
+    )
     recipes: list[str] = Field(description="Those that it offers; empty: all.", examples=[[]])
     defaults: dict[str, int] = Field(
         default_factory=dict,

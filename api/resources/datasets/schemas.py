@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, StringConstraints
 
 from api.http.paging import PageInfo
 from api.http.schemas import Labels, Name, RequestModel, ResponseModel
-from distill.types import PIXEL_RANGE, PixelRange
+from distill.types import BOX_FORMAT, PIXEL_RANGE, BoxFormat, PixelRange
 
 NAMED_EXAMPLE = {"named": "fashion-mnist", "labels": {"team": "vision"}}
 FORM_EXAMPLE = {"name": "our photographs", "labels": '{"team": "vision"}', "file": "<bytes>"}
@@ -29,6 +29,7 @@ FORM_SCHEMA: dict[str, Any] = {
         "name": {"type": "string", "maxLength": 200},
         "task": {"type": "string", "maxLength": 60, "description": TASK},
         "pixel_range": {"type": "string", "description": f"JSON: [low, high]. {PIXEL_RANGE}"},
+        "box_format": {"type": "string", "enum": list(get_args(BoxFormat)), "description": BOX_FORMAT},
         "labels": {"type": "string", "description": "JSON object of strings."},
     },
 }
@@ -56,6 +57,7 @@ class DatasetFromUploads(RequestModel):
     name: Name = ""
     task: TaskName = ""
     pixel_range: PixelRange | None = Field(None, description=PIXEL_RANGE, examples=[[0, 4095]])
+    box_format: BoxFormat = Field("", description=BOX_FORMAT, examples=["cxcywh_relative"])
     labels: Labels = Field(default_factory=dict)
 
 
@@ -85,6 +87,7 @@ class DatasetFromReferences(RequestModel):
     name: Name = ""
     task: TaskName = ""
     pixel_range: PixelRange | None = Field(None, description=PIXEL_RANGE, examples=[[0, 4095]])
+    box_format: BoxFormat = Field("", description=BOX_FORMAT, examples=["cxcywh_relative"])
     labels: Labels = Field(default_factory=dict)
 
 
@@ -94,6 +97,7 @@ class DatasetForm(RequestModel):
     name: Name = ""
     task: TaskName = ""
     pixel_range: PixelRange | None = Field(None, description=PIXEL_RANGE, examples=[[0, 4095]])
+    box_format: BoxFormat = Field("", description=BOX_FORMAT, examples=["cxcywh_relative"])
     labels: Labels = Field(default_factory=dict)
 
 
@@ -129,6 +133,7 @@ class DatasetOut(ResponseModel):
     size_bytes: int = Field(examples=[1024])
     digest: str = Field(examples=["0" * 64])
     pixel_range: list[int] | None = Field(None, description=PIXEL_RANGE, examples=[None])
+    box_format: str = Field("", description=BOX_FORMAT, examples=[""])
     report: dict[str, Any] | None = Field(
         description="What the inspection found, with `task`: the rest is the task's own.",
         examples=[

@@ -159,6 +159,7 @@ def _row(tenant: str, name: str, kind: str, body: Body) -> Dataset:
     return Dataset(
         id=new_id("dst"), tenant_id=tenant, name=name, kind=kind, status="inspecting", files={}, labels=body.labels,
         task=body.task, pixel_range=None if isinstance(body, NamedDataset) else _listed(body.pixel_range),
+        box_format="" if isinstance(body, NamedDataset) else body.box_format,
     )  # fmt: skip
 
 
@@ -242,7 +243,7 @@ def _add_file(
 def _finish(row: Dataset) -> None:
     """Size and digest over all files."""
     row.size_bytes = sum(file["size_bytes"] for file in row.files.values())
-    row.digest = dataset_digest(row.files, row.pixel_range)
+    row.digest = dataset_digest(row.files, row.pixel_range, row.box_format)
 
 
 def sheet(row: Dataset) -> StoredFile:
@@ -271,6 +272,7 @@ def shown(row: Dataset) -> DatasetOut:
         size_bytes=row.size_bytes,
         digest=row.digest,
         pixel_range=row.pixel_range,
+        box_format=row.box_format,
         report=row.report,
         thumbnails=_thumbnails(row),
         error=row.error,

@@ -41,6 +41,7 @@ async def _queued(
     if dry_run:
         response.status_code = 200
         return await service.dry_run(context, tenant, body, dataset, prefer)
+    await service.rehearse(context, tenant, body, dataset, key, prefer)
     job, replay = await context.lanes.writing.run(service.submit, context, tenant, body, dataset, key)
     response.headers["Location"] = job.links["self"]
     if replay:

@@ -26,8 +26,8 @@ DISK_FACTOR = 1.5
 
 def estimates(session: Session, plan: Plan, config: DistillConfig, found: dict[str, Any]) -> Estimates:
     """Every figure that what is known allows, and notes on those it does not."""
-    counted = {role: answer["cost"] for role, answer in found.items() if "cost" in answer}
     wanted = questions(plan, config)
+    counted = {role: answer["cost"] for role, answer in found.items() if role in wanted and "cost" in answer}
     if not wanted or not wanted.keys() <= counted.keys():
         return Estimates(memory_bytes=None, disk_bytes=None, minutes=None, notes=[_unknown(plan, config, found)])
     kept = optimizers.facts(session, config.optimizer).kept(config)

@@ -13,9 +13,9 @@ from api.resources.jobs.findings import Findings
 from api.resources.jobs.schemas import JobCreate
 from distill import presets, recipes, tasks
 from distill.optimisation import Facts, refusals
-from distill.tasks.several_teachers import labels, unfit
 from distill.tasks import TaskSpec
 from distill.tasks.forecast import Parts, absent_layers, forecast
+from distill.tasks.several_teachers import labels, unfit
 from distill.types import Architecture, DistillConfig
 from store.tables import Dataset, Teacher
 

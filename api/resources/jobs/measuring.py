@@ -11,15 +11,32 @@ from api.resources.jobs.processes import LIVE_SECONDS
 from api.resources.jobs.validation import Plan
 from api.services import waiting
 from api.state.context import Context
+from distill import recipes
 from distill.tasks.forecast import Question, forecast
 from distill.types import DistillConfig
 from store.repositories import costs, system
 
+REHEARSAL = "rehearsal"
+
 
 async def answers(context: Context, plan: Plan, config: DistillConfig, seconds: float) -> dict[str, Any]:
-    """What workers have counted of the plan's networks, by `student` and `teacher`; asks them for what is missing and
-    waits for it, if any worker is there to ask. Raises `Unprocessable` for a student that cannot be built."""
-    wanted = questions(plan, config)
+    """What workers have counted of the plan's networks, by `student` and `teacher`, and under `rehearsal` what the run
+    would warn of; asks them for what is missing and waits for it, if any worker is there to ask. Raises `Unprocessable`
+    for a student that cannot be built, and for what the run would refuse."""
+    return await _answers(context, questions(plan, config) | rehearsal(plan, config), seconds)
+
+
+async def rehearse(context: Context, plan: Plan, config: DistillConfig, seconds: float) -> None:
+    """Raises `Unprocessable` for what the run would refuse, as far as workers know. They are asked, and waited for,
+    where layers of the student are named: that is what is often wrong, and a job in the queue helps nobody then."""
+    wanted = rehearsal(plan, config)
+    if config.student_layers is not None and needs_layers(config.recipe):
+        await _answers(context, wanted, seconds)
+    else:
+        _refuse(await context.lanes.reading.run(_look, context, wanted))
+
+
+async def _answers(context: Context, wanted: dict[str, Question], seconds: float) -> dict[str, Any]:
     if await context.lanes.writing.run(_ask, context, wanted):
 
         def look() -> dict[str, Any]:
@@ -56,10 +73,29 @@ def _ask(context: Context, wanted: dict[str, Question]) -> bool:
 
 
 def _refuse(found: dict[str, Any]) -> None:
-    error, findings = found.get("student", {}).get("error"), Findings()
-    if error and error.get("fault") == "user":
-        findings.add("/student", error["message"], error["remedy"], error["code"], **error["details"])
+    findings = Findings()
+    for role in ("student", REHEARSAL):
+        error = found.get(role, {}).get("error")
+        if error and error.get("fault") == "user":
+            findings.add(_pointer(role, error), error["message"], error["remedy"], error["code"], **error["details"])
+            break  # a student that cannot be built is no second finding
     findings.raise_if_any()
+
+
+def _pointer(role: str, error: dict[str, Any]) -> str:
+    """Into the request. A rehearsal says which setting is to blame."""
+    field = error["details"].get("field", "recipe") if role == REHEARSAL else role
+    return f"/{field}" if field in ("student", "teacher") else f"/config/{field}"
+
+
+def rehearsal(plan: Plan, config: DistillConfig) -> dict[str, Question]:
+    """What to put together, as the task would have it; {} where it asks for nothing."""
+    question = forecast(plan.task).rehearsal(plan.parts(config))
+    return {} if question is None else {REHEARSAL: question}
+
+
+def needs_layers(recipe: str) -> bool:
+    return recipes.registry.flag(recipe, "needs_layers", default=True)
 
 
 def questions(plan: Plan, config: DistillConfig) -> dict[str, Question]:

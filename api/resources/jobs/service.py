@@ -111,6 +111,28 @@ async def dry_run(context: Context, tenant: str, body: JobCreate, dataset: str, 
     return await context.lanes.reading.run(_dry_run, context, body, dataset, plan, found)
 
 
+async def rehearse(
+    context: Context, tenant: str, body: JobCreate, dataset: str, key: str | None, prefer: str | None
+) -> None:
+    """Raises `Unprocessable` for what `submit` would find, and for what the run would refuse as far as workers know.
+    An earlier request with this key has been answered."""
+
+    def look() -> tuple[JobCreate, Plan] | None:
+        hashed = request_hash("/jobs", body.model_dump(mode="json"))
+        with context.database.read() as session:
+            if replayed(session, tenant, key, hashed) is not None:
+                return None
+            whole = fitting.with_defaults(session, body, dataset)
+            return whole, check(session, tenant, whole, dataset)
+
+    found = await context.lanes.reading.run(look)
+    if found is not None:
+        whole, plan = found
+        await measuring.rehearse(
+            context, plan, whole.config, wait_seconds(prefer, context.settings.inspect_wait_seconds)
+        )
+
+
 def _dry_run(context: Context, body: JobCreate, dataset: str, plan: Plan, found: dict[str, Any]) -> DryRun:
     with context.database.read() as session:
         ids = teaching.named(body)
@@ -121,7 +143,7 @@ def _dry_run(context: Context, body: JobCreate, dataset: str, plan: Plan, found:
             teacher=next(iter(ids), None),
             teachers=ids,
             dataset=dataset,
-            warnings=_cautions(plan, body.config),
+            warnings=[*_cautions(plan, body.config), *_rehearsed(found)],
             input_bytes=plan.input_bytes,
             estimates=processes.noted(estimating.estimates(session, plan, body.config, found), body.resources),
         )
@@ -130,6 +152,11 @@ def _dry_run(context: Context, body: JobCreate, dataset: str, plan: Plan, found:
 def _cautions(plan: Plan, config: DistillConfig) -> list[JobWarning]:
     found = forecast(plan.task).cautions(plan.parts(config))
     return [JobWarning.model_validate(each.to_dict()) for each in found]
+
+
+def _rehearsed(found: dict[str, Any]) -> list[JobWarning]:
+    told = found.get(measuring.REHEARSAL, {}).get("cost", {})
+    return [JobWarning.model_validate(each) for each in told.get("warnings", ())]
 
 
 def _row(context: Context, tenant: str, body: JobCreate, plan: Plan) -> Job:

@@ -66,6 +66,7 @@ SPEC = TaskSpec(
     augmentations=("none", "crop_flip", "crop_flip_colour", "mosaic"),
     student="retort:fcos",
     defaults=(("batch_size", 8),),
+    reading=("pixel_range", "box_format"),
     files=(
         "a zip, tar, tar.gz or folder of images with COCO's JSON, Pascal VOC's XML, YOLO's text files and `data.yaml`, "
         "or a CSV with `filename`, `class`, `xmin`, `ymin`, `xmax`, `ymax`",

@@ -58,6 +58,26 @@ def strides_of(architecture: Architecture) -> tuple[int, ...]:
     return (8, 16, 32, 64, 128) if kind_of(architecture) in (POINTS, SIGMOIDS) else ()
 
 
+def places_of(architecture: Architecture, side: int) -> int:
+    """Cells of all levels of an input of `side` x `side` pixels; 0 where its strides are not told here."""
+    return sum((-(-side // stride)) ** 2 for stride in strides_of(architecture))
+
+
+def unequal(
+    config: DistillConfig, student: tuple[Architecture, int], teacher: tuple[Architecture, int]
+) -> InvalidConfig | None:
+    """Why logits cannot be paired with those of a teacher that sees another size: each with the side of its input."""
+    ours, theirs = places_of(*student), places_of(*teacher)
+    if not ours or not theirs or ours == theirs or not reads_logits(config):
+        return None
+    return InvalidConfig(
+        f"Student and teacher do not answer at the same places: the student has {ours:,} cells at {student[1]} x "
+        f"{student[1]} pixels, the teacher {theirs:,} at {teacher[1]} x {teacher[1]}. Their logits cannot be paired.",
+        f"Leave image_size out, or set it to {teacher[1]}; recipes that read features alone take any: {_others()}.",
+        {"field": "image_size", "student": ours, "teacher": theirs},
+    )
+
+
 def reads_logits(config: DistillConfig) -> bool:
     """Whether the recipe learns from a teacher's logits."""
     needs = recipes.registry.flag(config.recipe, "needs_teacher", default=True)
@@ -77,9 +97,25 @@ def unpaired(config: DistillConfig, student: Architecture, teacher: Architecture
 
 def refusal(what: str, student: Architecture, teacher: Architecture) -> InvalidConfig:
     """The same of what only the networks tell."""
-    others = ", ".join(recipes.reading_features(SPEC.offers))
     details: dict[str, Any] = {"field": "recipe", "student": student.name, "teacher": teacher.name}
-    return InvalidConfig(what, f"Use a recipe that reads features alone: {others}.", details)
+    return InvalidConfig(what, f"Use a recipe that reads features alone: {_others()}.", details)
+
+
+def _others() -> str:
+    return ", ".join(recipes.reading_features(SPEC.offers))
+
+
+def elsewhere(
+    ours: tuple[int, ...], theirs: tuple[int, ...], student: Architecture, teacher: Architecture
+) -> InvalidConfig:
+    """The refusal of rows of other places: the shapes of the student's and the teacher's, (places, columns)."""
+    return refusal(
+        f"Student and teacher do not answer at the same places: {list(ours)} and {list(theirs)} (places, columns), or "
+        "the same number of other ones. Their logits cannot be paired; the same image_size and strides (option finest) "
+        "make them alike.",
+        student,
+        teacher,
+    )
 
 
 def _unlike(recipe: str, ours: Kind, theirs: Kind) -> str:

@@ -1,11 +1,12 @@
-"""What the name of a column of boxes says of its four numbers. Torch-free."""
+"""What the name of a column of boxes, or a registration, says of its four numbers. Torch-free."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from distill.data.columns import key
-from distill.tasks.detect_objects.written import Corners
+from distill.tasks.detect_objects.written import Corners, Form
 
 Four = Sequence[float]
 BASES = ("bbox", "bboxes", "box", "boxes", "bounding_box", "bounding_boxes")
@@ -28,6 +29,25 @@ def _centres(four: Four) -> Corners:
 
 WAYS: dict[str, Callable[[Four], Corners]] = {"cxcywh": _centres, "xywh": _sizes, "xyxy": _corners}
 """Ends of names, a longer one before its own end: how four numbers become corners."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a registration says of the four numbers. `way`: of `WAYS`; None: columns tell. `form`: of corners made by
+    it."""
+
+    way: str | None = None
+    form: Form | None = None
+
+    @classmethod
+    def read(cls, box_format: str) -> Told:
+        """`xywh`, `xywh_relative`, ... (`distill.types.BoxFormat`); empty: nothing is said."""
+        way, _, unit = box_format.partition("_")
+        return cls(way, _UNITS[unit]) if way else cls()
+
+
+NOTHING = Told()
+_UNITS: dict[str, Form] = {"": "told", "absolute": "pixels", "relative": "shares"}
 
 
 def named() -> Iterator[str]:

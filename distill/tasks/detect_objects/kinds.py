@@ -15,6 +15,7 @@ from distill.data.split_names import TEST, TRAIN, VALIDATION
 from distill.modalities.images.archives.members import Members, members_of
 from distill.modalities.images.sources import Joined
 from distill.tasks.detect_objects import coco, table, voc, yolo
+from distill.tasks.detect_objects.box_columns import Told
 from distill.tasks.detect_objects.objects import has_objects, open_objects
 from distill.tasks.detect_objects.pictures import has_others
 from distill.tasks.detect_objects.written import Part, Reading, Written, refuse
@@ -31,27 +32,31 @@ REMEDY = (
 
 @dataclass(frozen=True, slots=True)
 class _Read:
+    """`read`: its last argument, what the registration says of the numbers, is for formats that do not say it
+    themselves (`open`)."""
+
     title: str
     fits: Callable[[Members], bool]
-    read: Callable[[Members, Limits], Reading]
+    read: Callable[[Members, Limits, Told], Reading]
+    open: bool = False
 
 
 FORMATS = (
-    _Read("COCO JSON", coco.fits, coco.read),
-    _Read("Pascal VOC XML", voc.fits, lambda members, limits: voc.read(members)),
-    _Read("YOLO text files", yolo.fits, lambda members, limits: yolo.read(members)),
-    _Read("a table", table.fits, table.read),
+    _Read("COCO JSON", coco.fits, lambda members, limits, _: coco.read(members, limits)),
+    _Read("Pascal VOC XML", voc.fits, lambda members, *_: voc.read(members)),
+    _Read("YOLO text files", yolo.fits, lambda members, *_: yolo.read(members)),
+    _Read("a table", table.fits, table.read, open=True),
 )
 """In the order in which they count, where an archive has several: the first says most of each box."""
 
 
 def open_boxes(dataset: DatasetInput, limits: Limits, scratch: Path | None) -> Reading:
     """Splits `train` and maybe `validation`, `test`, opened without extracting. Raises `InvalidDataset`."""
-    paths = paths_of(dataset)
+    paths, told = paths_of(dataset), Told.read(dataset.box_format)
     if dataset.kind == "parquet":
-        found = {role: open_objects(path, role, limits, scratch) for role, path in paths.items()}
+        found = {role: open_objects(path, role, limits, scratch, told) for role, path in paths.items()}
     elif dataset.kind in FILES:
-        found = {role: _read(members_of(path, limits, scratch), limits) for role, path in paths.items()}
+        found = {role: _read(members_of(path, limits, scratch), limits, told) for role, path in paths.items()}
     else:
         refuse(f"a dataset of kind {dataset.kind!r} has no images with boxes", REMEDY)
     return _chosen(found["all"]) if "all" in found else _of_roles(found)
@@ -75,12 +80,14 @@ def _fitting(members: Members) -> list[_Read]:
     return [each for each in FORMATS if each.fits(members)]
 
 
-def _read(members: Members, limits: Limits) -> Reading:
+def _read(members: Members, limits: Limits, told: Told) -> Reading:
     fitting = _fitting(members)
     if not fitting:
         refuse("no file says where objects are", REMEDY)
     first, *others = fitting
-    found = first.read(members, limits)
+    if told.way is not None and not first.open:
+        refuse(f"{first.title} itself says what the numbers of its boxes are", "Register it without box_format.")
+    found = first.read(members, limits, told)
     unused = [f"Boxes were read from {first.title}, not from {each.title}, which is there too." for each in others]
     return replace(found, notes=(*unused, *found.notes))
 

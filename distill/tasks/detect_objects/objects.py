@@ -3,7 +3,7 @@
 `objects` is a struct of lists or a list of structs with `bbox` and `category`, maybe `area`, `iscrowd`, `ignore`; the
 lists may also be columns of their own. `bbox` is x y width height, as COCO has it, unless its name ends on `xyxy` or
 `cxcywh`, or the images say that the numbers are corners (`distill.tasks.detect_objects.units`); one whose name ends on
-`xywh` is nothing else.
+`xywh` is nothing else. What a registration says of the numbers (`box_format`) counts before all of this.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from distill.data.split_names import UNLABELLED, split_of
 from distill.modalities.images.embedded import cells, check_ratio, column, content, leaves, shards
 from distill.modalities.images.pack import Pack
 from distill.modalities.images.sources import Picked, SpanImages
-from distill.tasks.detect_objects.box_columns import WAYS, named, way_of
+from distill.tasks.detect_objects.box_columns import NOTHING, WAYS, Told, named, way_of
 from distill.tasks.detect_objects.marks import area_of, marked, odd_areas
 from distill.tasks.detect_objects.written import Form, Names, Part, Reading, Writer, as_float, refuse
 
@@ -111,6 +111,7 @@ class _Reader:
 
     role: str
     limits: Limits
+    told: Told = NOTHING
     names: Names = field(default_factory=Names)
     splits: dict[str, _Split] = field(default_factory=dict)
     named: tuple[str, ...] = ()  # classes as the metadata name them
@@ -124,7 +125,7 @@ class _Reader:
         caps = ParquetLimits(self.limits.members, self.limits.row_group_bytes, self.limits.total_bytes)
         with parquet_file(path, caps) as file:
             fields = _find(file, whole)
-            form = _FORMS[way_of(fields.box)]
+            form = self.told.form or _FORMS[way_of(fields.box)]
             if self.form not in (None, form):
                 refuse(f"{path.name} has its boxes in another form than the files before it", REMEDY, file=path.name)
             self.form, self.unused = form, self.unused | dict.fromkeys(fields.unused)
@@ -154,19 +155,21 @@ class _Reader:
         self.arealess += [where] * (each.get("area") is not None and isnan(area))
         self.annotations += 1
         ignored, crowd = (marked(each.get(key), key, f"an object of {where}") for key in ("ignore", "crowd"))
-        way = way_of(fields.box)
+        way = self.told.way or way_of(fields.box)
         one, two, three, four = map(as_float, box)
         corners = WAYS[way]((one, two, three, four)) if way else (one, two, three, four)
         writer.box(place, corners, self.names.number(label, where), ignored, crowd, area)
 
 
-def open_objects(path: Path, role: str, limits: Limits, scratch: Path | None) -> Reading:
+def open_objects(
+    path: Path, role: str, limits: Limits, scratch: Path | None, told: Told = NOTHING
+) -> Reading:  # fmt: skip
     """The images and boxes of a role's files: one, or a folder of shards, whose names may say splits. Raises
     `InvalidDataset`."""
     files = shards(path)
     if not files:
         refuse("the folder holds no *.parquet files", "Name a parquet file, or a folder of them.")
-    reader = _Reader(role, limits)
+    reader = _Reader(role, limits, told)
     by_name = path.is_dir() and role == "all" and all(split_of(file.stem) for file in files)
     with Pack(scratch) as pack:
         for file in files:

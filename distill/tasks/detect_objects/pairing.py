@@ -8,7 +8,7 @@ from torch import Tensor
 from distill.answers import logits_of
 from distill.layers.forward import forward
 from distill.layers.modes import evaluating
-from distill.tasks.detect_objects.answering import reads_logits, refusal, unpaired
+from distill.tasks.detect_objects.answering import elsewhere, reads_logits, unpaired
 from distill.tasks.detect_objects.heads import Head, head_of
 from distill.tasks.network import Network
 from distill.types import DistillConfig
@@ -37,12 +37,7 @@ def paired(config: DistillConfig, student: Network, teacher: Network) -> Head:
     outputs = output_of(student), output_of(teacher)
     ours, theirs = (head.comparable(output) for head, output in zip(heads, outputs, strict=True))
     if ours[0] != theirs[0] or not _alike(ours[1], theirs[1]):
-        raise refusal(
-            f"Student and teacher do not answer at the same places: {list(ours[0])} and {list(theirs[0])} (places, "
-            "columns), or the same number of other ones. Their logits cannot be paired; the same image_size and "
-            "strides (option finest) make them alike.",
-            student.architecture, teacher.architecture,
-        )  # fmt: skip
+        raise elsewhere(ours[0], theirs[0], student.architecture, teacher.architecture)
     size, own = teacher.preprocessing.size, student.preprocessing.size
     return heads[0].taught_by(teacher.module, outputs[1], size, own)
 

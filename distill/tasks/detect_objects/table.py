@@ -1,6 +1,7 @@
 """A table of boxes among images: a row a box, as TensorFlow's tutorials and Open Images have it. Torch-free.
 
-Corners are read as they stand: x1 y1 x2 y2 in pixels, or shares of the image's sides where every number lies in 0 to 1.
+Corners are read as they stand: x1 y1 x2 y2 in pixels, or shares of the image's sides where every number lies in 0 to 1;
+what a registration says of the numbers (`box_format`) counts before names and values.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from distill.data.split_names import TRAIN, split_of
 from distill.errors import InvalidDataset
 from distill.modalities.images.archives.members import Members, content, start
 from distill.modalities.images.paths import File, is_junk
-from distill.tasks.detect_objects.box_columns import WAYS, named, way_of
+from distill.tasks.detect_objects.box_columns import NOTHING, WAYS, Told, named, way_of
 from distill.tasks.detect_objects.pictures import Pictures
 from distill.tasks.detect_objects.written import Corners, LeftOut, Names, Part, Reading, Writer, as_float, refuse
 
@@ -117,6 +118,7 @@ class _Reader:
     members: Members
     limits: Limits
     pictures: Pictures
+    told: Told = NOTHING
     names: Names = field(default_factory=Names)
     splits: dict[str, _Split] = field(default_factory=dict)
     absent: dict[str, None] = field(default_factory=dict)
@@ -147,7 +149,7 @@ class _Reader:
         held = self.splits.setdefault(split, _Split())
         place = held.place(image, self._size(row, columns))
         label = label_of(row.get(columns.label)) if columns.label else "object"
-        corners = _corners(row, columns, number, name)
+        corners = _corners(row, columns, self.told, number, name)
         if corners is None and label_of(row.get(columns.label or "")) is None:
             return  # an image without objects, as Keras' RetinaNet writes it
         if corners is None or label is None:
@@ -163,7 +165,7 @@ class _Reader:
         return (int(height or 0), int(width or 0)) if good else (0, 0)
 
 
-def _corners(row: Row, columns: Columns, number: int, name: str) -> Corners | None:
+def _corners(row: Row, columns: Columns, told: Told, number: int, name: str) -> Corners | None:
     """x1 y1 x2 y2, None where the row has none. Raises `InvalidDataset` for values that are no numbers."""
     values: list[Cell] = [row.get(column) for column in columns.corners] or _list(row.get(columns.box or ""))
     if all(value is None or value == "" for value in values):
@@ -173,8 +175,8 @@ def _corners(row: Row, columns: Columns, number: int, name: str) -> Corners | No
         shown = ", ".join(str(value)[:20] for value in values[:6])
         refuse(f"row {number} of {name} has the corners {shown}, not four numbers", REMEDY, row=number)
     one, two, three, four = (nan if value is None else value for value in numbers)
-    way = "xyxy" if columns.box is None else way_of(columns.box) or "xywh"
-    return WAYS[way]((one, two, three, four))
+    by_name = "xyxy" if columns.box is None else way_of(columns.box) or "xywh"
+    return WAYS[told.way or by_name]((one, two, three, four))
 
 
 def _list(value: Cell) -> list[Cell]:
@@ -193,9 +195,9 @@ def _number(value: Cell) -> float | None:
         return None
 
 
-def read(members: Members, limits: Limits = DEFAULT) -> Reading:
+def read(members: Members, limits: Limits = DEFAULT, told: Told = NOTHING) -> Reading:
     """Raises `InvalidDataset`."""
-    reader = _Reader(members, limits, Pictures(members))
+    reader = _Reader(members, limits, Pictures(members), told)
     found = tables(members)
     by_split = [file for file in found if split_of(file.parts[-1].rpartition(".")[0])]
     used = by_split if any(split_of(file.parts[-1].rpartition(".")[0]) == TRAIN for file in by_split) else found
@@ -218,4 +220,4 @@ def read(members: Members, limits: Limits = DEFAULT) -> Reading:
         LeftOut.of("images are named by no row and were left out", pictures.unused(), len(pictures.files)),
     )  # fmt: skip
     notes = [f"Not used: {'/'.join(file.parts)}." for file in found if file not in used]
-    return Reading(parts, classes, "told", (*notes, *unused_notes(list(reader.unused))), left_out)
+    return Reading(parts, classes, told.form or "told", (*notes, *unused_notes(list(reader.unused))), left_out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -36,13 +37,14 @@ from distill.tasks.detect_objects.heads import head_of
 from distill.tasks.detect_objects.judged import judged, worst_first
 from distill.tasks.detect_objects.loader import BoxLoader
 from distill.tasks.detect_objects.pairing import output_of, paired, reads_logits
+from distill.tasks.detect_objects.peak import peak_of
 from distill.tasks.detect_objects.precision import evaluated
 from distill.tasks.detect_objects.rois import RoIView, areas_of, cells_of, choose, covering, with_background
 from distill.tasks.detect_objects.samples import Samples, open_dataset
 from distill.tasks.detect_objects.seeing import placed
 from distill.tasks.detect_objects.student import Detector, load_detector
 from distill.tasks.network import Network
-from distill.training.data import Source
+from distill.training.data import Source, TrainData
 from distill.types import RunSpec
 from distill.warned import RunWarning
 
@@ -80,6 +82,9 @@ class DetectObjects(FramedTask):
     def answer_of(self, network: Network) -> BoxAnswer:
         """By the kind of the detector."""
         return BoxAnswer(head_of(network.module))
+
+    def train_data(self) -> TrainData:
+        return replace(super().train_data(), peak=peak_of(self.student.architecture))
 
     def plain_loader(self, split: Split, indices: Tensor, network: Network) -> Source:
         return self.in_order(split, indices, EVALUATION_BATCH, Seeing(network.preprocessing))

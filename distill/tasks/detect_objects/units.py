@@ -71,11 +71,13 @@ def _shares(corners: NDArray[np.float64], finite: Flags, form: Form) -> tuple[bo
     if form == "shares":
         if finite.any() and large[finite].all():
             remedy = "Divide x and width by the image's width, y and height by its height."
-            refuse("all boxes are in pixels, where YOLO has shares of the image's sides", remedy)
+            refuse("all boxes are in pixels, where shares of the image's sides are expected", remedy)
         return True, large, []
     if every and form == "pixels":
-        remedy = "Multiply x by each image's width and y by its height: this format has pixels."
-        refuse("all boxes are shares of their images' sides (0 to 1), and this format has pixels", remedy)
+        remedy = (
+            "Multiply x by each image's width and y by its height, or register the dataset with another box_format."
+        )
+        refuse("all boxes are shares of their images' sides (0 to 1), where pixels are expected", remedy)
     return every, np.zeros(len(corners), np.bool_) if every else suspect, []
 
 

@@ -24,6 +24,7 @@ SPEC = TaskSpec(
     ),
     per_class="IoU",
     counted="pixels",
+    reading=("pixel_range",),
     settings=frozenset(
         {
             "augmentation",

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from distill.tasks import image_networks
 from distill.tasks.image_networks import catalogue_of, examine, measure
 from distill.tasks.segment_images import SPEC
+from distill.warned import RunWarning
 
-__all__ = ["catalogue", "examine", "measure"]
+__all__ = ["catalogue", "examine", "measure", "rehearse"]
 
 
 def catalogue() -> list[dict[str, str]]:
     return catalogue_of(SPEC.name)
+
+
+def rehearse(question: dict[str, Any]) -> list[RunWarning]:
+    return image_networks.rehearse(question, maps=True)

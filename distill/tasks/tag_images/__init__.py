@@ -24,6 +24,7 @@ SPEC = TaskSpec(
     architectures=("timm:", "torchvision:", "retort:", *NAMES),
     per_class="average precision",
     counted="images that have it",
+    reading=("pixel_range",),
     settings=frozenset(
         {
             "augmentation",

@@ -2088,6 +2088,13 @@ export interface components {
              */
             pixel_range?: number[] | null;
             /**
+             * Box Format
+             * @description Of boxes in a table or parquet: what their four numbers are. `xyxy`: corners; `xywh`: the upper left corner, width and height; `cxcywh`: the centre, width and height. `_absolute`: in pixels; `_relative`: shares of the image's sides; without either the numbers tell. Empty: names of columns and numbers tell.
+             * @default
+             * @example
+             */
+            box_format: string;
+            /**
              * Report
              * @description What the inspection found, with `task`: the rest is the task's own.
              * @example {
@@ -5371,6 +5378,14 @@ export interface components {
              */
             settings: string[];
             /**
+             * Reading
+             * @description Fields of a registration beside its files that the task's datasets may have.
+             * @example [
+             *       "pixel_range"
+             *     ]
+             */
+            reading?: string[];
+            /**
              * Recipes
              * @description Those that it offers; empty: all.
              * @example []
@@ -6465,6 +6480,14 @@ export interface components {
                 number
             ] | null;
             /**
+             * Box Format
+             * @description Of boxes in a table or parquet: what their four numbers are. `xyxy`: corners; `xywh`: the upper left corner, width and height; `cxcywh`: the centre, width and height. `_absolute`: in pixels; `_relative`: shares of the image's sides; without either the numbers tell. Empty: names of columns and numbers tell.
+             * @default
+             * @example cxcywh_relative
+             * @enum {string}
+             */
+            box_format: "" | "xyxy" | "xyxy_absolute" | "xyxy_relative" | "xywh" | "xywh_absolute" | "xywh_relative" | "cxcywh" | "cxcywh_absolute" | "cxcywh_relative";
+            /**
              * Labels
              * @description Your own names and values, to filter by.
              * @example {
@@ -6534,6 +6557,14 @@ export interface components {
                 number,
                 number
             ] | null;
+            /**
+             * Box Format
+             * @description Of boxes in a table or parquet: what their four numbers are. `xyxy`: corners; `xywh`: the upper left corner, width and height; `cxcywh`: the centre, width and height. `_absolute`: in pixels; `_relative`: shares of the image's sides; without either the numbers tell. Empty: names of columns and numbers tell.
+             * @default
+             * @example cxcywh_relative
+             * @enum {string}
+             */
+            box_format: "" | "xyxy" | "xyxy_absolute" | "xyxy_relative" | "xywh" | "xywh_absolute" | "xywh_relative" | "cxcywh" | "cxcywh_absolute" | "cxcywh_relative";
             /**
              * Labels
              * @description Your own names and values, to filter by.
@@ -8481,6 +8512,11 @@ export interface operations {
                     task?: string;
                     /** @description JSON: [low, high]. For grey images of 16 bits a pixel: the values that become black (0) and white (255), as [0, 4095] for 12 bits; null: the upper byte is kept. Images of 8 bits are read as they are. */
                     pixel_range?: string;
+                    /**
+                     * @description Of boxes in a table or parquet: what their four numbers are. `xyxy`: corners; `xywh`: the upper left corner, width and height; `cxcywh`: the centre, width and height. `_absolute`: in pixels; `_relative`: shares of the image's sides; without either the numbers tell. Empty: names of columns and numbers tell.
+                     * @enum {string}
+                     */
+                    box_format?: "" | "xyxy" | "xyxy_absolute" | "xyxy_relative" | "xywh" | "xywh_absolute" | "xywh_relative" | "cxcywh" | "cxcywh_absolute" | "cxcywh_relative";
                     /** @description JSON object of strings. */
                     labels?: string;
                 };

@@ -2,6 +2,8 @@ import { type FormEvent, useState } from "react";
 
 import { api, unwrap } from "../api/client";
 import type { Dataset, System } from "../api/types";
+import { useTasks } from "../hooks/useTasks";
+import { BoxFormatField } from "./BoxFormat";
 import { type PixelRange, PixelRangeField } from "./PixelRange";
 import { Problem } from "./Problem";
 
@@ -24,6 +26,8 @@ export function DatasetReference({ schemes, onDone }: Props) {
   const [split, setSplit] = useState(false);
   const [name, setName] = useState("");
   const [range, setRange] = useState<PixelRange | null>(null);
+  const [format, setFormat] = useState("");
+  const tasks = useTasks();
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
 
@@ -34,7 +38,7 @@ export function DatasetReference({ schemes, onDone }: Props) {
     const whole = { url: url.trim(), ...(sha256.trim() ? { sha256: sha256.trim().toLowerCase() } : {}) };
     const files = split ? { train_reference: whole, test_reference: { url: test.trim() } } : { reference: whole };
     try {
-      onDone((await unwrap(api.POST("/datasets", { body: { ...files, name, ...(range ? { pixel_range: range } : {}) } as never }))) as Dataset);
+      onDone((await unwrap(api.POST("/datasets", { body: { ...files, name, ...(range ? { pixel_range: range } : {}), ...(format ? { box_format: format } : {}) } as never }))) as Dataset);
     } catch (thrown) {
       setError(thrown);
     }
@@ -71,6 +75,7 @@ export function DatasetReference({ schemes, onDone }: Props) {
         </label>
       </div>
       <PixelRangeField onRange={setRange} />
+      <BoxFormatField tasks={tasks} task="" value={format} onChange={setFormat} />
       {error !== null && <Problem error={error} />}
       <button type="submit" className="button primary" disabled={busy || !url.trim() || (split && !test.trim())}>
         {busy ? "Fetching and inspecting…" : "Fetch and register"}

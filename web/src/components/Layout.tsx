@@ -122,10 +122,10 @@ export function Bar({ fraction, label }: { fraction: number; label: string }) {
   );
 }
 
-/** A table that may be wider than a phone: it scrolls within itself, by the keyboard too. */
+/** A table that may be wider than a phone: it scrolls within itself, by the keyboard too. A group and no landmark: its card is one, often of the same name. */
 export function Wide({ label, className = "", children }: { label: string; className?: string; children: ReactNode }) {
   return (
-    <div className={`scroll ${className}`.trim()} tabIndex={0} role="region" aria-label={label}>
+    <div className={`scroll ${className}`.trim()} tabIndex={0} role="group" aria-label={label}>
       {children}
     </div>
   );

@@ -7,6 +7,7 @@ import { pairs } from "../lib/draft";
 import { chosen, suggested, trouble } from "../lib/folder";
 import { ArchitecturePicker } from "./ArchitecturePicker";
 import { told, unreadable, UNTOLD } from "../lib/seeing";
+import { BoxFormatField } from "./BoxFormat";
 import { FileDrop } from "./FileDrop";
 import { type PixelRange, PixelRangeField } from "./PixelRange";
 import { Problem } from "./Problem";
@@ -90,6 +91,7 @@ export function DatasetUpload({ onDone }: { onDone: (made: Dataset) => void }) {
   const [task, setTask] = useState("");
   const [name, setName] = useState("");
   const [range, setRange] = useState<PixelRange | null>(null);
+  const [format, setFormat] = useState("");
   const { sending, error, stoppedAt, send, stop } = useUpload<Dataset>("dataset", onDone);
 
   function submit(event: FormEvent): void {
@@ -99,7 +101,7 @@ export function DatasetUpload({ onDone }: { onDone: (made: Dataset) => void }) {
     const called = name || first.name.replace(/(\.(zip|tar|tgz|parquet|gz|csv|tsv|jsonl|ndjson|json))+$/, "");
     const roles = [...(split ? ["train", "test"] : ["upload"]), "unlabelled"];
     void send([...whole, ...(split ? test : []), ...(beside ? unlabelled : [])], (ids) => {
-      const body = { name: called, ...(task ? { task } : {}), ...(range ? { pixel_range: range } : {}), ...Object.fromEntries(ids.map((id, at) => [roles[at], id])) };
+      const body = { name: called, ...(task ? { task } : {}), ...(range ? { pixel_range: range } : {}), ...(format ? { box_format: format } : {}), ...Object.fromEntries(ids.map((id, at) => [roles[at], id])) };
       return unwrap(api.POST("/datasets", { body: body as never })) as Promise<Dataset>;
     });
   }
@@ -131,6 +133,7 @@ export function DatasetUpload({ onDone }: { onDone: (made: Dataset) => void }) {
         </select>
       </label>
       <PixelRangeField onRange={setRange} />
+      <BoxFormatField tasks={tasks} task={task} value={format} onChange={setFormat} />
       <label className="field">
         <span>Name</span>
         <input value={name} onChange={(event) => setName(event.target.value)} placeholder={whole[0]?.name ?? "our photographs"} maxLength={200} />

@@ -45,7 +45,7 @@ test("the slider decides which boxes of the networks are shown, in pictures and 
   fireEvent.change(slider, { target: { value: "0.95" } });
   expect(screen.getByRole("img", { name: "a.png: Student, 0 boxes" })).toBeTruthy();
   expect(screen.getByRole("img", { name: "a.png: Labels, 2 boxes" })).toBeTruthy();
-  const rows = within(screen.getByRole("region", { name: "Boxes of a.png", hidden: true })).getAllByRole("row", { hidden: true });
+  const rows = within(screen.getByRole("group", { name: "Boxes of a.png", hidden: true })).getAllByRole("row", { hidden: true });
   expect(rows).toHaveLength(3); // its head and the labels
 });
 

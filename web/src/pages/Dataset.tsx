@@ -67,6 +67,7 @@ function Overview({ dataset, found, task }: { dataset: DatasetData; found: Datas
       <Facts
         facts={[
           ["Task", task?.title ?? dataset.task],
+          ...(dataset.box_format ? [["Boxes", dataset.box_format.replace("_", ", ")] as [string, string]] : []),
           ...(dataset.pixel_range ? [["16-bit values", `${dataset.pixel_range[0]} to ${dataset.pixel_range[1]} are black to white`] as [string, string]] : []),
           ["Kind", found?.text ? `${dataset.kind} of ${found.text.form}` : dataset.kind],
           ["Classes", found ? found.classes.length || "none: no Q curve, layers are paired evenly" : ""],

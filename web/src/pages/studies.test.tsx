@@ -71,7 +71,7 @@ test("studies are listed with how far they have come", async () => {
 
 test("a study shows its table, which any column sorts", async () => {
   render(<Study id="stu_1" />);
-  const table = within(await screen.findByRole("region", { name: "Table of configurations" }));
+  const table = within(await screen.findByRole("group", { name: "Table of configurations" }));
   const first = (): string => table.getAllByRole("row")[1]?.textContent ?? "";
   expect(first()).toContain("learning_rate 0.2");
   expect(first()).toContain("(+0.1 to +1): better");
