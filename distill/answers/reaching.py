@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -14,10 +14,7 @@ from distill.answers.regions import Regions
 
 class Reaching(Answer):
     """Every loss is the sum of the outputs: it has the dependences of the task's own, which may need values that a
-    tensor on the meta device has not. `places`, `maps`: as the task's answer has them."""
-
-    def __init__(self, places: bool = False, maps: bool = False) -> None:
-        self.places, self.maps = places, maps  # type: ignore[misc] - of a class elsewhere, of the one stood in for here
+    tensor on the meta device has not."""
 
     def loss(self, compared: Compared) -> Tensor:
         return _sum(compared)
@@ -35,6 +32,18 @@ class Reaching(Answer):
 
     def weight(self, labels: Any) -> int:
         return len(labels)
+
+
+class ReachingPlaces(Reaching):
+    """Of labels that say where objects are."""
+
+    places: ClassVar[bool] = True
+
+
+class ReachingMaps(Reaching):
+    """Of networks that give a map of logits a class."""
+
+    maps: ClassVar[bool] = True
 
 
 def _sum(compared: Compared) -> Tensor:

@@ -107,7 +107,8 @@ def _reads_more(network: nn.Module, layer: str, example: Any) -> bool:
     """Whether the logits depend on the input by another way than through the layer: where no values tell."""
     inputs = replace_tensors(example, lambda tensor: tensor.detach().requires_grad_(tensor.is_floating_point()))
     with evaluating(network), torch.enable_grad(), capture(network, [layer], detach_at=layer):
-        return run_logits(network, inputs).requires_grad
+        logits = run_logits(network, inputs)
+    return logits.requires_grad
 
 
 class _Answering:

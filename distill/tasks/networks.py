@@ -5,6 +5,7 @@ A task tells it in its folder's module `networks`, which may import torch:
     catalogue() -> list[dict]                           {name, library, family, ...} of every network it can build
     examine(architecture: Architecture, sent: Sent) -> dict     the report on a teacher; raises `UserError`
     measure(question: dict) -> dict                     an answer to `distill.tasks.forecast.Forecast.questions`
+    build(question: dict) -> (module, example)          optional: the network of such a question, and an input to time
     rehearse(question: dict) -> list[RunWarning]        optional: the run's warnings; raises its refusals
     answers(report: dict) -> bool                       optional: whether the network examined answers this task
 """
@@ -18,7 +19,9 @@ from typing import Any
 
 from distill.errors import UnknownName, UserError
 from distill.tasks import accepting, names, of_report, part
+from distill.tasks.counting import count
 from distill.types import Architecture, TeacherPreprocessing
+from distill.warned import RunWarning
 
 Report = dict[str, Any]
 
@@ -36,6 +39,7 @@ class Sent:
 
 
 Examine = Callable[[Architecture, Sent], Report]
+Rehearse = Callable[[dict[str, Any]], list[RunWarning]]
 
 
 def catalogue() -> list[dict[str, Any]]:
@@ -74,12 +78,17 @@ def _looked(
 
 
 def measure(question: dict[str, Any]) -> dict[str, Any]:
-    """The answer to a question of `Forecast.questions` or `Forecast.rehearsal`; older releases' named no task, or its
-    `older_kind`. Raises `UserError` for a network that cannot be built, and for a job that a run would refuse."""
+    """The answer to a question of `Forecast.questions` or `Forecast.rehearsal`, or to one about all that a budget may
+    choose among (`distill.tasks.counting`); older releases' named no task, or its `older_kind`. Raises `UserError` for
+    a network that cannot be built, and for a job that a run would refuse."""
     asked = question.get("task", "")
-    task = asked if asked in names() else of_report({"kind": asked})
+    looking = part(asked if asked in names() else of_report({"kind": asked}), "networks")
     if "rehearsal" in question:
-        rehearse = getattr(part(task, "networks"), "rehearse", lambda _: [])
-        return {"warnings": [each.to_dict() for each in rehearse(question["rehearsal"])]}
-    answer: dict[str, Any] = part(task, "networks").measure({k: v for k, v in question.items() if k != "task"})
+        rehearse: Rehearse | None = getattr(looking, "rehearse", None)
+        found = [] if rehearse is None else rehearse(question["rehearsal"])
+        return {"warnings": [each.to_dict() for each in found]}
+    question = {k: v for k, v in question.items() if k != "task"}
+    if "chains" in question:
+        return count(question, looking.measure, getattr(looking, "build", None))
+    answer: dict[str, Any] = looking.measure(question)
     return answer

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from distill import recipes, selection
-from distill.answers.reaching import Reaching
+from distill.answers import Answer
 from distill.errors import InvalidConfig, UserError
 from distill.layers import discover
 from distill.models import Preprocessing
@@ -58,16 +58,17 @@ Agree = Callable[[Cast], None]
 """What a task asks of networks whose logits are compared. Raises `InvalidConfig`."""
 
 
-def rehearse(cast: Cast, answer: Reaching, agree: Agree) -> list[RunWarning]:
-    """What the run would warn of. Raises `UserError` for what it would refuse, `details["field"]` the setting that is
-    to blame. Networks and recipes that ask for values are not judged: the run will tell."""
+def rehearse(cast: Cast, answer: Answer, agree: Agree) -> list[RunWarning]:
+    """What the run would warn of. `answer`: as `distill.answers.reaching` has it for the task. Raises `UserError` for
+    what it would refuse, `details["field"]` the setting that is to blame. Networks and recipes that ask for values are
+    not judged: the run will tell."""
     try:
         return list(_rehearsed(cast, answer, agree))
     except (NotImplementedError, *FORWARD_ERRORS):
         return []
 
 
-def _rehearsed(cast: Cast, answer: Reaching, agree: Agree) -> Iterator[RunWarning]:
+def _rehearsed(cast: Cast, answer: Answer, agree: Agree) -> Iterator[RunWarning]:
     recipe: type[Recipe] = recipes.get(cast.config.recipe)
     with _blaming("recipe"):
         agree(cast)
@@ -127,7 +128,7 @@ def _check(cast: Cast, recipe: type[Recipe], students: tuple[Layer, ...], teache
 
 
 def _made(
-    cast: Cast, recipe: type[Recipe], answer: Reaching, students: tuple[Layer, ...], teachers: tuple[Layer, ...]
+    cast: Cast, recipe: type[Recipe], answer: Answer, students: tuple[Layer, ...], teachers: tuple[Layer, ...]
 ) -> Recipe:
     teacher = cast.teacher
     setup = Setup(

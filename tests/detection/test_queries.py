@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,6 @@ def theirs() -> Any:
 
 def test_a_folder_is_read_and_its_boxes_are_transformers_own(tmp_path: Path) -> None:
     """By its configuration; the weights under transformers' names, as its own code saves them."""
-    import json
 
     torch.manual_seed(1)
     network = theirs().eval()
@@ -111,6 +111,13 @@ def test_it_teaches_by_its_features_and_not_by_its_logits(tmp_path: Path) -> Non
     config = DistillConfig(recipe="feature_only", student_layers=["pyramid"], **settings)
     spec = RunSpec(config=config, student=STUDENT, dataset=coco_zip(tmp_path, 12, 3), teacher=teacher)
     assert go(spec, tmp_path / "run")[-1].kind == "done"
+    alike = {"student": RT_DETR, "config": config.model_copy(update={"student_layers": None})}
+    events = go(spec.model_copy(update=alike), tmp_path / "alike")
+    told = {event.data["code"]: event.data for event in events if event.kind == "warning"}["untaught_parameters"]
+    assert told["details"]["modules"] == ["model.encoder.downsample_convs", "model.encoder.pan_blocks"]
+    resolved = next(event.data for event in events if event.kind == "resolved")
+    assert resolved["reasons"]["untaught"] == told["message"]
+    assert told in json.loads((tmp_path / "alike" / "artifacts" / "report.json").read_text())["warnings"]
     for student in (STUDENT, RT_DETR):
         changes = {"config": config.model_copy(update={"recipe": "logit"}), "student": student}
         with pytest.raises(InvalidConfig) as caught:

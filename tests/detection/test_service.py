@@ -63,10 +63,13 @@ def test_a_job_that_cannot_work_is_refused_before_it_is_queued(client: httpx.Cli
     assert [each["id"] for each in client.get("/jobs").json()["items"]] == [done["id"]]
 
 
-EXPORTS = ({"format": "onnx"}, {"format": "onnx-int8", "max_drop": 1})
+EXPORTS = [
+    pytest.param({"format": "onnx"}, marks=pytest.mark.slow, id="onnx"),
+    pytest.param({"format": "onnx-int8", "max_drop": 1}, id="onnx-int8"),
+]
 
 
-@pytest.mark.parametrize("wanted", EXPORTS, ids=lambda wanted: wanted["format"])
+@pytest.mark.parametrize("wanted", EXPORTS)
 def test_it_is_exported_when_it_is_finished_and_judged_by_its_ap(
     client: httpx.Client, done: dict[str, Any], wanted: dict[str, Any]
 ) -> None:

@@ -101,6 +101,7 @@ class Content:
             what = f"{boxes:,} annotations have a category_id that none of the {len(self.categories)} categories has"
             self._refuse(
                 f"{what} ({some([repr(each) for each in foreign])})",
+                "Add these categories with their names, or take the annotations out.",
                 categories=[each if isinstance(each, int) else cut(each) for each in foreign[:20]],
             )
 
@@ -112,8 +113,8 @@ class Content:
             self._refuse(f"the {key} of {what} is {str(value)[:40]!r}, neither a number nor text")
         return value
 
-    def _refuse(self, what: str, **details: object) -> NoReturn:
-        refuse(f"in {self.name} {what}", AGAIN, file=self.name, **details)
+    def _refuse(self, what: str, remedy: str = AGAIN, **details: object) -> NoReturn:
+        refuse(f"in {self.name} {what}", remedy, file=self.name, **details)
 
 
 def _side(value: Any) -> int:

@@ -23,4 +23,4 @@ which suits residual classifiers, RetinaNet and Faster R-CNN diverge."""
 def peak_of(architecture: Architecture) -> tuple[float, str] | None:
     """With the reason; None where the family of the network tells, as transformers' does."""
     peak = PEAKS.get(architecture.name)
-    return peak and (peak, f"{peak:g}, for {architecture.name} (our choice, by short runs)")
+    return None if peak is None else (peak, f"{peak:g}, for {architecture.name} (our choice, by short runs)")

@@ -10,6 +10,8 @@ const NAMED = 8;
 /** The width that a letter and a line of the names take, in pixels of the sheet. */
 const LETTER = 5.9;
 const LINE = 13;
+/** Sides of a tile of the sheet, which larger pictures fill; smaller ones are not enlarged. */
+const TILE = [320, 320] as const;
 
 /** The test images that a student does worst on: what the labels, the teacher and the student say, from a score on that one sets. */
 export function WorstCard({ worst, picture }: { worst: Worst; picture: string }) {
@@ -114,18 +116,19 @@ function Pane({ image, worst, picture, boxes, label }: { image: WorstImage; wors
   );
 }
 
-/** A name above its box, or in it where there is no room, inside the picture. */
-function Name({ text, x, y, within: [left, top, width] }: { text: string; x: number; y: number; within: WorstImage["place"] }) {
+/** A name above its box, or in it where there is no room, inside the picture; as small as a picture that does not fill its tile of the sheet. */
+function Name({ text, x, y, within: [left, top, width, height] }: { text: string; x: number; y: number; within: WorstImage["place"] }) {
+  const scale = Math.min(1, Math.max(width / TILE[0], height / TILE[1]));
   const wide = text.length * LETTER + 6;
-  const from = Math.max(left, Math.min(x, left + width - wide));
-  const over = y - LINE >= top ? y - LINE : y;
+  const from = Math.max(left, Math.min(x, left + width - wide * scale));
+  const over = y - LINE * scale >= top ? y - LINE * scale : y;
   return (
-    <>
-      <rect className="box-name" x={from} y={over} width={wide} height={LINE} />
-      <text className="box-name" x={from + 3} y={over + LINE - 3.5}>
+    <g transform={`translate(${from} ${over}) scale(${scale})`}>
+      <rect className="box-name" width={wide} height={LINE} />
+      <text className="box-name" x={3} y={LINE - 3.5}>
         {text}
       </text>
-    </>
+    </g>
   );
 }
 
