@@ -22,6 +22,7 @@ COPY migrations migrations
 COPY client client
 COPY store store
 COPY distill distill
+COPY publishing publishing
 COPY api api
 COPY worker worker
 RUN python -m compileall -q . && chmod -R a+rX .

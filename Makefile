@@ -54,6 +54,11 @@ web-types: $(INSTALLED) $(WEB) ## take over a changed API: the OpenAPI document 
 	PYTHONPATH=. $(PY) web/scripts/openapi.py
 	cd web && npm run --silent types
 
+.PHONY: test-mlflow
+test-mlflow: $(INSTALLED) ## publishing to a real MLflow server, in an environment of its own (.mlflow)
+	@test -x .mlflow/bin/mlflow || { $(PY) -m venv .mlflow && .mlflow/bin/pip install -q 'mlflow[auth]>=3.1,<4'; }
+	RETORT_MLFLOW_SERVER=$(CURDIR)/.mlflow/bin/mlflow $(PY) -m pytest -q tests/publishing/test_mlflow.py
+
 .PHONY: web-test
 web-test: $(WEB) ## component tests of the dashboard
 	cd web && npm test
@@ -77,7 +82,7 @@ demo: $(RUNS) $(WEB) ## train a teacher on Fashion-MNIST, distil it, compare; al
 
 .PHONY: test
 test: $(INSTALLED) ## the test suite (real Postgres, Redis and S3 server; under 15 minutes on 2 cores)
-	@scripts/system-packages postgresql redis-server dataset-fashion-mnist
+	@scripts/system-packages postgresql redis-server docker-registry dataset-fashion-mnist
 	OMP_NUM_THREADS=1 $(PYTEST) -n 3 --dist loadscope --no-loadscope-reorder -m "not slow and not gpu" $(ARGS)
 
 # ---- checks

@@ -25,6 +25,8 @@ from api.resources.history.endpoints import router as history
 from api.resources.jobs.endpoints import router as jobs
 from api.resources.keys.endpoints import router as keys
 from api.resources.predictions.endpoints import router as predictions
+from api.resources.publications.endpoints import router as publications
+from api.resources.secrets.endpoints import router as secrets
 from api.resources.studies.endpoints import router as studies
 from api.resources.studies.results_endpoints import router as study_results
 from api.resources.system.endpoints import router as system
@@ -41,9 +43,9 @@ from store.objects import ObjectStore
 from store.settings import Settings
 
 ROUTERS = (
-    *(uploads, teachers, datasets, jobs, curves, history, exports, predictions, disagreements, artifacts),
+    *(uploads, teachers, datasets, jobs, curves, history, exports, predictions, disagreements, publications, artifacts),
     *(studies, study_results),
-    *(catalogue, webhooks, keys, tenants, system),
+    *(catalogue, secrets, webhooks, keys, tenants, system),
 )
 
 

@@ -23,6 +23,7 @@ import httpx
 from client import download as downloads
 from client import folders, following, uploads
 from client.errors import NotThere, ProblemError, Refused
+from client.handover import HandoverCalls
 from client.predictions import PredictionCalls
 from client.registering import register
 from client.studies import StudyCalls
@@ -37,7 +38,7 @@ STUDENTS = ("student.safetensors", "student.zip")
 MEDIA = {"csv": "text/csv", "svg": "image/svg+xml", "png": "image/png", "json": "application/json"}
 
 
-class Retort(StudyCalls, PredictionCalls):
+class Retort(StudyCalls, PredictionCalls, HandoverCalls):
     """One service, by URL and key. A context manager; safe to use from one thread at a time."""
 
     def __init__(
@@ -294,18 +295,6 @@ class Retort(StudyCalls, PredictionCalls):
         return self.download(job_id, name, place / name if place.is_dir() else place)
 
     # Exports and manifests
-
-    def export(self, job_id: str, format: str, **body: Any) -> dict[str, Any]:
-        """Ask for a finished student in another format. `body`: `parameters`, `max_drop`."""
-        made: dict[str, Any] = self._post(
-            f"{_job(job_id)}/exports", {"format": format} | body, {"Idempotency-Key": uuid4().hex}
-        )
-        return made
-
-    def exports(self, job_id: str) -> list[dict[str, Any]]:
-        """All exports of a job's student, with what each is worth."""
-        found: list[dict[str, Any]] = self.get(f"{_job(job_id)}/exports")["items"]
-        return found
 
     def download_manifest(self, job_id: str, folder: Path) -> list[Path]:
         """Write a finished job's `manifest.json` and its signature, for `client.verifying.verify`."""

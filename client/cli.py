@@ -19,7 +19,9 @@ from client.commands.datasets import datasets
 from client.commands.exports import exports
 from client.commands.jobs import jobs
 from client.commands.predict import disagreements, predict
+from client.commands.publications import publications, publish
 from client.commands.results import download, q_curve
+from client.commands.secrets import secrets
 from client.commands.studies import studies
 from client.commands.teachers import teachers
 from client.commands.verify import signing_key, verify
@@ -91,6 +93,9 @@ _COMMANDS = (
     exports,
     predict,
     disagreements,
+    publish,
+    publications,
+    secrets,
     studies,
     webhooks,
     q_curve,

@@ -7,6 +7,7 @@ Only the standard library. A file's owner is the user that its reader runs as; s
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import secrets
@@ -29,6 +30,7 @@ def main(folder: Path) -> None:
     _offer(folder / "database_url", RETORT, lambda: f"postgresql+psycopg://retort:{database}@postgres:5432/retort")
     _offer(folder / "redis_url", RETORT, lambda: f"redis://:{redis}@redis:6379/0")
     _offer(folder / "s3_secret_key", RETORT, lambda: s3)
+    _offer(folder / "secrets_key", RETORT, lambda: base64.b64encode(secrets.token_bytes(32)).decode())
     made = _offer(folder / "api_key", RETORT, lambda: f"rtk_{secrets.token_urlsafe(32)}")
     print("New random secrets are in the volume `secrets`." if made else "The secrets are there already.")  # noqa: T201
     print("The key that the dashboard asks for:  docker compose exec api cat /run/retort/api_key")  # noqa: T201

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
@@ -30,7 +31,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 def check(parameters: Schema, given: Mapping[str, Any]) -> None:
     """Raise `InvalidConfig` for an unknown name, a wrong type or a value out of range; `UnknownName` for a loss that
     the registry lacks. Understands of JSON Schema: type (one or several), minimum, maximum, exclusiveMinimum,
-    exclusiveMaximum, enum, items; and `x-registry: losses`, a name from that registry."""
+    exclusiveMaximum, enum, pattern (of the whole text), items; and `x-registry: losses`, a name from that registry."""
     for name, value in given.items():
         if name not in parameters:
             raise _unknown(name, parameters)
@@ -84,6 +85,8 @@ def _check_value(name: str, value: Any, schema: Mapping[str, Any]) -> None:
         raise _wrong(name, value, f"one of {', '.join(map(str, schema['enum']))}")
     if isinstance(value, int | float) and not isinstance(value, bool):
         _check_range(name, value, schema)
+    if isinstance(value, str) and not re.fullmatch(schema.get("pattern", ".*"), value, re.DOTALL):
+        raise _wrong(name, value, f"of the form {schema['pattern']}")
     if isinstance(value, list | tuple) and "items" in schema:
         for item in value:
             _check_value(name, item, schema["items"])

@@ -175,13 +175,14 @@ def _parsed(url: str) -> tuple[str, str, int]:
 
 
 def _check_name(scheme: str, host: str, policy: Policy) -> None:
-    if not _named(host, policy.hosts):
+    if not named(host, policy.hosts):
         raise UrlRefused(f"The operator does not allow calls to {host}.", "Use a host that is allowed, or ask for it.")
-    if scheme == "http" and not _named(host, policy.http_hosts):
+    if scheme == "http" and not named(host, policy.http_hosts):
         raise UrlRefused(f"{host} may be called over https only.", "Use https, or have the operator allow http to it.")
 
 
-def _named(host: str, patterns: tuple[str, ...]) -> bool:
+def named(host: str, patterns: tuple[str, ...]) -> bool:
+    """Whether a host is one of those that the patterns mean."""
     return any(fnmatchcase(host.lower().rstrip("."), pattern.lower()) for pattern in patterns)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -15,6 +16,7 @@ from sqlalchemy.exc import ArgumentError
 
 from store.egress import Policy
 from store.minisign import SigningKey
+from store.sealing import Sealer
 from store.secret_files import SecretFiles
 
 GUESSABLE = frozenset({"", "minioadmin", "password", "secret", "changeme", "change-me", "admin", "retort", "postgres"})
@@ -29,7 +31,7 @@ class Settings(BaseSettings):
     """Read from the environment (`RETORT_...`; `RETORT_..._FILE` names a file that holds the value). Refuses to
     start rather than run wrong."""
 
-    model_config = SettingsConfigDict(env_prefix="RETORT_", extra="forbid")
+    model_config = SettingsConfigDict(env_prefix="RETORT_", extra="forbid", hide_input_in_errors=True)
 
     data_dir: Path = Field(Path("retort-data"), description="Folder of the embedded database, objects and scratch.")
     database_url: str = Field("", description="SQLAlchemy URL. Empty: SQLite in data_dir.")
@@ -58,6 +60,12 @@ class Settings(BaseSettings):
         SecretStr(""),
         description="Ed25519 key that signs manifests: base64 of 32 random bytes. Empty: made in data_dir/signing.key.",
     )
+    secrets_key: SecretStr = Field(
+        SecretStr(""),
+        description="Key that seals tenants' credentials: base64 of 32 random bytes; older ones behind it, comma "
+        "between. Empty: none are taken.",
+    )
+    max_secrets: int = Field(50, ge=0, le=10**9, description="Credentials of one tenant.")
     max_upload_bytes: int = Field(20 * 2**30, gt=0, le=MOST_BYTES, description="Largest file accepted.")
     upload_part_bytes: int = Field(
         16 * 2**20, ge=2**16, le=5 * 2**30, description="Size of an upload's parts, where 10,000 of them suffice."
@@ -136,6 +144,16 @@ class Settings(BaseSettings):
         5 * 86400, gt=0, le=MOST_SECONDS, description="Failing for so long disables a webhook."
     )
     max_webhooks: int = Field(20, ge=0, le=10**9, description="Webhooks of one tenant.")
+    publish_hosts: str = Field(
+        "*", description="Hosts that students may be published to, comma between, * any part; empty: none."
+    )
+    publish_http_hosts: str = Field("", description="Which of them also by plain http.")
+    publish_networks: str = Field(
+        "", description="Networks that may be published to though not public: 10.0.0.0/8, ..."
+    )
+    publish_seconds: float = Field(
+        3600, gt=0, le=MOST_SECONDS, description="Longest time that one attempt to publish may take."
+    )
     dataset_hosts: str = Field(
         "", description="Hosts that datasets may be fetched from, comma between, * any part; empty: none."
     )
@@ -212,6 +230,16 @@ class Settings(BaseSettings):
         return Policy.read(self.dataset_hosts, self.dataset_http_hosts, self.dataset_networks)
 
     @cached_property
+    def publish_policy(self) -> Policy:
+        return Policy.read(self.publish_hosts, self.publish_http_hosts, self.publish_networks)
+
+    @cached_property
+    def sealer(self) -> Sealer | None:
+        """What seals credentials; None where there is no key to do it with."""
+        text = self.secrets_key.get_secret_value()
+        return Sealer.of_text(text) if text else None
+
+    @cached_property
     def huggingface_policy(self) -> Policy:
         """The hub answers a file's request by a redirect to where large files lie."""
         host = urlsplit(self.huggingface_endpoint).hostname or ""
@@ -234,18 +262,8 @@ class Settings(BaseSettings):
                 f"renew_seconds ({self.renew_seconds:g}) must be at most half of lease_seconds "
                 f"({self.lease_seconds:g}), or one late renewal loses the job. Set RETORT_RENEW_SECONDS lower."
             )
-        try:
-            _ = self.webhook_policy
-        except ValueError as error:
-            raise ValueError(
-                f"RETORT_WEBHOOK_NETWORKS: {error}. Write networks as 10.0.0.0/8, comma between."
-            ) from error
-        try:
-            _ = self.dataset_policy
-        except ValueError as error:
-            raise ValueError(
-                f"RETORT_DATASET_NETWORKS: {error}. Write networks as 10.0.0.0/8, comma between."
-            ) from error
+        for name in ("webhook", "dataset", "publish"):
+            _check_networks(name, getattr(self, f"{name}_networks"))
         if self.dataset_buckets and not self.s3_endpoint:
             raise ValueError(
                 "RETORT_DATASET_BUCKETS is set but there is no S3 server. Set RETORT_S3_ENDPOINT, or unset it."
@@ -254,8 +272,8 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"RETORT_DATASET_BUCKETS names {self.s3_bucket}, where every tenant's objects lie. Use other buckets."
             )
-        if self.signing_key.get_secret_value():
-            _check_signing_key(self.signing_key.get_secret_value())
+        _check_key("SIGNING", self.signing_key, SigningKey.of_text)
+        _check_key("SECRETS", self.secrets_key, Sealer.of_text)
         if self.s3_endpoint and (not self.s3_access_key or self.s3_secret_key.get_secret_value() in GUESSABLE):
             raise ValueError(
                 "RETORT_S3_ENDPOINT is set but RETORT_S3_ACCESS_KEY or RETORT_S3_SECRET_KEY is missing or guessable. "
@@ -298,12 +316,22 @@ class Settings(BaseSettings):
         return self
 
 
-def _check_signing_key(text: str) -> None:
+def _check_networks(name: str, text: str) -> None:
     try:
-        SigningKey.of_text(text)
+        Policy.read(networks=text)
     except ValueError as error:
         raise ValueError(
-            f"RETORT_SIGNING_KEY {error}. Make one: "
+            f"RETORT_{name.upper()}_NETWORKS: {error}. Write networks as 10.0.0.0/8, comma between."
+        ) from error
+
+
+def _check_key(name: str, given: SecretStr, read: Callable[[str], object]) -> None:
+    text = given.get_secret_value()
+    try:
+        _ = read(text) if text else None
+    except ValueError as error:
+        raise ValueError(
+            f"RETORT_{name}_KEY {error}. Make one: "
             "python -c 'import base64, os; print(base64.b64encode(os.urandom(32)).decode())'."
         ) from error
 

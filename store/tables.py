@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from store.clock import db_now
 from store.prediction_table import Prediction as Prediction
+from store.secret_tables import Secret as Secret
 from store.states import STATUSES
 from store.study_tables import Study as Study
 from store.study_tables import StudyEvent as StudyEvent
@@ -132,8 +133,10 @@ class Job(Leasable, Base):
     teacher_id: Mapped[str | None] = mapped_column(ForeignKey("teachers.id", ondelete="RESTRICT"), index=True)
     dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id", ondelete="RESTRICT"), index=True)
     compare_with: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
-    export_of: Mapped[str | None] = mapped_column(String(40), index=True)  # the job whose student this one exports
+    # The finished job whose student this one exports or publishes; such a job trains nothing.
+    student_of: Mapped[str | None] = mapped_column("export_of", String(40), index=True)
     export: Mapped[Json | None]  # how: distill.types.ExportRequest
+    publication: Mapped[Json | None]  # where to: publishing.request.PublicationRequest
     max_attempts: Mapped[int] = mapped_column(default=3)
     faults: Mapped[int] = mapped_column(default=0)  # attempts lost to system faults since the user last queued it
     stop_requested: Mapped[bool] = mapped_column(default=False)  # outlives an attempt, so that a stop is never lost

@@ -78,6 +78,12 @@ OPERATIONS: Mapping[str, Codes] = {
         {409: ("job_not_succeeded", "files_deleted"), 422: ("unknown_name", "invalid_config", "not_exportable")},
         {429: ("quota_exceeded",)}, _KEYED,
     ),
+    "create_job_publication": _all(
+        {409: ("job_not_succeeded", "files_deleted", "no_key")},
+        {422: ("unknown_name", "invalid_config", "unknown_secret", "credentials_missing", "url_refused")},
+        {429: ("quota_exceeded",)}, _KEYED,
+    ),
+    "put_secret": {403: ("quota_exceeded",), 409: ("no_key",)},
     "ask_job_student": {
         400: ("malformed_multipart",), 409: ("job_not_succeeded", "files_deleted", "no_teacher"),
         422: ("invalid_sample", "invalid_config", "not_predictable"), 429: ("too_many_predictions",),

@@ -31,7 +31,8 @@ _data_dir = click.option(
 def backup(to: str, data_dir: Path | None) -> None:
     """Write all rows and objects to the folder TO, or with - to standard output as a tar.
 
-    The service may run. A folder that holds an earlier backup is brought up to date: only new objects are copied.
+    Without the service's own keys (docs/publishing.md). The service may run. A folder that holds an earlier backup is
+    brought up to date: only new objects are copied.
     """
     from store.backup.stream import pack
     from store.backup.writing import backup as write
@@ -41,6 +42,7 @@ def backup(to: str, data_dir: Path | None) -> None:
         raise click.ClickException(f"There is no database in {settings.data_dir.absolute()}. Name it with --data-dir.")
     with _folder(to, settings) as folder:
         _run(settings, lambda database, objects: write(database, objects, folder, _say))
+        _say("The keys that sign manifests and seal secrets are not in it: keep copies of them elsewhere.")
         if to == STREAM:
             _streamed(lambda: pack(folder, sys.stdout.buffer))
 

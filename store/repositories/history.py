@@ -26,7 +26,7 @@ class Run:
 def latest(session: Session, limit: int = 50) -> list[Run]:
     """The newest such jobs, of all tenants, that one process trained: figures of the machine, not of anybody's data."""
     peak = select(func.max(Attempt.peak_memory_bytes)).where(Attempt.job_id == Job.id).scalar_subquery()
-    done = (Job.export_of.is_(None), Job.status == "succeeded", Job.attempt == 1, Job.processes == 1)
+    done = (Job.student_of.is_(None), Job.status == "succeeded", Job.attempt == 1, Job.processes == 1)
     there = (Job.result.is_not(None), Job.started_at.is_not(None))
     query = select(Job, peak).where(*done, *there).order_by(Job.id.desc()).limit(limit)
     return [_run(job, peak_bytes) for job, peak_bytes in session.execute(query)]

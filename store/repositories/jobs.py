@@ -63,9 +63,9 @@ def page(
     labels: dict[str, str] | None = None,
     search: str = "",
 ) -> tuple[list[Job], bool]:
-    """A tenant's jobs but for exports, newest first, and whether more follow. `search`: words, each of which must be in
-    the job's id, name, recipe, status or student's name, in whatever case."""
-    query = select(Job).where(Job.tenant_id == tenant_id, Job.export_of.is_(None))
+    """A tenant's jobs but for exports and publications, newest first, and whether more follow. `search`: words, each
+    of which must be in the job's id, name, recipe, status or student's name, in whatever case."""
+    query = select(Job).where(Job.tenant_id == tenant_id, Job.student_of.is_(None))
     if status:
         query = query.where(Job.status.in_(status))
     if recipe:
@@ -190,9 +190,19 @@ def cached_curve(session: Session, tenant_id: str, digest: str) -> dict[str, Any
     return row.curve if row else None
 
 
+def companions(session: Session, job_id: str) -> list[Job]:
+    """The jobs that export or publish this one's student, oldest first."""
+    return list(session.scalars(select(Job).where(Job.student_of == job_id).order_by(Job.id)))
+
+
 def exports(session: Session, job_id: str) -> list[Job]:
-    """The jobs that export this one's student, oldest first."""
-    return list(session.scalars(select(Job).where(Job.export_of == job_id).order_by(Job.id)))
+    """Those that export it."""
+    return [job for job in companions(session, job_id) if job.export is not None]
+
+
+def publications(session: Session, job_id: str) -> list[Job]:
+    """Those that publish it."""
+    return [job for job in companions(session, job_id) if job.publication is not None]
 
 
 def object_keys(session: Session, job_id: str) -> list[str]:

@@ -41,12 +41,18 @@ class Lease:
 
 
 def queued(
-    session: Session, limit: int = 20, max_running: int = 0, processes: int = shares.MOST_PROCESSES
+    session: Session,
+    limit: int = 20,
+    max_running: int = 0,
+    processes: int = shares.MOST_PROCESSES,
+    publications: bool = False,
 ) -> list[str]:
     """Ids of jobs that may start now, in the order of `shares`. `max_running`: how many of one tenant's jobs
     may run side by side where it has no quota of its own; 0: any number. `processes`: how many a job may have where
-    they are to run."""
-    return list(session.scalars(shares.in_order(max_running, shares.due(), Job.processes <= processes).limit(limit)))
+    they are to run. `publications`: those that publish, which need no slot, and not those that train."""
+    kind = Job.publication.is_not(None) if publications else Job.publication.is_(None)
+    conditions = (shares.due(), Job.processes <= processes, kind)
+    return list(session.scalars(shares.in_order(max_running, *conditions).limit(limit)))
 
 
 def any_queued(session: Session, max_running: int = 0, processes: int = shares.MOST_PROCESSES) -> bool:

@@ -73,7 +73,7 @@ def _drop(objects: ObjectStore, keys: list[str]) -> None:
 
 def _old(seconds: float) -> Select[str]:
     other = aliased(Job)
-    named = exists().where(or_(other.compare_with == Job.id, other.export_of == Job.id))
+    named = exists().where(or_(other.compare_with == Job.id, other.student_of == Job.id))
     return select(Job.id).where(Job.status.in_(TERMINAL), Job.finished_at < db_now(-seconds), ~named)
 
 
@@ -89,7 +89,7 @@ def _with_history(seconds: float) -> Select[str]:
 
 
 def _named(job_id: str) -> Exists:
-    return exists().where(or_(Job.compare_with == job_id, Job.export_of == job_id))
+    return exists().where(or_(Job.compare_with == job_id, Job.student_of == job_id))
 
 
 def _whole(session: Session, job: Job) -> list[str]:

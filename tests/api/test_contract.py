@@ -54,6 +54,8 @@ OURS = (
     "distill.modalities",
     "distill.run",
 )
+#: Makes what there is under a name of one's own, so nothing has to be there.
+MAKING = {"put_secret"}
 
 
 def test_importing_the_api_imports_nothing_heavy() -> None:
@@ -191,7 +193,7 @@ def test_every_operation_is_documented(app: FastAPI) -> None:
             if "application/problem+json" in answer.get("content", {})
         }
         assert {"400", "403", "500"} <= problems, where
-        if "{" in path:
+        if "{" in path and spec["operationId"] not in MAKING:
             assert "404" in problems, where
         if "requestBody" in spec:
             assert {"413", "415", "422"} <= problems, where

@@ -33,7 +33,7 @@ def test_an_export_is_queued_on_its_students_data(client: TestClient, finished: 
     assert (made["status"], made["format"], made["job"], made["max_drop"]) == ("queued", "onnx-int8", finished, 0.5)
     with database.read() as session:
         source, own = session.get_one(Job, finished), session.get_one(Job, made["id"])
-    assert (own.export_of, own.tenant_id, own.dataset_id) == (finished, source.tenant_id, source.dataset_id)
+    assert (own.student_of, own.tenant_id, own.dataset_id) == (finished, source.tenant_id, source.dataset_id)
     assert (own.teacher_id, own.student) == (source.teacher_id, source.student)
     assert own.config["seed"] == source.config["seed"]
     job = client.get(f"/jobs/{made['id']}").json()

@@ -54,3 +54,16 @@ def test_a_log_is_followed_to_its_end(command: Command, driver: Driver) -> None:
     thread.join()
     assert code == 0
     assert [printed.count(f"line {number} [bold]") for number in (1, 2, 3, 4)] == [1, 1, 1, 1]
+
+
+def test_a_student_is_published_and_its_credentials_kept(command: Command, driver: Driver) -> None:
+    job_id = driver.job()
+    driver.succeed(job_id)
+    made = json.loads(command("--json", "publish", job_id, "tensorboard")[1])
+    assert json.loads(command("--json", "publish", job_id, "tensorboard")[1])["id"] == made["id"]
+    assert made["id"] in command("publications", job_id)[1]
+    code, printed = command("publish", job_id, "huggingface", "--set", "repository=me/x", "--secret", "none")
+    assert code == 1
+    assert "RETORT_SECRETS_KEY" in printed
+    assert command("secrets", "list")[0] == 0
+    assert command("secrets", "remove", "none")[0] == 1

@@ -125,6 +125,14 @@ def test_what_cannot_be_exported_says_why(client: httpx.Client, done: dict[str, 
     assert client.get(f"{path}/job_none").status_code == 404
 
 
+def test_the_student_is_published_beside_the_slots(client: httpx.Client, done: dict[str, Any], tmp_path: Path) -> None:
+    made = client.post(f"/jobs/{done['id']}/publish", json={"target": "tensorboard"}).raise_for_status().json()
+    wait_for(client, made["id"], 120, status="succeeded")
+    (file,) = client.get(made["links"]["self"]).raise_for_status().json()["files"]
+    (tmp_path / "tensorboard").mkdir()
+    assert downloaded(client, file, tmp_path).stat().st_size == file["size_bytes"]
+
+
 def test_with_its_job_an_export_goes(client: httpx.Client, done: dict[str, Any], later: dict[str, Any]) -> None:
     """The last of these tests: nothing is left for others."""
     assert client.delete(f"/jobs/{done['id']}").status_code == 204

@@ -58,9 +58,12 @@ class Supervisor:
         leaving: threading.Event | None = None,
         command: Sequence[str] = COMMAND,
         group_command: Sequence[str] = GROUP_COMMAND,
+        attempt: type[Attempt] | None = None,
     ) -> None:
-        """`command`: starts a trainer; `group_command`: one of several processes, whose number follows."""
+        """`command`: starts a trainer; `group_command`: one of several processes, whose number follows. `attempt`:
+        what an attempt is where it is not training."""
         self.settings, self.database, self.objects = settings, database, objects
+        self._kind = attempt or Attempt
         self.command, self.group_command = command, group_command
         self.leaving = leaving or threading.Event()
         self.patient = True  # while leaving: let trainers write a checkpoint first
@@ -95,7 +98,7 @@ class Supervisor:
         lease = holding.lease
         try:
             with scratch.folder(self.settings.scratch, lease.job_id, lease.attempt) as folder:
-                return Attempt(self, holding, folder, slot).run()
+                return self._kind(self, holding, folder, slot).run()
         except OSError as error:  # no folder, no attempt: a full disk, most likely
             log.exception("%s attempt %d has no scratch folder", lease.job_id, lease.attempt)
             return endings.failed(endings.explain_break(error).to_dict(), self.settings.retry_back_off_seconds)
@@ -174,9 +177,7 @@ class Attempt:
 
     def _watch(self) -> None:
         self._check()
-        environment = child_environment(self._boss.settings, self._slot.environment(self._processes))
-        users.grant(self._folder, self._slot.user, WRITABLE)
-        self._process = process = TrainerProcess(self._command(), self._folder, environment, self._slot.user)
+        self._process = process = self._start()
         self._memory = MemoryGauge(process.pid)
         journal = self._journal
         uploader = CheckpointUploader(self._boss.objects, self._holding, self._folder, lambda: journal.written)
@@ -194,6 +195,11 @@ class Attempt:
                 uploader.drain(self._boss.settings.cancel_grace_seconds)
         finally:
             uploader.close()
+
+    def _start(self) -> TrainerProcess:
+        environment = child_environment(self._boss.settings, self._slot.environment(self._processes))
+        users.grant(self._folder, self._slot.user, WRITABLE)
+        return TrainerProcess(self._command(), self._folder, environment, self._slot.user)
 
     def _command(self) -> Sequence[str]:
         return self._boss.command if self._processes == 1 else (*self._boss.group_command, str(self._processes))
@@ -218,7 +224,12 @@ class Attempt:
             while (said := process.events.get()) is not None:
                 self._take(*said, uploader)
 
+    def _heard(self, event: Event) -> Event:
+        """What is taken of what the process said."""
+        return event
+
     def _take(self, event: Event, size: int, uploader: CheckpointUploader) -> None:
+        event = self._heard(event)
         if event.kind == "done":
             self._done, self._ordered_at = True, time.monotonic()
         elif event.kind == "failed":

@@ -81,9 +81,13 @@ class TrainerProcess:
         if order in self.ordered:
             return False
         self.ordered.add(order)
-        with suppress(BrokenPipeError):
-            os.write(self._orders, order.encode() + b"\n")
+        self.tell(order)
         return True
+
+    def tell(self, line: str) -> None:
+        """Write a line to the orders pipe: at most what a pipe holds while nobody reads, 64 KiB."""
+        with suppress(BrokenPipeError):
+            os.write(self._orders, line.encode() + b"\n")
 
     def exited(self) -> bool:
         """Whether the trainer itself has ended. It stays a zombie until `end`, so its number is not used again."""

@@ -18,6 +18,7 @@ from store.settings import Settings
 from worker.inspecting import catalogue, costs, inspections
 from worker.inspecting.inspections import Inspections, Leaving
 from worker.jobs import supervisor
+from worker.jobs.publication import PublicationAttempt
 from worker.jobs.supervisor import Supervisor
 from worker.predicting.seats import Seat, Seats
 from worker.processes import gpus, scratch
@@ -53,6 +54,7 @@ class SlotPool:
         self._inspector = inspector
         self._leaving, self.catalogue_tried = threading.Event(), threading.Event()
         self._supervisor = Supervisor(settings, database, objects, self._leaving, trainer)
+        self._publisher = Supervisor(settings, database, objects, self._leaving, attempt=PublicationAttempt)
         self._inspections = Inspections(settings, database, objects, self.worker_id, self._leaving, inspector)
         self._housekeeping = Housekeeping(settings, database, objects, self.worker_id, self.wake)
         self._studies = Studies(settings, database, self.wake)
@@ -64,6 +66,7 @@ class SlotPool:
             threading.Thread(target=self._pass_on_rings, name="bell"),
             threading.Thread(target=Deliverer(settings, database, self._leaving).run, name="webhooks"),
             threading.Thread(target=self._loop, args=(self._inspect_next, self._sweep), name="inspections"),
+            threading.Thread(target=self._loop, args=(self._publish_next, self._until_due), name="publications"),
             threading.Thread(target=self._loop, args=(self._studies.run_due, self._until_step), name="studies"),
             *(self._slot_thread(slot) for slot in range(settings.slots)),
             *(self._seat_thread(seat) for seat in seats.all()),
@@ -96,7 +99,7 @@ class SlotPool:
     def shutdown(self, handover: bool = True) -> None:
         """End, leaving nothing running. With `handover`, trainers may write a checkpoint first (for up to
         `cancel_grace_seconds`), and their jobs queue again; without, they are killed and continue from the last one."""
-        self._supervisor.patient = handover
+        self._supervisor.patient = self._publisher.patient = handover
         self._leaving.set()
         self.wake()
         for thread in self._threads:
@@ -137,22 +140,31 @@ class SlotPool:
         place = Slot.of(self._settings, slot)
 
         def run_next() -> bool:
-            lease = self._claim()
-            if lease is None:
+            if not self._run_next(self._supervisor, place, f"slot {slot}"):
                 return False
-            log.info("%s attempt %d starts in slot %d", lease.job_id, lease.attempt, slot)
-            status = self._supervisor.supervise(lease, place)
-            log.info("%s attempt %d ended: the job is %s", lease.job_id, lease.attempt, status or "another worker's")
             if self._studies.busy:  # it may be a trial that one of them waits for
                 self.wake()
             return True
 
         return run_next
 
-    def _claim(self) -> Lease | None:
-        most = self._settings.max_running_jobs
+    def _publish_next(self) -> bool:
+        """Beside the slots: a publication waits for the network and computes nothing."""
+        return self._run_next(self._publisher, Slot(), "the lane of publications", publications=True)
+
+    def _run_next(self, supervisor: Supervisor, place: Slot, where: str, publications: bool = False) -> bool:
+        lease = self._claim(publications)
+        if lease is None:
+            return False
+        log.info("%s attempt %d starts in %s", lease.job_id, lease.attempt, where)
+        status = supervisor.supervise(lease, place)
+        log.info("%s attempt %d ended: the job is %s", lease.job_id, lease.attempt, status or "another worker's")
+        return True
+
+    def _claim(self, publications: bool) -> Lease | None:
+        most, processes = self._settings.max_running_jobs, self._settings.devices_per_slot
         with self._database.read() as session:
-            candidates = leases.queued(session, max_running=most, processes=self._settings.devices_per_slot)
+            candidates = leases.queued(session, max_running=most, processes=processes, publications=publications)
         for job_id in candidates:
             with self._database.write() as session:
                 lease = leases.claim(session, job_id, self.worker_id, self._settings.lease_seconds, most)
@@ -195,6 +207,7 @@ class SlotPool:
         while not self._leaving.is_set():
             seen = self._bell.rings
             self._supervisor.poke()
+            self._publisher.poke()
             self._bell.wait(seen, self._sweep())
 
     def _publish(self) -> None:

@@ -100,7 +100,7 @@ def read(session: Session, job_id: str) -> Inputs:
     compared = _compared(session, job)
     start, curves = _start(session, job.start), known_curves(session, job)
     there = tuple(teacher for teacher in teachers if teacher is not None)
-    exported = finished(session, job.export_of) if job.export_of else None
+    exported = finished(session, job.student_of) if job.student_of else None
     return Inputs(job, dataset, there, compared, start, jobs.checkpoints(session, job.id), curves, probe, exported)
 
 

@@ -47,7 +47,7 @@ def _told(session: Session, job: Job) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "job": job.id,
-        "export_of": job.export_of,
+        "export_of": job.student_of if job.publication is None else None,
         "recipe": job.recipe,
         "student": job.student,
         "teachers": [{"id": each.id, "sha256": each.sha256, "architecture": each.architecture} for each in teachers],

@@ -9,12 +9,11 @@ from sqlalchemy.orm import Session
 from api.errors.problems import NotFound
 from api.http.files import StoredFile
 from api.resources.artifacts.schemas import ArtifactOut
+from api.resources.jobs.companions import STUDENTS
 from api.resources.jobs.service import find
 from store.repositories import jobs
 from store.tables import Artifact
 
-STUDENTS = ("student.safetensors", "student.zip")
-"""A file of weights, or a language model's folder: a run writes one of the two."""
 REPORTS = {"text/markdown": "report.md", "application/json": "report.json"}
 
 

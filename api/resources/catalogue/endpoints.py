@@ -18,6 +18,7 @@ from api.resources.catalogue.schemas import (
     OptimizerList,
     PresetList,
     RecipeList,
+    TargetList,
     TaskList,
 )
 from api.state.deps import ListSession, ReadSession
@@ -28,13 +29,14 @@ router = APIRouter(tags=["catalogue"])
 
 @router.get("/catalogue", operation_id="get_catalogue", summary="Everything by name")
 def get_catalogue(session: ReadSession, tenant: TenantDep) -> CatalogueOut:
-    """Tasks, recipes, losses, selection rules and export formats with their parameters, optimizers, presets, and named
-    data sets."""
+    """Tasks, recipes, losses, selection rules, export formats and publication targets with their parameters,
+    optimizers, presets, and named data sets."""
     return CatalogueOut(
         recipes=service.recipe_list(),
         losses=service.loss_list(),
         selections=service.selection_list(),
         exports=service.export_list(),
+        targets=service.target_list(),
         strategies=service.strategy_list(),
         optimizers=service.optimizer_list(session),
         presets=service.preset_list(),
@@ -89,6 +91,12 @@ def list_selections(tenant: TenantDep) -> EntryList:
 def list_export_formats(tenant: TenantDep) -> EntryList:
     """Formats in which a student is written for other runtimes."""
     return EntryList(items=service.export_list())
+
+
+@router.get("/catalogue/targets", operation_id="list_publication_targets", summary="Publication targets")
+def list_publication_targets(tenant: TenantDep) -> TargetList:
+    """Where a finished student can be handed over, and which credentials that takes."""
+    return TargetList(items=service.target_list())
 
 
 @router.get("/catalogue/strategies", operation_id="list_strategies", summary="Strategies of studies")

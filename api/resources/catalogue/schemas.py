@@ -32,6 +32,15 @@ class EntryOut(ResponseModel):
     parameters: dict[str, dict[str, Any]] = Field(examples=[{"grid": {"type": "integer", "minimum": 1, "default": 2}}])
 
 
+class TargetOut(EntryOut):
+    """Where a student can be published. A parameter without a default is required."""
+
+    credentials: dict[str, dict[str, Any]] = Field(
+        description="What the secret of a publication there holds, by name.",
+        examples=[{"token": {"description": "An access token with the right to write.", "required": True}}],
+    )
+
+
 class RecipeOut(EntryOut):
     """A recipe."""
 
@@ -183,6 +192,10 @@ class EntryList(ResponseModel):
     items: list[EntryOut]
 
 
+class TargetList(ResponseModel):
+    items: list[TargetOut]
+
+
 class NamedDatasetList(ResponseModel):
     items: list[NamedDatasetOut]
 
@@ -202,6 +215,7 @@ class CatalogueOut(ResponseModel):
     losses: list[EntryOut]
     selections: list[EntryOut]
     exports: list[EntryOut] = Field(default_factory=list, description="Formats of students.")
+    targets: list[TargetOut] = Field(default_factory=list, description="Where students are published.")
     strategies: list[EntryOut] = Field(default_factory=list, description="Of studies.")
     optimizers: list[OptimizerOut]
     presets: list[PresetOut]

@@ -13,12 +13,14 @@ from api.resources.catalogue.schemas import (
     OptimizerOut,
     PresetOut,
     RecipeOut,
+    TargetOut,
     TaskOut,
 )
 from api.services import optimizers
 from distill import exports, losses, presets, recipes, selection, tasks
 from distill.registry import Registry
 from distill.search import strategies
+from publishing import targets
 from store.repositories import system
 
 
@@ -51,6 +53,19 @@ def selection_list() -> list[EntryOut]:
 
 def export_list() -> list[EntryOut]:
     return _entries(exports.registry)
+
+
+def target_list() -> list[TargetOut]:
+    registry = targets.registry
+    return [
+        TargetOut(
+            name=name,
+            summary=registry.summary(name),
+            parameters=registry.parameters(name),
+            credentials=targets.credentials(name),
+        )
+        for name in registry.names()
+    ]
 
 
 def strategy_list() -> list[EntryOut]:

@@ -6,88 +6,41 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from api.errors.problems import Conflict, NotFound
-from api.http.idempotency import replayed, request_hash
+from api.errors.problems import NotFound
 from api.resources.artifacts import service as artifacts
 from api.resources.datasets.service import task_of
 from api.resources.exports.schemas import ExportCreate, ExportList, ExportOut
-from api.resources.jobs import exporting
+from api.resources.jobs import companions, exporting
 from api.resources.jobs.findings import Findings
 from api.resources.jobs.service import find
-from api.services import quotas
 from api.state.context import Context
 from distill.types import ExportRequest
-from store import logs, tracing
-from store.ids import new_id
-from store.repositories import idempotency, jobs
-from store.settings import Settings
+from store.repositories import jobs
 from store.tables import Dataset, Job
 
-NEEDED = "report.json"
+NEEDED = ("report.json",)
 
 
 def submit(context: Context, tenant: str, job_id: str, body: ExportCreate, key: str | None) -> tuple[ExportOut, bool]:
-    """Queue the export, commit, and only then ring; the export, and whether an earlier request with this key made
-    it."""
-    hashed = request_hash(f"/jobs/{job_id}/exports", body.model_dump(mode="json"))
-    with context.database.write() as session:
+    """Queue the export; the export, and whether an earlier request with this key made it."""
+
+    def make(session: Session) -> Job:
         source = find(session, tenant, job_id)
-        earlier = replayed(session, tenant, key, hashed)
-        if earlier is not None:
-            return _of_job(session, find(session, tenant, earlier)), True
-        quotas.check_queue(session, context.settings, tenant)
         _check(session, source, body)
-        row = _row(context.settings, source, body)
-        with tracing.span("job", "producer", job_id=row.id, recipe=row.recipe):
-            row.traceparent = tracing.traceparent()
-            job = jobs.add(session, row, jobs.teacher_ids(session, source)[1:])
-        if key:
-            idempotency.answer(session, tenant, key, 202, job.id)
-        answer = _of_job(session, job)
-    context.doorbell.ring("job", answer.id)
-    return answer, False
+        request = body.model_dump(mode="json")
+        name, config = f"{body.format} of {source.name or source.id}", source.config | {"exports": [request]}
+        return companions.row(context.settings, source, name, config=config, export=request)
+
+    sent = body.model_dump(mode="json")
+    return companions.submit(context, tenant, f"/jobs/{job_id}/exports", sent, key, make, _of_job)
 
 
 def _check(session: Session, source: Job, body: ExportCreate) -> None:
     """Raises `Conflict` for a job without a student, `Unprocessable` for a format that cannot be."""
-    if source.status != "succeeded" or source.export_of is not None:
-        why = f"is {source.status}" if source.export_of is None else "is an export itself"
-        raise Conflict(f"Job {source.id} {why}: it has no student to export.", "Name a job that has succeeded.",
-                       code="job_not_succeeded")  # fmt: skip
-    if not _has_files(session, source):
-        detail = f"The files of job {source.id} were deleted; there is nothing to export."
-        raise Conflict(detail, "Train the student again.", code="files_deleted")
+    companions.check_finished(session, source, "export", NEEDED)
     findings, dataset = Findings(), session.get(Dataset, source.dataset_id)
     exporting.check(findings, "", body, None if dataset is None else task_of(dataset))
     findings.raise_if_any()
-
-
-def _has_files(session: Session, source: Job) -> bool:
-    student = any(jobs.artifact(session, source.id, name) for name in artifacts.STUDENTS)
-    return student and jobs.artifact(session, source.id, NEEDED) is not None
-
-
-def _row(settings: Settings, source: Job, body: ExportCreate) -> Job:
-    """The source's job once more, on its data and with its settings, so that the test samples are the same."""
-    request = body.model_dump(mode="json")
-    return Job(
-        id=new_id("job"),
-        tenant_id=source.tenant_id,
-        name=f"{body.format} of {source.name or source.id}"[:200],
-        status="queued",
-        priority=source.priority,
-        recipe=source.recipe,
-        config=source.config | {"exports": [request]},
-        student=source.student,
-        teacher_id=source.teacher_id,
-        dataset_id=source.dataset_id,
-        probe_id=source.probe_id,
-        export_of=source.id,
-        export=request,
-        max_attempts=settings.max_attempts,
-        max_runtime_seconds=settings.max_runtime_seconds or None,
-        request_id=logs.ids().get("request_id"),
-    )
 
 
 def listed(session: Session, tenant: str, job_id: str) -> ExportList:
@@ -111,7 +64,7 @@ def _of_job(session: Session, job: Job) -> ExportOut:
     entry = next(iter(said.get("exports", [])), None)
     return ExportOut(
         id=job.id,
-        job=job.export_of or "",
+        job=job.student_of or "",
         format=request.format,
         parameters=request.parameters,
         max_drop=request.max_drop,
@@ -123,14 +76,14 @@ def _of_job(session: Session, job: Job) -> ExportOut:
         files=[artifacts.shown(row) for row in jobs.artifacts(session, job.id)],
         created_at=job.created_at,
         finished_at=job.finished_at,
-        links={"self": f"/jobs/{job.export_of}/exports/{job.id}", "job": f"/jobs/{job.id}"},
+        links={"self": companions.link(job), "job": f"/jobs/{job.id}"},
     )
 
 
 def _of_run(session: Session, job: Job) -> list[ExportOut]:
     """Those that the job itself made, for its configuration asked for them."""
     said = (job.result or {}).get("exports")
-    if not said or job.export_of is not None:
+    if not said or job.student_of is not None:
         return []
     entries = [(each, None) for each in said["exports"]]
     entries += [(None, each) for each in said["failed"]]

@@ -28,9 +28,9 @@ def extended(session: Session, tenant: str, job_id: str, body: JobExtend) -> Job
     if job.status != "succeeded":
         detail = f"Job {job.id} is {job.status}; only one that succeeded can be extended."
         raise Conflict(detail, "Wait until it has succeeded.", code="job_not_succeeded")
-    if job.export_of is not None:
-        detail = f"Job {job.id} is an export: it has no student of its own."
-        raise Conflict(detail, f"Extend {job.export_of}.", code="job_not_succeeded")
+    if job.student_of is not None:
+        detail = f"Job {job.id} trains nothing: it has no student of its own."
+        raise Conflict(detail, f"Extend {job.student_of}.", code="job_not_succeeded")
     changed = body.model_dump(mode="json", exclude={"epochs", "config"}, exclude_none=True)
     changed |= dict.fromkeys(_ONE_OR_NONE & {name for name in body.model_fields_set if getattr(body, name) is None})
     start = {"artifact": {"job_id": job.id, "name": MODELS[0]}}

@@ -237,7 +237,9 @@ class JobOut(ResponseModel):
     name: str
     labels: dict[str, str]
     status: Status
-    phase: str | None = Field(description="fetching, scoring, distilling, evaluating, packaging, uploading.")
+    phase: str | None = Field(
+        description="fetching, scoring, distilling, evaluating, packaging, uploading; of a publication publishing."
+    )
     priority: int
     recipe: str
     config: DistillConfig
@@ -258,7 +260,8 @@ class JobOut(ResponseModel):
     task: str | None = Field(description="The dataset's: GET /catalogue/tasks says what its figures are.")
     resources: Resources = Field(default_factory=lambda: Resources(), description="What it runs on, as asked for.")
     compare_with: str | None
-    export_of: str | None = Field(None, description="The job whose student this one exports; null: it trains.")
+    export_of: str | None = Field(None, description="The job whose student this one exports; null: it does not.")
+    publication_of: str | None = Field(None, description="The job whose student this one publishes; null: it does not.")
     probe: str | None = Field(None, description="The labelled dataset that judges features; null: there is none.")
     attempt: int
     max_attempts: int

@@ -31,8 +31,11 @@ from store.settings import Settings
 from store.states import TERMINAL, TRANSITIONS, IllegalTransition
 from store.tables import Dataset, Job, JobTeacher
 
-OF_STUDENTS = frozenset({"exports", "disagreements"})
-READABLE = ("q-curve", "metrics", "events", "logs", "attempts", "checkpoints", "artifacts", "exports", "disagreements")
+OF_STUDENTS = frozenset({"exports", "disagreements", "publications"})
+READABLE = (
+    *("q-curve", "metrics", "events", "logs", "attempts", "checkpoints", "artifacts"),
+    *("exports", "disagreements", "publications"),
+)
 
 
 def find(session: Session, tenant: str, job_id: str) -> Job:
@@ -262,7 +265,7 @@ def delete(work: Work, tenant: str, job_id: str, cancel_first: bool) -> Job | No
     """Remove an ended job with all it made; None when it is gone. An active one is cancelled first if that is asked
     for, and is returned where a worker must end it before it can be removed."""
     job = locked(work.session, tenant, job_id)
-    whole = [*jobs.exports(work.session, job.id), job]
+    whole = [*jobs.companions(work.session, job.id), job]
     ended = [_ended(work, each, cancel_first) for each in whole]
     if not all(ended):
         return job
@@ -277,7 +280,7 @@ def _ended(work: Work, job: Job, cancel_first: bool) -> bool:
         return True
     if not cancel_first:
         remedy = "POST its /cancel first, or DELETE with ?cancel=true."
-        who = "The job" if job.export_of is None else f"Its export {job.id}"
+        who = "The job" if job.student_of is None else f"Its {kind_of(job)} {job.id}"
         raise Conflict(f"{who} is {job.status}.", remedy, code="job_active", details={"status": job.status})
     if jobs.request_cancel(work.session, job) == "cancelled":
         return True
@@ -344,7 +347,8 @@ def _shown(
         task=task or None,
         resources=processes.shown(job),
         compare_with=job.compare_with,
-        export_of=job.export_of,
+        export_of=job.student_of if kind_of(job) == "export" else None,
+        publication_of=job.student_of if kind_of(job) == "publication" else None,
         probe=job.probe_id,
         attempt=job.attempt,
         max_attempts=job.max_attempts,
@@ -376,12 +380,20 @@ def _resolved(job: Job) -> dict[str, Any] | None:
     return job.resolved | {"reasons": reasons}
 
 
+def kind_of(job: Job) -> str | None:
+    """What a job on another's student does with it; None of a job that trains."""
+    if job.student_of is None:
+        return None
+    return "export" if job.publication is None else "publication"
+
+
 def _links(job: Job, task: str) -> dict[str, str]:
     path = f"/jobs/{job.id}"
-    own = [name for name in READABLE if name not in OF_STUDENTS or job.export_of is None]
+    own = [name for name in READABLE if name not in OF_STUDENTS or job.student_of is None]
     links = {"self": path} | {name.replace("-", "_"): f"{path}/{name}" for name in own}
-    if job.export_of is not None:
-        links["export"] = f"/jobs/{job.export_of}/exports/{job.id}"
+    kind = kind_of(job)
+    if kind is not None:
+        links[kind] = f"/jobs/{job.student_of}/{kind}s/{job.id}"
     elif job.status == "succeeded":
         links |= {name: f"{path}/{name}" for name in ("student", "report", "predict")}
     return links | {action: f"{path}/{action}" for action in _possible(job, task)}
@@ -397,7 +409,7 @@ def _possible(job: Job, task: str) -> list[str]:
         "resume": job.status == "paused",
         "retry": job.status == "failed" and not user_fault,
         "extend": job.status == "succeeded"
-        and job.export_of is None
+        and job.student_of is None
         and task in tasks.names()
         and tasks.spec(task).student_weights,
     }

@@ -131,7 +131,7 @@ def _check_networks(session: Session, findings: Findings, known: dict[str, Any],
 
 def _check_comparison(session: Session, tenant: str, findings: Findings, job_id: str, dataset_id: str) -> None:
     pointer, job = "/compare_with", jobs.get(session, tenant, job_id)
-    if job is None or job.export_of is not None:
+    if job is None or job.student_of is not None:
         findings.add(pointer, f"There is no job {job_id!r}.", "GET /jobs lists them.", "unknown_job")
         return
     if job.status != "succeeded":

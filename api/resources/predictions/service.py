@@ -14,15 +14,15 @@ from sqlalchemy.orm import Session
 
 from api.errors.problems import Conflict, InternalError, NotFound, Problem, TooManyRequests, Unavailable, Unprocessable
 from api.http.forms import invalid
-from api.resources.artifacts.service import STUDENTS
 from api.resources.datasets.service import task_of
+from api.resources.jobs.companions import check_finished
 from api.resources.jobs.service import find
 from api.resources.predictions.reading import Asked
 from api.resources.predictions.schemas import NetworkTime, PredictionItem, PredictionOut, TeacherAnswer, Unable
 from api.state.context import Context
 from distill import tasks
 from distill.tasks import TaskSpec
-from store.repositories import jobs, predictions, system
+from store.repositories import predictions, system
 from store.tables import Dataset, Job
 
 MOST_OPEN = 16
@@ -63,13 +63,7 @@ def ask(context: Context, tenant: str, job_id: str, asked: Asked) -> Question:
 
 
 def _check(session: Session, job: Job, asked: Asked) -> TaskSpec:
-    if job.status != "succeeded" or job.export_of is not None:
-        why = f"is {job.status}" if job.export_of is None else "is an export"
-        raise Conflict(f"Job {job.id} {why}: it has no student to ask.", "Name a job that has succeeded.",
-                       code="job_not_succeeded")  # fmt: skip
-    if not any(jobs.artifact(session, job.id, name) for name in STUDENTS):
-        detail = f"The files of job {job.id} were deleted; there is no student to ask."
-        raise Conflict(detail, "Train the student again.", code="files_deleted")
+    check_finished(session, job, "ask")
     if asked.options.teacher and job.teacher_id is None:
         detail = f"Job {job.id} has no teacher."
         raise Conflict(detail, "Ask its student alone: leave `teacher` out.", code="no_teacher")

@@ -644,6 +644,68 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/jobs/{job_id}/publish": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Publish a student
+         * @description Queue a small job that hands the finished student over. What was asked for in the same words before is answered
+         *     with that publication (`Idempotency-Replayed`), unless it failed or `again` is true. It is cancelled and retried as
+         *     any job is.
+         */
+        post: operations["create_job_publication"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/jobs/{job_id}/publications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Publications of a student
+         * @description Where the student was handed over, and what each target calls the result.
+         */
+        get: operations["list_job_publications"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/jobs/{job_id}/publications/{publication_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a publication
+         * @description One publication: its state, its error, its receipt.
+         */
+        get: operations["get_job_publication"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/jobs/{job_id}/artifacts": {
         parameters: {
             query?: never;
@@ -1034,8 +1096,8 @@ export interface paths {
         };
         /**
          * Everything by name
-         * @description Tasks, recipes, losses, selection rules and export formats with their parameters, optimizers, presets, and named
-         *     data sets.
+         * @description Tasks, recipes, losses, selection rules, export formats and publication targets with their parameters,
+         *     optimizers, presets, and named data sets.
          */
         get: operations["get_catalogue"];
         put?: never;
@@ -1166,6 +1228,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/catalogue/targets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Publication targets
+         * @description Where a finished student can be handed over, and which credentials that takes.
+         */
+        get: operations["list_publication_targets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/catalogue/strategies": {
         parameters: {
             query?: never;
@@ -1238,6 +1320,51 @@ export interface paths {
          * @description Data sets that need no upload.
          */
         get: operations["list_named_datasets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/secrets/{secret_name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Leave credentials
+         * @description Keep credentials for publications under this name, in the place of those that were there. They are sealed by the
+         *     operator's key, and no answer, event or log has them.
+         */
+        put: operations["put_secret"];
+        post?: never;
+        /**
+         * Delete a secret
+         * @description A publication that waits and names it fails.
+         */
+        delete: operations["delete_secret"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/secrets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List names of secrets
+         * @description Yours, by name, without their values.
+         */
+        get: operations["list_secrets"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1817,6 +1944,11 @@ export interface components {
              * @description Formats of students.
              */
             exports?: components["schemas"]["EntryOut"][];
+            /**
+             * Targets
+             * @description Where students are published.
+             */
+            targets?: components["schemas"]["TargetOut"][];
             /**
              * Strategies
              * @description Of studies.
@@ -3592,7 +3724,7 @@ export interface components {
             status: "queued" | "running" | "pausing" | "paused" | "stopping" | "cancelling" | "succeeded" | "failed" | "cancelled";
             /**
              * Phase
-             * @description fetching, scoring, distilling, evaluating, packaging, uploading.
+             * @description fetching, scoring, distilling, evaluating, packaging, uploading; of a publication publishing.
              */
             phase: string | null;
             /** Priority */
@@ -3645,9 +3777,14 @@ export interface components {
             compare_with: string | null;
             /**
              * Export Of
-             * @description The job whose student this one exports; null: it trains.
+             * @description The job whose student this one exports; null: it does not.
              */
             export_of?: string | null;
+            /**
+             * Publication Of
+             * @description The job whose student this one publishes; null: it does not.
+             */
+            publication_of?: string | null;
             /**
              * Probe
              * @description The labelled dataset that judges features; null: there is none.
@@ -4449,6 +4586,163 @@ export interface components {
             };
         };
         /**
+         * PublicationCreate
+         * @description Where a finished job's student is to be handed over.
+         * @example {
+         *       "parameters": {
+         *         "repository": "me/student"
+         *       },
+         *       "secret": "hub",
+         *       "target": "huggingface"
+         *     }
+         * @example {
+         *       "parameters": {
+         *         "model": "birds",
+         *         "tracking_uri": "https://mlflow.example.org"
+         *       },
+         *       "target": "mlflow"
+         *     }
+         * @example {
+         *       "target": "tensorboard"
+         *     }
+         */
+        PublicationCreate: {
+            /**
+             * Target
+             * @description Name from the catalogue's targets.
+             * @example huggingface
+             */
+            target: string;
+            /**
+             * Parameters
+             * @description The target's own. Any member of the body that is none of its fields counts as one of them.
+             * @example {
+             *       "repository": "me/student"
+             *     }
+             */
+            parameters?: {
+                [key: string]: unknown;
+            };
+            /**
+             * Secret
+             * @description Name of the secret (PUT /secrets/NAME) with the credentials.
+             * @example hub
+             */
+            secret?: string | null;
+            /**
+             * Again
+             * @description Whether to publish though the same was asked for before; else the earlier publication is the answer, unless it failed or was cancelled.
+             * @default false
+             * @example false
+             */
+            again: boolean;
+        } & {
+            [key: string]: unknown;
+        };
+        /**
+         * PublicationList
+         * @description All publications of a job's student, oldest first.
+         */
+        PublicationList: {
+            /** Items */
+            items: components["schemas"]["PublicationOut"][];
+        };
+        /**
+         * PublicationOut
+         * @description A publication: a small job of its own.
+         */
+        PublicationOut: {
+            /**
+             * Id
+             * @example job_01KA1N3ZCZ0D6M3XBMNKJ0Q2EX
+             */
+            id: string;
+            /**
+             * Job
+             * @description The job whose student it is.
+             * @example job_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES
+             */
+            job: string;
+            /**
+             * Target
+             * @example huggingface
+             */
+            target: string;
+            /**
+             * Parameters
+             * @example {
+             *       "repository": "me/student"
+             *     }
+             */
+            parameters: {
+                [key: string]: unknown;
+            };
+            /**
+             * Secret
+             * @description Name of the secret.
+             * @example hub
+             */
+            secret: string | null;
+            /**
+             * Status
+             * @example succeeded
+             * @enum {string}
+             */
+            status: "queued" | "running" | "pausing" | "paused" | "stopping" | "cancelling" | "succeeded" | "failed" | "cancelled";
+            /**
+             * Attempt
+             * @description How often it was tried.
+             * @example 1
+             */
+            attempt: number;
+            /**
+             * Error
+             * @description {code, message, remedy, fault, retryable, details}: target_unavailable, credentials_refused, target_forbidden, target_refused, credentials_missing, secret_unreadable, url_refused, input_gone.
+             * @example null
+             */
+            error: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Receipt
+             * @description What the target calls the result: commit, run, version, url.
+             * @example {
+             *       "commit": "9f1c...",
+             *       "repository": "me/student",
+             *       "url": "https://huggingface.co/me/student"
+             *     }
+             */
+            receipt: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Files
+             * @description Files that it made here.
+             */
+            files: components["schemas"]["ArtifactOut"][];
+            /**
+             * Created At
+             * Format: date-time
+             * @example 2026-01-31T12:00:00Z
+             */
+            created_at: string;
+            /**
+             * Finished At
+             * @example 2026-01-31T12:01:00Z
+             */
+            finished_at: string | null;
+            /**
+             * Links
+             * @description `self`; `job`, where it is cancelled, retried and deleted; `events`, as a job's.
+             * @example {
+             *       "self": "/jobs/job_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES/publications/job_01KA1N3ZCZ0D6M3XBMNKJ0Q2EX"
+             *     }
+             */
+            links: {
+                [key: string]: string;
+            };
+        };
+        /**
          * Quotas
          * @description A tenant's own limits. Null: those of the settings; 0: none.
          */
@@ -4675,6 +4969,68 @@ export interface components {
              */
             test: {
                 [key: string]: components["schemas"]["SpreadOut"];
+            };
+        };
+        /**
+         * SecretList
+         * @description All of them, by name.
+         */
+        SecretList: {
+            /** Items */
+            items: components["schemas"]["SecretOut"][];
+        };
+        /**
+         * SecretOut
+         * @description That there is a secret of this name. Its values are in no answer.
+         */
+        SecretOut: {
+            /**
+             * Name
+             * @example hub
+             */
+            name: string;
+            /**
+             * Parts
+             * @description Names of its values.
+             * @example [
+             *       "token"
+             *     ]
+             */
+            parts: string[];
+            /**
+             * Created At
+             * Format: date-time
+             * @example 2026-01-31T12:00:00Z
+             */
+            created_at: string;
+            /**
+             * Updated At
+             * Format: date-time
+             * @description When its values were last replaced.
+             * @example 2026-01-31T12:00:00Z
+             */
+            updated_at: string;
+        };
+        /**
+         * SecretPut
+         * @description Credentials of one account elsewhere.
+         * @example {
+         *       "value": "hf_..."
+         *     }
+         * @example {
+         *       "value": {
+         *         "access_key": "...",
+         *         "secret_key": "..."
+         *       }
+         *     }
+         */
+        SecretPut: {
+            /**
+             * Value
+             * @description One text, which counts as `token`; or several by name, as the target's `credentials` in the catalogue say.
+             */
+            value: string | {
+                [key: string]: string;
             };
         };
         /**
@@ -5370,6 +5726,57 @@ export interface components {
             } | null;
             /** Rows */
             rows: components["schemas"]["RowOut"][];
+        };
+        /** TargetList */
+        TargetList: {
+            /** Items */
+            items: components["schemas"]["TargetOut"][];
+        };
+        /**
+         * TargetOut
+         * @description Where a student can be published. A parameter without a default is required.
+         */
+        TargetOut: {
+            /**
+             * Name
+             * @example feature_only
+             */
+            name: string;
+            /**
+             * Summary
+             * @example Train the backbone on the teacher's features alone.
+             */
+            summary: string;
+            /**
+             * Parameters
+             * @example {
+             *       "grid": {
+             *         "default": 2,
+             *         "minimum": 1,
+             *         "type": "integer"
+             *       }
+             *     }
+             */
+            parameters: {
+                [key: string]: {
+                    [key: string]: unknown;
+                };
+            };
+            /**
+             * Credentials
+             * @description What the secret of a publication there holds, by name.
+             * @example {
+             *       "token": {
+             *         "description": "An access token with the right to write.",
+             *         "required": true
+             *       }
+             *     }
+             */
+            credentials: {
+                [key: string]: {
+                    [key: string]: unknown;
+                };
+            };
         };
         /** TaskList */
         TaskList: {
@@ -12209,6 +12616,368 @@ export interface operations {
             };
         };
     };
+    create_job_publication: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text of your own: the same key and body within 24 h make one resource, however often sent. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PublicationCreate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PublicationOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json";
+                    };
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "job_not_succeeded" | "files_deleted" | "no_key" | "idempotency_key_in_flight";
+                    };
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request" | "unknown_name" | "invalid_config" | "unknown_secret" | "credentials_missing" | "url_refused" | "idempotency_key_reused";
+                    };
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited" | "quota_exceeded";
+                    };
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
+                };
+            };
+        };
+    };
+    list_job_publications: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PublicationList"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
+                };
+            };
+        };
+    };
+    get_job_publication: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+                publication_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PublicationOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
+                };
+            };
+        };
+    };
     list_job_artifacts: {
         parameters: {
             query?: never;
@@ -15701,6 +16470,98 @@ export interface operations {
             };
         };
     };
+    list_publication_targets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TargetList"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
+                };
+            };
+        };
+    };
     list_strategies: {
         parameters: {
             query?: never;
@@ -15993,6 +16854,350 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["NamedDatasetList"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
+                };
+            };
+        };
+    };
+    put_secret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A name of your own. */
+                secret_name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SecretPut"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecretOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json";
+                    };
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed" | "quota_exceeded";
+                    };
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "no_key";
+                    };
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
+                };
+            };
+        };
+    };
+    delete_secret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A name of your own. */
+                secret_name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race";
+                    };
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
+                };
+            };
+        };
+    };
+    list_secrets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecretList"];
                 };
             };
             /** @description Bad request */

@@ -6,6 +6,7 @@ import { isActive, type Job as JobData } from "../api/types";
 import { CurveCards, unscored } from "../components/CurveCard";
 import { Disagreements } from "../components/Disagreements";
 import { Exports } from "../components/Exports";
+import { Publications } from "../components/Publications";
 import { FailureCard } from "../components/FailureCard";
 import { JobActions } from "../components/JobActions";
 import { JobDetails } from "../components/JobDetails";
@@ -81,6 +82,7 @@ export function Job({ id }: { id: string }) {
       <TryIt job={job} />
       {result && <Disagreements job={job} />}
       <Exports job={job} />
+      <Publications job={job} />
       <Vitals job={job} live={live} />
       {scores && <CurveCards job={job} history={history} names={names} kept={kept} />}
       <TrainingCharts job={job} history={history} version={live.version} />

@@ -1,0 +1,101 @@
+"""Small jobs on a finished job's student: exports and publications. Their queue, quotas, cancel, retry, events and
+artifacts are those of jobs (decision 0021)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy.orm import Session
+
+from api.errors.problems import Conflict
+from api.http.idempotency import replayed, request_hash
+from api.resources.jobs.service import find, kind_of
+from api.services import quotas
+from api.state.context import Context
+from store import logs, tracing
+from store.ids import new_id
+from store.repositories import idempotency, jobs
+from store.settings import Settings
+from store.tables import Job
+
+T = TypeVar("T")
+STUDENTS = ("student.safetensors", "student.zip")
+"""A file of weights, or a language model's folder: a run writes one of the two."""
+_KINDS = {"export": "an export", "publication": "a publication"}
+
+
+def noun(job: Job) -> str:
+    """ "an export"; of a job that trains "a job"."""
+    return _KINDS.get(kind_of(job) or "", "a job")
+
+
+def link(job: Job) -> str:
+    """Where it is shown beside the others of its student."""
+    return f"/jobs/{job.student_of}/{kind_of(job)}s/{job.id}"
+
+
+def submit(
+    context: Context, tenant: str, path: str, body: dict[str, Any], key: str | None,
+    make: Callable[[Session], Job], shown: Callable[[Session, Job], T],
+) -> tuple[T, bool]:  # fmt: skip
+    """Queue what `make` makes, commit, and only then ring; how it is `shown`, and whether it was there before: an
+    earlier request with this key has made it, or `make` gives one that is there. Raises what `make` raises."""
+    hashed = request_hash(path, body)
+    with context.database.write() as session:
+        earlier = replayed(session, tenant, key, hashed)
+        if earlier is not None:
+            return shown(session, find(session, tenant, earlier)), True
+        row = make(session)
+        known = row in session
+        if not known:
+            quotas.check_queue(session, context.settings, tenant)
+            _add(session, row)
+        if key:
+            idempotency.answer(session, tenant, key, 202, row.id)
+        answer, job_id = shown(session, row), row.id
+    if not known:
+        context.doorbell.ring("job", job_id)
+    return answer, known
+
+
+def _add(session: Session, row: Job) -> None:
+    source = session.get_one(Job, row.student_of)
+    with tracing.span("job", "producer", job_id=row.id, recipe=row.recipe):
+        row.traceparent = tracing.traceparent()
+        jobs.add(session, row, jobs.teacher_ids(session, source)[1:])
+
+
+def check_finished(session: Session, source: Job, doing: str, needed: Sequence[str] = ()) -> None:
+    """Raises `Conflict` for a job without a student to `doing` ("export"), and for one whose files are gone: its
+    weights, and those of `needed`."""
+    if source.status != "succeeded" or source.student_of is not None:
+        why = f"is {source.status}" if source.student_of is None else f"is {noun(source)} itself"
+        raise Conflict(f"Job {source.id} {why}: it has no student to {doing}.", "Name a job that has succeeded.",
+                       code="job_not_succeeded")  # fmt: skip
+    student = any(jobs.artifact(session, source.id, name) for name in STUDENTS)
+    if not student or any(jobs.artifact(session, source.id, name) is None for name in needed):
+        detail = f"The files of job {source.id} were deleted; there is nothing to {doing}."
+        raise Conflict(detail, "Train the student again.", code="files_deleted")
+
+
+def row(settings: Settings, source: Job, name: str, **values: Any) -> Job:
+    """The source's job once more, on its data and with its settings. `values`: what it does, and what differs."""
+    given: dict[str, Any] = {
+        "id": new_id("job"),
+        "tenant_id": source.tenant_id,
+        "name": name[:200],
+        "status": "queued",
+        "priority": source.priority,
+        "recipe": source.recipe,
+        "config": source.config,
+        "student": source.student,
+        "teacher_id": source.teacher_id,
+        "dataset_id": source.dataset_id,
+        "probe_id": source.probe_id,
+        "student_of": source.id,
+        "max_attempts": settings.max_attempts,
+        "max_runtime_seconds": settings.max_runtime_seconds or None,
+        "request_id": logs.ids().get("request_id"),
+    }
+    return Job(**given | values)

@@ -1,0 +1,1 @@
+"""Finished students, handed over elsewhere."""

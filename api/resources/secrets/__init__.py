@@ -1,0 +1,1 @@
+"""Credentials for other services, which go in and never come out."""

@@ -1,0 +1,1 @@
+"""Hand-over of a finished student to where people keep models (docs/publishing.md)."""
