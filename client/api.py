@@ -183,7 +183,8 @@ class Retort(StudyCalls, PredictionCalls):
     # Jobs
 
     def submit(self, *, idempotency_key: str | None = None, **body: Any) -> Job:
-        """POST /jobs: `dataset`, `student`, and where wanted `teacher` (an id, or a list of them), `config`, `name`,
+        """POST /jobs: `dataset`, `student` (a name, or `{"budget": {"bytes": 60000}}`), and where
+        wanted `teacher` (an id, or a list of them), `config`, `name`,
         `labels`, `priority`, `resources`, `compare_with`, `probe`, `max_attempts`. Sent again after a broken connection
         it still makes one job."""
         job: Job = self._post("/jobs", body, {"Idempotency-Key": idempotency_key or uuid4().hex})

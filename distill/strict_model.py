@@ -14,10 +14,17 @@ class Model(BaseModel):
     @classmethod
     def _no_boolean_as_number(cls, value: Any, info: ValidationInfo) -> Any:
         """pydantic takes `true` for 1, which the JSON schema of a number does not allow."""
-        if isinstance(value, bool) and not _takes_booleans(cls.model_fields[str(info.field_name)].annotation):
-            raise ValueError("true and false are not values of this field")
+        if not takes_booleans(cls.model_fields[str(info.field_name)].annotation):
+            refuse_boolean(value)
         return value
 
 
-def _takes_booleans(annotation: Any) -> bool:
-    return annotation in (bool, Any) or any(_takes_booleans(inner) for inner in get_args(annotation))
+def refuse_boolean(value: Any) -> None:
+    """Raise `ValueError` for one."""
+    if isinstance(value, bool):
+        raise ValueError("true and false are not values of this field")
+
+
+def takes_booleans(annotation: Any) -> bool:
+    """Whether a field of this type may hold `true` or `false`, itself or below."""
+    return annotation in (bool, Any) or any(takes_booleans(inner) for inner in get_args(annotation))

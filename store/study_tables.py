@@ -52,6 +52,7 @@ class Study(Base):
     objectives: Mapped[list[Any]] = mapped_column(JsonColumn)  # {name, direction, limit}; the first decides
     budget: Mapped[Json]  # {trials, minutes, parallel}
     exhausted: Mapped[bool] = mapped_column(default=False)  # every point of its space was tried
+    student_budget: Mapped[Json | None]  # what its students may cost: {budget, families, counted, reason, table, ...}
     inputs: Mapped[list[str]] = mapped_column(JsonColumn)  # teachers and datasets that its trials need
     result: Mapped[Json | None]  # {winner, confirmed, ...}, at its end
     error: Mapped[Json | None]

@@ -62,12 +62,12 @@ _JOB = (
         "teacher_not_ready",
     ),
     *("dataset_not_ready", "classes_differ", "kinds_differ", "datasets_differ", "job_not_succeeded", "invalid_config"),
-    *("invalid_dataset", "invalid_teacher", "idempotency_key_reused", "not_exportable"),
+    *("invalid_dataset", "invalid_teacher", "idempotency_key_reused", "not_exportable", "budget_unreachable"),
 )
 #: By operation id.
 OPERATIONS: Mapping[str, Codes] = {
     "create_job": _all(
-        {409: ("dataset_not_ready",), 422: _JOB, 429: ("quota_exceeded",)}, _KEYED,
+        {409: ("dataset_not_ready", "students_not_counted"), 422: _JOB, 429: ("quota_exceeded",)}, _KEYED,
         {500: _SYSTEM, 503: ("no_catalogue",)},
     ),
     "extend_job": _all(
@@ -86,7 +86,7 @@ OPERATIONS: Mapping[str, Codes] = {
     },
     "list_job_disagreements": {404: ("no_disagreements",)},
     "create_study": _all(
-        {409: ("dataset_not_ready",), 422: _JOB, 429: ("quota_exceeded",)}, _KEYED,
+        {409: ("dataset_not_ready", "students_not_counted"), 422: _JOB, 429: ("quota_exceeded",)}, _KEYED,
         {500: _SYSTEM, 503: ("no_catalogue",)},
     ),
     "delete_study": {409: ("study_active", "illegal_transition")},

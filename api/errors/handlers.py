@@ -122,6 +122,10 @@ def _gone(error: ClientDisconnect) -> Problem:
     return problems.BadRequest("The request broke off before its body had come.", "Send it again, complete.")
 
 
+NOT_STORABLE = "not_storable"
+"""Type of the error of a body that JSON can spell and a database cannot hold; its context has the `pointer`."""
+
+
 @problem_of.register
 def _validation(error: RequestValidationError) -> Problem:
     found = list(error.errors())
@@ -165,7 +169,8 @@ def _field(entry: dict[str, Any], body: Any) -> FieldError:
         return FieldError(pointer="", message=f"{entry['ctx']['error']} at character {rest[0]}")
     where = place if place in {"body", "query", "path", "header"} else "body"
     parts = members(body, rest, entry["type"] == "missing") if where == "body" else rest
-    return FieldError(pointer=pointer(*parts), message=message, **{"in": where})
+    below = entry["ctx"]["pointer"] if entry["type"] == NOT_STORABLE else ""
+    return FieldError(pointer=pointer(*parts) + below, message=message, **{"in": where})
 
 
 def members(body: Any, parts: Sequence[Any], missing: bool = False) -> list[Any]:

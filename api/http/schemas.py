@@ -6,8 +6,12 @@ import math
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
+
+from api.errors.handlers import NOT_STORABLE
+from api.errors.handlers import pointer as escaped
+from distill.strict_model import refuse_boolean, takes_booleans
 
 LabelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,63}$")]
 LabelValue = Annotated[str, StringConstraints(max_length=255)]
@@ -27,8 +31,19 @@ class RequestModel(BaseModel):
     @classmethod
     def _storable(cls, data: Any) -> Any:
         for path, what in _unstorable(data, ""):
-            raise PydanticCustomError("not_storable", "{path} holds {what}", {"path": path or "the body", "what": what})
+            told = {"path": path or "the body", "what": what, "pointer": path}
+            raise PydanticCustomError(NOT_STORABLE, "{path} holds {what}", told)
         return data
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_boolean_as_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Nor in a list of numbers: `[true]` is no list of seeds."""
+        annotation = cls.model_fields[str(info.field_name)].annotation
+        if not takes_booleans(annotation):
+            for each in value if isinstance(value, list) else [value]:
+                refuse_boolean(each)
+        return value
 
 
 class ResourcePatch(RequestModel):
@@ -51,7 +66,7 @@ def _unstorable(value: Any, path: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
         for name, member in value.items():
             yield from _unstorable(name, path)
-            yield from _unstorable(member, f"{path}/{name}")
+            yield from _unstorable(member, path + escaped(name))
     elif isinstance(value, list):
         for index, member in enumerate(value):
             yield from _unstorable(member, f"{path}/{index}")

@@ -47,7 +47,7 @@ class ExecuTorch(Exporter):
         network = Runtime.get().load_program(path).load_method("forward")
 
         def run(given: torch.Tensor) -> torch.Tensor:
-            return torch.cat([network.execute([row.contiguous()])[0].clone() for row in given.split(1)])
+            return torch.cat([network.execute([row.contiguous()])[0].clone() for row in torch.split(given, 1)])
 
         return run
 

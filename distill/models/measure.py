@@ -13,6 +13,7 @@ from distill.estimate import NetworkCost
 from distill.models.build import skeleton
 from distill.models.preprocessing import preprocessing
 from distill.models.sizes import FORWARD_ERRORS, run_on_meta, unfit_size
+from distill.models.stored import Stored, stored
 from distill.types import Architecture
 
 
@@ -25,6 +26,17 @@ def measure(
 ) -> NetworkCost:
     """Parameters, operations and activations of one sample at the size that a run would choose. Raises
     `UnknownName`, and `InvalidConfig` for options, sizes and channels that the network cannot have."""
+    return measure_stored(architecture, num_classes, in_channels, image_size, native_size)[0]
+
+
+def measure_stored(
+    architecture: Architecture,
+    num_classes: int,
+    in_channels: int = 3,
+    image_size: int | Literal["auto"] = "auto",
+    native_size: tuple[int, int] | None = None,
+) -> tuple[NetworkCost, Stored]:
+    """As `measure`, with the bytes of the network's file."""
     how = preprocessing(architecture, image_size, native_size, in_channels)
     network = skeleton(architecture, num_classes, how.channels, how.size).to("meta").eval()
     counter = FlopCounterMode(display=False)
@@ -34,7 +46,8 @@ def measure(
         except FORWARD_ERRORS as error:
             raise unfit_size(architecture, how.size, error) from error
     parameters = sum(parameter.numel() for parameter in network.parameters())
-    return NetworkCost(parameters, int(counter.get_total_flops()), 4 * sum(found), len(found))
+    spent = NetworkCost(parameters, int(counter.get_total_flops()), 4 * sum(found), len(found))
+    return spent, stored(network, num_classes)
 
 
 @contextmanager

@@ -15,13 +15,15 @@ Direction = Literal["minimize", "maximize"]
 @dataclass(frozen=True)
 class Plan:
     """`base`: the job that is varied; `seed`: of the search; `directions`: of the objectives, the first decides;
-    `resource`: the most validations that a run makes, which is its epochs."""
+    `resource`: the most validations that a run makes, which is its epochs. `key`: by which a process remembers what it
+    has replayed of this very plan; empty: it does not."""
 
     space: Space
     base: Json
     seed: int = 0
     directions: tuple[Direction, ...] = ("maximize",)
     resource: int = 1
+    key: str = ""
 
 
 @dataclass(frozen=True)

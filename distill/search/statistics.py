@@ -30,8 +30,11 @@ class Spread:
 def spread(values: Sequence[float]) -> Spread | None:
     """None of no values."""
     n = len(values)
-    if n < 2:  # of thousands of configurations with a seed each, this is the table's time
+    if n < 2:  # of thousands of configurations with a seed or two, this is the table's time
         return Spread(values[0], None, 1) if n else None
+    if n == 2:
+        first, second = values
+        return Spread(math.fsum(values) / 2, abs(first - second) * math.sqrt(0.5), 2)
     mean = math.fsum(values) / n
     return Spread(mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1)), n)
 

@@ -6,7 +6,7 @@ checked by the specification alone, and are not estimated.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
@@ -16,6 +16,7 @@ from distill.errors import UnknownName
 from distill.estimate import SampleWork
 from distill.recorded import recorded_classes
 from distill.tasks import learnt_elsewhere, part, spec
+from distill.tasks.candidates import Chain
 from distill.tasks.spec import TaskSpec
 from distill.teacher_classes import Known, match_set, refusal
 from distill.types import Architecture, DistillConfig
@@ -95,6 +96,13 @@ class Forecast:
         further teachers `teacher_2` and so on. The estimate
         needs every answer. Called only where nothing is `missing`."""
         return {}
+
+    def students(
+        self, parts: Parts, entries: Sequence[Mapping[str, Any]], families: Sequence[str] | None
+    ) -> list[Chain]:
+        """Networks among which a budget may choose. `entries`: of the catalogue of architectures. Raises `UnknownName`
+        for a family that the task does not have. Called only where nothing is `missing`."""
+        return []
 
     def rehearsal(self, parts: Parts) -> Question | None:
         """What a worker should put together before the job runs (`distill.tasks.networks.measure`), so that what its

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from distill.estimate import SampleWork
 from distill.recorded import recorded_view
+from distill.tasks.candidates import Chain, chains
 from distill.tasks.forecast import Forecast, Parts, Question, Report, older
 from distill.told import assumed
 from distill.warned import RunWarning, named
@@ -79,6 +80,11 @@ class ImageForecast(Forecast):
     @staticmethod
     def _told_size(teacher: Report) -> bool:
         return bool(teacher.get("preprocessing", {}).get("size_told"))
+
+    def students(
+        self, parts: Parts, entries: Sequence[Mapping[str, Any]], families: Sequence[str] | None
+    ) -> list[Chain]:
+        return chains(self.task, entries, families)
 
     def work(self, parts: Parts, counted: Mapping[str, Mapping[str, Any]], tested: int) -> SampleWork:
         return SampleWork(_pixels(parts.dataset))

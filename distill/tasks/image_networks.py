@@ -6,14 +6,17 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from torch import Tensor, nn
+
 from distill.anatomy import anatomy
 from distill.answers import Answer
 from distill.answers.reaching import Reaching
 from distill.errors import InvalidTeacher
 from distill.models import CheckpointReport, check
 from distill.models import catalogue as networks
+from distill.models.build import build as built
 from distill.models.build import size_option, skeleton
-from distill.models.measure import measure as measured
+from distill.models.measure import measure_stored
 from distill.models.preprocessing import preprocessing
 from distill.models.sizes import FORWARD_ERRORS, run_on_meta, unfit_size
 from distill.recorded_architecture import recorded_architecture
@@ -76,7 +79,15 @@ def completed(architecture: Architecture, metadata: Mapping[str, str]) -> Archit
 
 def measure(question: dict[str, Any]) -> dict[str, Any]:
     architecture = Architecture.model_validate(question["architecture"])
-    return asdict(measured(**question | {"architecture": architecture}))
+    cost, file = measure_stored(**question | {"architecture": architecture})
+    return asdict(cost) | asdict(file)
+
+
+def build(question: dict[str, Any]) -> tuple[nn.Module, Tensor]:
+    """The network of a question of `measure` with random weights, and one picture as it sees it."""
+    architecture, channels = Architecture.model_validate(question["architecture"]), question["in_channels"]
+    how = preprocessing(architecture, question["image_size"], question["native_size"], channels)
+    return built(architecture, question["num_classes"], how.channels, how.size), how.one()
 
 
 def rehearse(

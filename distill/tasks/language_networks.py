@@ -5,6 +5,9 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Any
 
+import torch
+from torch import Tensor, nn
+
 from distill.errors import InvalidTeacher
 from distill.tasks.networks import Sent
 from distill.types import Architecture
@@ -43,5 +46,19 @@ def measured(task: Any, question: dict[str, Any], untie: bool = False) -> dict[s
     from distill.models.language.measure import measure_text
 
     rest = {name: value for name, value in question.items() if name not in {"recipe", "student"}}
-    student = Architecture.model_validate(question["student"]) if question.get("student") else None
-    return measure_text(**rest, task=task, student=student, untie=untie).to_dict()
+    return measure_text(**rest, task=task, student=_student(question), untie=untie).to_dict()
+
+
+def _student(question: dict[str, Any]) -> Architecture | None:
+    return Architecture.model_validate(question["student"]) if question.get("student") else None
+
+
+def built(task: Any, question: dict[str, Any], untie: bool = False) -> tuple[nn.Module, dict[str, Tensor]]:
+    """The model of a question of `measured` with random weights, and one text of its `mean_length`."""
+    from distill.models.language.config import positions
+    from distill.models.language.measure import sized
+    from distill.models.language.network import build
+
+    config = sized(question["config"], task, question["num_classes"], _student(question), untie)
+    ids = torch.ones(1, min(question["mean_length"], positions(config)), dtype=torch.long)
+    return build(config, task), {"input_ids": ids, "attention_mask": torch.ones_like(ids)}

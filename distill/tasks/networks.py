@@ -5,6 +5,7 @@ A task tells it in its folder's module `networks`, which may import torch:
     catalogue() -> list[dict]                           {name, library, family, ...} of every network it can build
     examine(architecture: Architecture, sent: Sent) -> dict     the report on a teacher; raises `UserError`
     measure(question: dict) -> dict                     an answer to `distill.tasks.forecast.Forecast.questions`
+    build(question: dict) -> (module, example)          optional: the network of such a question, and an input to time
     rehearse(question: dict) -> list[RunWarning]        optional: the run's warnings; raises its refusals
     answers(report: dict) -> bool                       optional: whether the network examined answers this task
 """
@@ -18,6 +19,7 @@ from typing import Any
 
 from distill.errors import UnknownName, UserError
 from distill.tasks import accepting, names, of_report, part
+from distill.tasks.counting import count
 from distill.types import Architecture, TeacherPreprocessing
 from distill.warned import RunWarning
 
@@ -76,13 +78,17 @@ def _looked(
 
 
 def measure(question: dict[str, Any]) -> dict[str, Any]:
-    """The answer to a question of `Forecast.questions` or `Forecast.rehearsal`; older releases' named no task, or its
-    `older_kind`. Raises `UserError` for a network that cannot be built, and for a job that a run would refuse."""
+    """The answer to a question of `Forecast.questions` or `Forecast.rehearsal`, or to one about all that a budget may
+    choose among (`distill.tasks.counting`); older releases' named no task, or its `older_kind`. Raises `UserError` for
+    a network that cannot be built, and for a job that a run would refuse."""
     asked = question.get("task", "")
-    task = asked if asked in names() else of_report({"kind": asked})
+    looking = part(asked if asked in names() else of_report({"kind": asked}), "networks")
     if "rehearsal" in question:
-        rehearse: Rehearse | None = getattr(part(task, "networks"), "rehearse", None)
+        rehearse: Rehearse | None = getattr(looking, "rehearse", None)
         found = [] if rehearse is None else rehearse(question["rehearsal"])
         return {"warnings": [each.to_dict() for each in found]}
-    answer: dict[str, Any] = part(task, "networks").measure({k: v for k, v in question.items() if k != "task"})
+    question = {k: v for k, v in question.items() if k != "task"}
+    if "chains" in question:
+        return count(question, looking.measure, getattr(looking, "build", None))
+    answer: dict[str, Any] = looking.measure(question)
     return answer

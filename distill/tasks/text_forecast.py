@@ -3,17 +3,19 @@ since the tokenizer is the teacher's and has not seen the texts yet."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
 from distill.estimate import SampleWork
+from distill.tasks.candidates import Chain, shrunk, unknown
 from distill.tasks.forecast import Forecast, Parts, Question, Report, older
 from distill.types import DistillConfig
 
 #: Of one word or punctuation mark (our choice; tokenizers make 1.1 to 1.5), and special tokens of a text.
 TOKENS_PER_WORD, SPECIAL_TOKENS = 1.3, 3
+SAME = "transformers:auto"  # as the catalogue calls the teacher's family
 MULTIPLE, MOST_TOKENS = 8, 512  # of `max_length: auto`
 EVALUATION_BATCH = 256
 ALIVE = 3  # outputs of the widest module that are alive at once where no gradient is kept
@@ -66,6 +68,17 @@ class TextForecast(Forecast):
         }  # fmt: skip
         student = {"student": parts.student.model_dump(mode="json"), "recipe": parts.config.recipe}
         return {"student": base | student} | ({"teacher": base} if self.headed(parts) else {})
+
+    def students(
+        self, parts: Parts, entries: Sequence[Mapping[str, Any]], families: Sequence[str] | None
+    ) -> list[Chain]:
+        """Of the teacher's family, which its tokenizer and its students share."""
+        assert parts.teacher is not None
+        own = [f"transformers:{parts.teacher['family']}", SAME]
+        for number, family in enumerate(families or ()):
+            if family not in own:
+                raise unknown(family, number, own)
+        return list(shrunk(parts.teacher, own[0]))
 
     def work(self, parts: Parts, counted: Mapping[str, Mapping[str, Any]], tested: int) -> SampleWork:
         alive = ALIVE * min(tested, EVALUATION_BATCH) * widest(counted)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import and_, exists, func, or_, select, type_coerce
+from sqlalchemy import Text, and_, cast, exists, func, or_, select, type_coerce, update
 from sqlalchemy.orm import Session
 
 from store.clock import UTCDateTime, db_now
@@ -101,10 +102,26 @@ def any_validated(session: Session, study_id: str) -> bool:
 
 def runs(session: Session, study_id: str) -> Iterator[tuple[Any, ...]]:
     """What a table is made of, without the rest of the rows: of each trial configuration, seed, purpose, assignment,
-    state, outcome, values and test figures."""
-    columns = (Trial.configuration, Trial.seed, Trial.purpose, Trial.assignment, Trial.state, Trial.outcome)
-    query = select(*columns, Trial.values, Trial.test).where(Trial.study_id == study_id).order_by(Trial.number)
-    return (tuple(row) for row in session.execute(query))
+    state, outcome, values and test figures. A column of JSON is read at once: of ten thousand trials that takes a third
+    of the time of reading it cell by cell."""
+    plain = (Trial.configuration, Trial.seed, Trial.purpose, Trial.state, Trial.outcome)
+    texts = (cast(each, Text) for each in (Trial.assignment, Trial.values, Trial.test))
+    query = select(*plain, *texts).where(Trial.study_id == study_id).order_by(Trial.number)
+    rows = session.execute(query).all()
+    assignments, values, tests = (_parsed([row[place] for row in rows]) for place in (5, 6, 7))
+    for row, assignment, value, test in zip(rows, assignments, values, tests, strict=True):
+        configuration, seed, purpose, state, outcome = row[:5]
+        yield configuration, seed, purpose, assignment, state, outcome, value, test
+
+
+def _parsed(texts: Sequence[Any]) -> list[Any]:
+    found: list[Any] = json.loads(f"[{','.join(text or 'null' for text in texts)}]")
+    return found
+
+
+def forget_tests(session: Session, study_id: str) -> None:
+    """A study that goes on reports nothing yet: figures of the test set come with its next end."""
+    session.execute(update(Trial).where(Trial.study_id == study_id, Trial.test.is_not(None)).values(test=None))
 
 
 def first_jobs(session: Session, study_id: str) -> dict[int, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -148,8 +148,11 @@ class Driver:
         with self.database.write() as session:
             assert leases.finish(session, lease, status, status, error)  # type: ignore[arg-type]
 
-    def succeed(self, job_id: str, student: bytes = b"weights", name: str = "student.safetensors") -> Lease:
-        """The whole way of a job; `name`: of the student's file."""
+    def succeed(
+        self, job_id: str, student: bytes = b"weights", name: str = "student.safetensors",
+        further: Mapping[str, bytes] | None = None,
+    ) -> Lease:  # fmt: skip
+        """The whole way of a job; `name`: of the student's file; `further`: files by name."""
         lease = self.claim(job_id)
         self.score(lease)
         self.record(lease, Event("selection", SELECTION), Event("phase", {"phase": "distilling"}))
@@ -167,6 +170,8 @@ class Driver:
         self.artifact(lease, name, student)
         self.artifact(lease, "report.md", b"# Report\n", "text/markdown")
         self.artifact(lease, "report.json", b"{}", "application/json")
+        for file, content in (further or {}).items():
+            self.artifact(lease, file, content, "application/json")
         self.record(lease, Event("result", {"student": {"accuracy": 0.9}}))
         self.finish(lease, "succeeded")
         return lease

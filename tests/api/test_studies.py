@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -348,3 +349,47 @@ def test_another_tenants_study_is_as_unknown_as_none(client: TestClient, databas
         problem(client.post(f"/studies/{theirs}/{action}"), 404, "not_found")
     problem(client.delete(f"/studies/{theirs}"), 404, "not_found")
     assert client.get("/studies").json()["items"] == []
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("change", "places"),
+    [
+        ({"space": {RATE: {"low": NAN, "high": 1}}}, {"/space/~1config~1learning_rate/low"}),
+        ({"space": {RATE: {"choices": [0.1, INF]}}}, {"/space/~1config~1learning_rate/choices/1"}),
+        ({"space": {"/config": {"choices": [{"learning_rate": INF}]}}}, {"/space/~1config/choices/0/learning_rate"}),
+        ({"seeds": True}, {"/seeds"}),
+        ({"seeds": [0, True]}, {"/seeds"}),
+        ({"confirm": True}, {"/confirm"}),
+        ({"budget": {"trials": True}}, {"/budget/trials"}),
+        ({"objectives": [{"name": "accuracy", "limit": True}]}, {"/objectives/0/limit"}),
+        ({"objectives": [{"name": "accuracy"}, {"name": "bytes", "limit": -1}]}, {"/objectives/1/limit"}),
+        ({"objectives": [{"name": "accuracy"}, {"name": "latency_ms", "limit": 0}]}, {"/objectives/1/limit"}),
+        ({"objectives": [{"name": "accuracy", "limit": 1.5}]}, {"/objectives/0/limit"}),
+    ],
+)
+def test_numbers_that_are_none_are_told_at_their_place(
+    client: TestClient, driver: Driver, change: dict[str, Any], places: set[str]
+) -> None:
+    content, headers = json.dumps(body(driver, **change)), {"content-type": "application/json"}
+    answer = client.post("/studies", content=content, headers=headers)
+    assert answer.status_code == 422, answer.text
+    assert {each["pointer"] for each in answer.json()["errors"]} == places
+
+
+def test_a_study_that_is_extended_has_no_test_figures_until_it_ends_again(
+    client: TestClient, database: Database, study: dict[str, Any]
+) -> None:
+    def tested() -> list[int]:
+        return [trial["number"] for trial in client.get(study["links"]["trials"]).json()["items"] if trial["test"]]
+
+    play(database, study["id"], accuracy_of)
+    assert len(tested()) == 2
+    assert client.post(f"{study['links']['self']}/extend", json={"trials": 3}).status_code == 202
+    assert tested() == []
+    # The later, the better: another configuration wins than before.
+    play(database, study["id"], lambda trial: 0.95 + 0.001 * trial.number)
+    winner = client.get(study["links"]["self"]).json()["result"]["winner"]
+    assert tested() == [0, winner]

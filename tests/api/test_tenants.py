@@ -75,6 +75,9 @@ def two(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         yield Two(service, owned, keys[OWNER][1], keys[OTHER][1])
 
 
+RANKING = b'{"items": [], "sheet": null, "measure": "jensen_shannon", "definition": "", "samples": 0, "agreeing": 0}'
+
+
 def with_sheet(service: Service) -> str:
     """A dataset with thumbnails."""
     dataset_id = service.driver.dataset(OWNER, report={"classes": 10, "thumbnails": LAYOUT})
@@ -87,7 +90,7 @@ def own(service: Service, headers: dict[str, str]) -> dict[str, str]:
     """One of everything. A resource of a new kind is made here, under its path parameter's name."""
     driver = service.driver
     job_id = driver.job(OWNER)
-    driver.succeed(job_id)
+    driver.succeed(job_id, further={"disagreements.json": RANKING})
     upload = {"filename": "f", "size_bytes": 1, "purpose": "teacher"}
     made = service.client.post("/uploads", json=upload, headers=headers)
     with service.database.write() as session:

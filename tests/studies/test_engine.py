@@ -409,3 +409,23 @@ def _strays(database: Database, study_id: str) -> list[str]:
     with database.read() as session:
         named = {job_id for (job_id,) in session.query(Job.id).filter(Job.name.startswith(f"{study_id} #"))}
     return sorted(named - {trial.job_id for trial in all_trials(database, study_id)})
+
+
+def test_of_what_was_given_up_a_budget_tells_the_best_until_it_stopped(database: Database) -> None:
+    narrow, wide = ({"name": "retort:resnet8", "options": {"width": width}} for width in (1, 4))
+    counted = [{"architecture": narrow, "figures": {"bytes": 10}}, {"architecture": wide, "figures": {"bytes": 100}}]
+    budget = {"budget": {"bytes": 100}, "families": None, "counted": counted}
+    space = [{"pointer": "/student", "choices": [narrow, wide]}]
+    values: dict[str, Any] = {"strategy": "asha", "space": space, "student_budget": budget}
+    study_id = new_study(database, budget={"trials": 9, "minutes": None, "parallel": 1}, **values)
+    for _ in range(6):
+        stepped(database, study_id)
+        if (active := all_trials(database, study_id, "active")) and (job_id := active[0].job_id):
+            small = active[0].assignment.get("/student") == narrow
+            lease = claimed(database, job_id)
+            validated(database, job_id, lease, [0.1] if small else [0.5])
+            stepped(database, study_id)
+            end(database, job_id, 0.3 if small else 0.9)
+    found = (read(database, study_id).result or {})["student_budget"]
+    assert (found["half"]["value"], found["half"]["seeds"]) == (0.3, 0)
+    assert (found["budget"]["value"], found["budget"]["student"]) == (0.9, wide)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from store.database import Database
 from store.ids import new_id
@@ -32,6 +33,12 @@ def answer_next(
             costs.forget(session, question)  # killed for memory or the like: who asks again may have better luck
         else:
             costs.answer(session, question, {"error": found["error"]})
-    named = question.get("architecture") or question.get("student") or question["config"]
-    log.info("counted %s", named.get("name") or named["model_type"])
+    log.info("counted %s", _named(question))
     return True
+
+
+def _named(question: dict[str, Any]) -> str:
+    if "chains" in question:
+        return f"{len(question['chains'])} chains of students for a budget"
+    named = question.get("architecture") or question.get("student") or question["config"]
+    return str(named.get("name") or named["model_type"])

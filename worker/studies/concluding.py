@@ -44,9 +44,16 @@ def conclude(session: Session, ledger: Ledger) -> None:
 
 def _succeed(session: Session, ledger: Ledger, result: dict[str, Any]) -> None:
     winner = ledger.configurations[result["winner"]]
-    result = result | _confirmation(ledger, winner, set(result["fresh_seeds"]))
+    result = result | _confirmation(ledger, winner, set(result["fresh_seeds"])) | _bought(ledger)
     _note_test(session, [winner, ledger.configurations[BASE]])
     studies.move(session, ledger.study, "succeeded", result=result)
+
+
+def _bought(ledger: Ledger) -> dict[str, Any]:
+    """What the study says of its student's budget, where it has one."""
+    if ledger.bought is None:
+        return {}
+    return {"student_budget": ledger.bought.answer(ledger.trained(), ledger.first.maximised)}
 
 
 def _confirmation(ledger: Ledger, winner: Configuration, fresh: set[int]) -> dict[str, Any]:

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from distill.search.bought import Bought, Trained
 from distill.search.objectives import Objective
 from distill.search.plan import Direction, Plan, Tried
-from distill.search.space import Space
+from distill.search.space import Space, applied
 from distill.search.statistics import spread
 from store.tables import Study, Trial
 
@@ -46,7 +47,7 @@ class Ledger:
     def __init__(self, study: Study, trials: Sequence[Trial]) -> None:
         self.study, self.trials = study, list(trials)
         self.objectives = [Objective(**each) for each in study.objectives]
-        self.plan = plan(study)
+        self.plan, self.bought = plan(study), Bought.of(study.student_budget)
         self.configurations: dict[int, Configuration] = {}
         for trial in self.trials:
             self._file(trial)
@@ -102,7 +103,7 @@ class Ledger:
         runs = known.of(SEARCH)
         judged = runs[0]
         reported = {int(step): value for step, value in judged.reported.items()}
-        values = [known.mean(each.name) for each in self.objectives]
+        values = _means(runs, self.objectives)
         state = self._state(runs, is_open, values)
         told = tuple(value for value in values if value is not None) if state == "complete" else None
         return Tried(known.assignment, state, told, reported, judged.marks)
@@ -116,6 +117,13 @@ class Ledger:
             return "complete"
         return "pruned" if any(trial.outcome in BAD for trial in runs) else "failed"
 
+    def _seen(self, known: Configuration) -> Iterator[float]:
+        """Validations of what was given up: those that it was judged by, and the best until it had stopped."""
+        for trial in known.of(SEARCH):
+            yield from trial.reported.values()
+            if self.first.name in (trial.values or {}):
+                yield (trial.values or {})[self.first.name]
+
     # ---- what was found
 
     def winner(self) -> Configuration | None:
@@ -127,16 +135,37 @@ class Ledger:
         return min(full, key=lambda known: (self._badness(known), known.number), default=None)
 
     def _fits(self, known: Configuration) -> bool:
-        return bool(known.by_seed(self.first.name)) and all(
-            each.keeps(known.mean(each.name)) for each in self.objectives
-        )
+        whole = bool(known.by_seed(self.first.name)) and (self.bought is None or self.bought.allows(self.job(known)))
+        return whole and all(each.keeps(known.mean(each.name)) for each in self.objectives)
+
+    def job(self, known: Configuration) -> dict[str, Any]:
+        """What its trials do, their seeds aside."""
+        return applied(self.study.base, known.assignment)
+
+    def trained(self) -> Iterator[Trained]:
+        """Every configuration as far as its first objective is known."""
+        better = max if self.first.maximised else min
+        for known in self.configurations.values():
+            mean, seen = known.mean(self.first.name), list(self._seen(known))
+            if mean is not None:
+                seeds = len(known.by_seed(self.first.name))
+                yield Trained(known.number, self.job(known), mean, seeds)
+            elif seen:
+                yield Trained(known.number, self.job(known), better(seen), 0)
 
     def _badness(self, known: Configuration) -> float:
         mean = cast(float, known.mean(self.first.name))
         return -mean if self.first.maximised else mean
 
 
+def _means(runs: Sequence[Trial], objectives: Sequence[Objective]) -> list[float | None]:
+    """Of each objective over the runs that went to their end; None where none has it."""
+    done = [trial.values for trial in runs if trial.state == "succeeded" and trial.values]
+    found = [spread([each[name] for each in done if name in each]) for name in (one.name for one in objectives)]
+    return [None if each is None else each.mean for each in found]
+
+
 def plan(study: Study) -> Plan:
     """What the study's strategy is told."""
     directions: tuple[Direction, ...] = tuple(each["direction"] for each in study.objectives)
-    return Plan(Space.from_list(study.space), study.base, study.search_seed, directions, study.resource)
+    return Plan(Space.from_list(study.space), study.base, study.search_seed, directions, study.resource, study.id)

@@ -37,17 +37,20 @@ async def rehearse(context: Context, plan: Plan, config: DistillConfig, seconds:
 
 
 async def _answers(context: Context, wanted: dict[str, Question], seconds: float) -> dict[str, Any]:
-    if await context.lanes.writing.run(_ask, context, wanted):
-
-        def look() -> dict[str, Any]:
-            with context.database.read() as session:
-                return _known(session, wanted)
-
-        found = await waiting.until(context.lanes.reading, look, lambda known: len(known) == len(wanted), seconds)
-    else:
-        found = await context.lanes.reading.run(_look, context, wanted)
+    found = await asked(context, wanted, seconds)
     _refuse(found)
     return found
+
+
+async def asked(context: Context, wanted: dict[str, Question], seconds: float) -> dict[str, Any]:
+    """What workers have answered to each question; asks them for what is missing and waits so long, if any is there."""
+    if not await context.lanes.writing.run(_ask, context, wanted):
+        return await context.lanes.reading.run(_look, context, wanted)
+
+    def look() -> dict[str, Any]:
+        return _look(context, wanted)
+
+    return await waiting.until(context.lanes.reading, look, lambda known: len(known) == len(wanted), seconds)
 
 
 def _look(context: Context, wanted: dict[str, Question]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from api.http.paging import PageInfo
 from api.http.schemas import Labels, Name, RequestModel, ResponseModel
 from api.resources.datasets.schemas import NamedSet
 from api.resources.teachers.schemas import ArtifactReference
+from distill.student_budget import BudgetedStudent
 from distill.types import Architecture, DistillConfig
 from store.repositories.shares import MOST_PROCESSES
 from store.states import Status
@@ -26,6 +27,7 @@ CREATE_EXAMPLES: list[Any] = [
         "labels": {"team": "vision"},
     },
     {"dataset": {"named": "digits"}, "student": "retort:resnet8", "config": {"recipe": "cross_entropy", "epochs": 5}},
+    {"dataset": {"named": "digits"}, "student": {"budget": {"bytes": 60000}}, "config": {"recipe": "cross_entropy"}},
 ]
 
 
@@ -108,8 +110,9 @@ class JobCreate(RequestModel):
     dataset: Annotated[str, Field(max_length=60)] | NamedReference = Field(
         description='Id of a ready dataset, or {"named": ...}.'
     )
-    student: Annotated[str, Field(min_length=1, max_length=200)] | StudentCreate = Field(
-        description="The student's architecture: a catalogue name, or one with options, and with weights to start from."
+    student: Annotated[str, Field(min_length=1, max_length=200)] | StudentCreate | BudgetedStudent = Field(
+        description="The student's architecture: a catalogue name, or one with options, and with weights to start "
+        "from; or what it may cost, for the largest student that the budget allows."
     )
     config: DistillConfig = Field(default_factory=lambda: DistillConfig.model_validate({}))
     name: Name = ""
@@ -180,6 +183,7 @@ JOB_EXAMPLE: dict[str, Any] = {
     "config": DistillConfig.model_validate({"epochs": 10}).model_dump(mode="json"),
     "resolved": None,
     "student": {"name": "retort:resnet8", "options": {"width": 8}},
+    "student_budget": None,
     "student_weights": None,
     "teacher": "tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES",
     "teachers": ["tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"],
@@ -239,6 +243,11 @@ class JobOut(ResponseModel):
     config: DistillConfig
     resolved: dict[str, Any] | None = Field(description="{config, reasons}: every `auto` replaced, and why so.")
     student: Architecture
+    student_budget: dict[str, Any] | None = Field(
+        None,
+        description="{budget, families, reason, table, measured} of a student that was chosen by its budget: `table` "
+        "has the largest of every kind within half, all and double of it; null: it was named.",
+    )
     student_weights: dict[str, Any] | None = Field(
         description="What the student starts from: {teacher} or {artifact: {job_id, name}}, and `map` where one was "
         "given; null: no given weights."
@@ -312,6 +321,9 @@ class DryRun(ResponseModel):
     valid: bool = Field(True, examples=[True])
     config: DistillConfig = Field(description="With every default filled in.")
     student: Architecture
+    student_budget: dict[str, Any] | None = Field(
+        None, description="As of a job: why a budget buys this student.", examples=[None]
+    )
     teacher: str | None = Field(
         description="The first, where there are several.", examples=["tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"]
     )

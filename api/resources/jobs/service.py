@@ -13,6 +13,7 @@ from api.http.negotiation import wait_seconds
 from api.resources.datasets import service as datasets
 from api.resources.datasets.schemas import NamedDataset
 from api.resources.jobs import estimating, fitting, measuring, processes, starting, teaching
+from api.resources.jobs.budgets import Sized
 from api.resources.jobs.schemas import DryRun, JobCreate, JobOut, JobWarning, NamedReference
 from api.resources.jobs.validation import Plan, check
 from api.services import quotas, registration
@@ -74,9 +75,12 @@ def _named(context: Context, tenant: str, name: str) -> str:
     return made
 
 
-def submit(context: Context, tenant: str, body: JobCreate, dataset: str, key: str | None) -> tuple[JobOut, bool]:
-    """Queue the job, commit, and only then ring; the job, and whether an earlier request with this key made it."""
-    hashed = request_hash("/jobs", body.model_dump(mode="json"))
+def submit(
+    context: Context, tenant: str, body: JobCreate, dataset: str, key: str | None, sized: Sized | None = None
+) -> tuple[JobOut, bool]:
+    """Queue the job, commit, and only then ring; the job, and whether an earlier request with this key made it.
+    `sized`: the budget that bought its student."""
+    hashed = request_hash("/jobs", (sized.request if sized else body).model_dump(mode="json"))
     with context.database.write() as session:
         earlier = replayed(session, tenant, key, hashed)
         if earlier is not None:
@@ -84,6 +88,7 @@ def submit(context: Context, tenant: str, body: JobCreate, dataset: str, key: st
         quotas.check_queue(session, context.settings, tenant)
         body = fitting.with_defaults(session, body, dataset)
         row = _row(context, tenant, body, check(session, tenant, body, dataset))
+        row.student_budget = sized.document() if sized else None
         with tracing.span("job", "producer", job_id=row.id, recipe=row.recipe):
             row.traceparent = tracing.traceparent()
             job = jobs.add(session, row, teaching.named(body)[1:])
@@ -94,7 +99,9 @@ def submit(context: Context, tenant: str, body: JobCreate, dataset: str, key: st
     return answer, False
 
 
-async def dry_run(context: Context, tenant: str, body: JobCreate, dataset: str, prefer: str | None) -> DryRun:
+async def dry_run(
+    context: Context, tenant: str, body: JobCreate, dataset: str, prefer: str | None, sized: Sized | None = None
+) -> DryRun:
     """All checks of `submit`, before anything is counted, and an estimate, no job."""
 
     def look() -> tuple[JobCreate, Plan]:
@@ -108,17 +115,19 @@ async def dry_run(context: Context, tenant: str, body: JobCreate, dataset: str, 
     body, plan = await context.lanes.reading.run(look)
     seconds = wait_seconds(prefer, context.settings.inspect_wait_seconds)
     found = await measuring.answers(context, plan, body.config, seconds)
-    return await context.lanes.reading.run(_dry_run, context, body, dataset, plan, found)
+    looked = await context.lanes.reading.run(_dry_run, context, body, dataset, plan, found)
+    return looked.model_copy(update={"student_budget": sized.document()}) if sized else looked
 
 
 async def rehearse(
-    context: Context, tenant: str, body: JobCreate, dataset: str, key: str | None, prefer: str | None
-) -> None:
+    context: Context, tenant: str, body: JobCreate, dataset: str, key: str | None, prefer: str | None,
+    sized: Sized | None = None,
+) -> None:  # fmt: skip
     """Raises `Unprocessable` for what `submit` would find, and for what the run would refuse as far as workers know.
     An earlier request with this key has been answered."""
 
     def look() -> tuple[JobCreate, Plan] | None:
-        hashed = request_hash("/jobs", body.model_dump(mode="json"))
+        hashed = request_hash("/jobs", (sized.request if sized else body).model_dump(mode="json"))
         with context.database.read() as session:
             if replayed(session, tenant, key, hashed) is not None:
                 return None
@@ -325,7 +334,8 @@ def _shown(
         priority=job.priority,
         recipe=job.recipe,
         config=DistillConfig.model_validate(job.config),
-        resolved=job.resolved,
+        resolved=_resolved(job),
+        student_budget=job.student_budget,
         student=Architecture.model_validate(job.student),
         student_weights=job.start,
         teacher=job.teacher_id,
@@ -356,6 +366,14 @@ def _shown(
         heartbeat_at=job.heartbeat_at,
         links=_links(job, task) | ({"study": f"/studies/{study}"} if study else {}),
     )
+
+
+def _resolved(job: Job) -> dict[str, Any] | None:
+    """With why a budget bought this student, of which the run knows nothing."""
+    if job.resolved is None or job.student_budget is None:
+        return job.resolved
+    reasons = {"student": job.student_budget["reason"]} | job.resolved.get("reasons", {})
+    return job.resolved | {"reasons": reasons}
 
 
 def _links(job: Job, task: str) -> dict[str, str]:

@@ -15,6 +15,7 @@ from api.resources.jobs.schemas import JobCreate
 from api.services import architectures, optimizers
 from distill import parameters, presets, recipes, selection
 from distill.optimisation import Facts
+from distill.student_budget import BudgetedStudent
 from distill.tasks.forecast import Parts
 from distill.types import Architecture, DistillConfig
 from store.repositories import jobs, system
@@ -105,6 +106,7 @@ def _check_lists(findings: Findings, config: DistillConfig) -> None:
 
 def _student(session: Session, findings: Findings, body: JobCreate) -> Architecture:
     given = body.student
+    assert not isinstance(given, BudgetedStudent)  # its student is chosen before (api.resources.jobs.budgets)
     student = (
         Architecture(name=given) if isinstance(given, str) else Architecture(name=given.name, options=given.options)
     )

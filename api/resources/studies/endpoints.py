@@ -14,7 +14,7 @@ from api.http.paging import Cursor, Limit, encode
 from api.http.preconditions import CONDITIONAL, HEADERS, IfMatch, stamped, tagged
 from api.http.schemas import ResourcePatch
 from api.resources.jobs.service import dataset_id
-from api.resources.studies import service, tags
+from api.resources.studies import budgets, service, tags
 from api.resources.studies.schemas import CREATE_EXAMPLES, StudyCreate, StudyDryRun, StudyExtend, StudyOut, StudyPage
 from api.services import waiting
 from api.state.deps import ContextDep, ListSession, WorkDep
@@ -45,10 +45,11 @@ async def create_study(
     """Vary a job within a space, and find what is better: trials are jobs, which workers queue one after the other. The
     base job and the whole space are checked first, and all that is wrong is told at once."""
     dataset = await dataset_id(context, tenant, body.base, prefer)
+    sized = await budgets.settled(context, tenant, body, dataset, prefer)
     if dry_run:
         response.status_code = 200
-        return await service.dry_run(context, tenant, body, dataset, prefer)
-    study, replay = await context.lanes.writing.run(service.submit, context, tenant, body, dataset, key)
+        return await service.dry_run(context, tenant, sized, dataset, prefer)
+    study, replay = await context.lanes.writing.run(service.submit, context, tenant, sized, dataset, key)
     response.headers["Location"] = study.links["self"]
     if replay:
         response.headers["Idempotency-Replayed"] = "true"

@@ -59,6 +59,9 @@ def _known(findings: Findings, at: str, pointer: str) -> bool:
 
 
 def _check_domain(findings: Findings, at: str, pointer: str, domain: DomainIn) -> None:
+    if domain.student is not None:
+        findings.add(f"{at}/student", "A budget is for the student alone.", 'Give it at "/student".')
+        return
     if domain.choices is not None:
         _check_choices(findings, at, pointer, domain)
         return

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from api.http.forms import invalid_query
 from api.resources.studies import service
 from api.resources.studies.results_schemas import ImportanceOut
-from distill.search import importance, pareto, table_forms
+from distill.search import collection, importance, pareto, table_forms
 from distill.search.objectives import COSTS, Objective
 from distill.search.pareto import Pareto
 from distill.search.plan import Plan
@@ -36,17 +36,20 @@ class Found:
 def load(session: Session, tenant: str, study_id: str) -> Found:
     study = service.find(session, tenant, study_id)
     objectives = [Objective(**each) for each in study.objectives]
-    runs = (Run(*row) for row in trials.runs(session, study_id))
-    return Found(study, objectives, tabulate(runs, objectives))
+    with collection.paused():
+        runs = (Run(*row) for row in trials.runs(session, study_id))
+        return Found(study, objectives, tabulate(runs, objectives))
 
 
 def table(found: Found) -> dict[str, Any]:
     """The body of TableOut: of ten thousand rows too large to be checked member by member."""
+    with collection.paused():
+        rows = [row.to_dict() for row in found.table.rows]
     return {
         "objectives": found.study.objectives,
         "comparisons": found.table.comparisons,
         "result": found.study.result,
-        "rows": [row.to_dict() for row in found.table.rows],
+        "rows": rows,
     }
 
 

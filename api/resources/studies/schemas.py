@@ -11,6 +11,7 @@ from api.http.openapi import keep_examples
 from api.http.paging import PageInfo
 from api.http.schemas import Labels, Name, RequestModel, ResponseModel
 from api.resources.jobs.schemas import DryRun, JobCreate
+from distill.student_budget import BudgetedStudent
 from store.study_tables import StudyStatus, TrialState
 
 Pointer = Annotated[str, Field(max_length=300, examples=["/config/learning_rate"])]
@@ -32,13 +33,26 @@ CREATE_EXAMPLES: list[Any] = [
         "seeds": 1,
         "budget": {"trials": 40, "parallel": 2},
         "name": "which recipe",
-    }
+    },
+    {
+        "base": {
+            "dataset": {"named": "fashion-mnist"},
+            "student": {"budget": {"bytes": 60000, "latency_ms": 5}},
+            "config": {"recipe": "cross_entropy", "epochs": 9},
+        },
+        "seeds": 1,
+        "name": "the best student under 60 kB",
+    },
 ]
 
 
 class DomainIn(RequestModel):
-    """The values of one place: `choices`, or all numbers from `low` to `high`."""
+    """The values of one place: `choices`, or all numbers from `low` to `high`; at /student also the networks that a
+    budget buys."""
 
+    student: BudgetedStudent | None = Field(
+        None, description="At /student alone: candidates within the budget, and some within half and double of it."
+    )
     choices: list[Any] | None = Field(None, min_length=1, max_length=1000, description="Any JSON values.")
     low: float | None = Field(None, description="Of a range: the least value.")
     high: float | None = Field(None, description="Of a range: the largest value.")
@@ -98,16 +112,18 @@ class StudyCreate(RequestModel):
         "one of `seeds`; its name gives way to the study's."
     )
     space: dict[Pointer, DomainIn] = Field(
-        min_length=1,
+        default_factory=dict,
         max_length=50,
         description="Place in the job, as a JSON pointer -> its values. Places: those below /config and /student, and "
         "/teacher. A value replaces what is there; an object at /config changes the members that it names (null: as if "
-        "left out).",
+        "left out). Empty only where the base job's student is a budget.",
     )
     seeds: Annotated[int, Field(ge=1, le=50)] | Annotated[list[Seed], Field(min_length=1, max_length=50)] = Field(
         3, description="How many (0, 1, ...), or which: every configuration is trained once with each."
     )
-    strategy: Annotated[str, Field(max_length=80)] | StrategyIn = "random"
+    strategy: Annotated[str, Field(max_length=80)] | StrategyIn = Field(
+        "random", description="Left out, of students by a budget: `asha`."
+    )
     search_seed: int = Field(0, ge=0, le=2**31 - 1, description="Of the strategy: the same suggests the same.")
     objectives: list[ObjectiveIn] = Field(
         default_factory=list,
@@ -157,6 +173,7 @@ STUDY_EXAMPLE: dict[str, Any] = {
     "objectives": [{"name": "accuracy", "direction": "maximize", "limit": None}],
     "budget": {"trials": 40, "minutes": None, "parallel": 2},
     "confirm": 3,
+    "student_budget": None,
     "points": 2.0,
     "exhausted": False,
     "counts": {"active": 2, "succeeded": 7, "pruned": 3, "failed": 0, "cancelled": 0, "configurations": 5},
@@ -191,6 +208,11 @@ class StudyOut(ResponseModel):
     objectives: list[Objective]
     budget: dict[str, Any]
     confirm: int
+    student_budget: dict[str, Any] | None = Field(
+        None,
+        description="{budget, families, reason, table, measured, counted}: what its students may cost, which were "
+        "counted and which are trained; null: it has none.",
+    )
     points: float | None = Field(description="How many points the space has; null: endless.")
     exhausted: bool = Field(description="Every point was tried.")
     counts: dict[str, int] = Field(
@@ -199,7 +221,8 @@ class StudyOut(ResponseModel):
     used_minutes: float = Field(description="Under workers, of all ended trials.")
     result: dict[str, Any] | None = Field(
         description="{winner, base_is_best, confirmed, difference: {mean, low, high, n, verdict}, fresh_seeds, "
-        "reading}: `difference` is that of winner and base job on fresh seeds."
+        "reading}: `difference` is that of winner and base job on fresh seeds. Of a budget also `student_budget`: "
+        "{budget, half, double, front, reading}: the best within it, within half and double of it, and the front."
     )
     error: dict[str, Any] | None
     created_at: datetime
@@ -224,6 +247,12 @@ class StudyDryRun(ResponseModel):
         description="Of device time, if every trial took as long as the base job; null: not known.", examples=[3.5]
     )
     base: DryRun
+    space: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="As it would be searched, the choices of a budget filled in.",
+        examples=[{"/config/layers": {"choices": [2, 4]}}],
+    )
+    student_budget: dict[str, Any] | None = Field(None, description="As of a study.", examples=[None])
 
 
 class TrialOut(ResponseModel):

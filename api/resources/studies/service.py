@@ -16,7 +16,8 @@ from api.http.schemas import ResourcePatch
 from api.resources.jobs import service as jobs_service
 from api.resources.jobs.findings import Findings
 from api.resources.studies import tags, validation
-from api.resources.studies.schemas import StudyCreate, StudyDryRun, StudyExtend, StudyOut
+from api.resources.studies.budgets import StudySized
+from api.resources.studies.schemas import StudyDryRun, StudyExtend, StudyOut
 from api.resources.studies.validation import Checked
 from api.state.context import Context
 from api.state.deps import Work
@@ -57,9 +58,10 @@ def unchanged(work: Work, tenant: str, study_id: str, if_match: str | None) -> N
 # ---- making
 
 
-def submit(context: Context, tenant: str, body: StudyCreate, dataset: str, key: str | None) -> tuple[StudyOut, bool]:
+def submit(context: Context, tenant: str, sized: StudySized, dataset: str, key: str | None) -> tuple[StudyOut, bool]:
     """Make the study, commit, and only then ring; the study, and whether an earlier request with this key made it."""
-    hashed, settings = request_hash("/studies", body.model_dump(mode="json")), context.settings
+    hashed, settings = request_hash("/studies", sized.request.model_dump(mode="json")), context.settings
+    body = sized.body
     with context.database.read() as session:  # a large space takes a second, in which nobody else is to wait
         again = idempotency.known(session, tenant, key)
         looked = None if again else validation.check(session, settings, tenant, body, dataset)
@@ -69,7 +71,7 @@ def submit(context: Context, tenant: str, body: StudyCreate, dataset: str, key: 
             return shown(session, find(session, tenant, earlier)), True
         checked = looked or validation.check(session, settings, tenant, body, dataset)
         validation.still(session, tenant, checked)
-        study = studies.add(session, _row(tenant, body, checked))
+        study = studies.add(session, _row(tenant, sized, checked))
         if key:
             idempotency.answer(session, tenant, key, 202, study.id)
         answer = shown(session, study)
@@ -77,7 +79,8 @@ def submit(context: Context, tenant: str, body: StudyCreate, dataset: str, key: 
     return answer, False
 
 
-def _row(tenant: str, body: StudyCreate, checked: Checked) -> Study:
+def _row(tenant: str, sized: StudySized, checked: Checked) -> Study:
+    body = sized.body
     return Study(
         id=new_id("stu"),
         tenant_id=tenant,
@@ -96,6 +99,7 @@ def _row(tenant: str, body: StudyCreate, checked: Checked) -> Study:
             {"name": each.name, "direction": each.direction, "limit": each.limit} for each in checked.objectives
         ],
         budget=body.budget.model_dump(),
+        student_budget=sized.document,
         inputs=checked.inputs,
         request_id=logs.ids().get("request_id"),
     )
@@ -108,8 +112,9 @@ def _kept(domain: Any) -> dict[str, Any]:
     return {name: value for name, value in found.items() if name not in bounds and value is not None}
 
 
-async def dry_run(context: Context, tenant: str, body: StudyCreate, dataset: str, prefer: str | None) -> StudyDryRun:
+async def dry_run(context: Context, tenant: str, sized: StudySized, dataset: str, prefer: str | None) -> StudyDryRun:
     """All checks of `submit`, and what it would take; no study."""
+    body = sized.body
 
     def look() -> Checked:
         with context.database.read() as session:
@@ -120,7 +125,14 @@ async def dry_run(context: Context, tenant: str, body: StudyCreate, dataset: str
     number, minutes = validation.planned(body, checked), base.estimates.minutes
     hours = None if number is None or minutes is None else number * minutes.value / 60
     points = _finite(checked.space.size())
-    return StudyDryRun(valid=True, points=points, checked=checked.checked, trials=number, hours=hours, base=base)
+    return StudyDryRun(
+        valid=True, points=points, checked=checked.checked, trials=number, hours=hours, base=base,
+        space=_space_shown([_kept(each) for each in checked.space.domains]), student_budget=sized.document,
+    )  # fmt: skip
+
+
+def _space_shown(domains: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {each["pointer"]: {k: v for k, v in each.items() if k != "pointer"} for each in domains}
 
 
 def _finite(number: float) -> float | None:
@@ -184,6 +196,7 @@ def extend(work: Work, tenant: str, study_id: str, body: StudyExtend) -> Study:
     values: dict[str, Any] = {"budget": budget}
     if study.status in STUDY_TERMINAL or study.phase == "confirming":
         values |= {"phase": "searching", "result": None, "error": None}
+        trials.forget_tests(work.session, study.id)
     studies.write(work.session, study, **values)
     study_events.append(work.session, study.id, "extended", {"budget": budget})
     if study.status in STUDY_TERMINAL:
@@ -282,7 +295,8 @@ def _shown(study: Study, counts: dict[str, int], minutes: float) -> StudyOut:
             "phase": study.phase,
             "task": study.task,
             "base": study.base,
-            "space": {each["pointer"]: {k: v for k, v in each.items() if k != "pointer"} for each in study.space},
+            "space": _space_shown(study.space),
+            "student_budget": study.student_budget,
             "seeds": study.seeds,
             "strategy": {"name": study.strategy, "parameters": study.strategy_parameters},
             "search_seed": study.search_seed,

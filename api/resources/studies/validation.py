@@ -47,7 +47,10 @@ class Checked:
 def check(session: Session, settings: Settings, tenant: str, body: StudyCreate, dataset_id: str) -> Checked:
     """Raises `Unprocessable` with every finding."""
     findings = Findings()
-    sound = places.check(findings, body.space)
+    if not body.space:
+        message = "The space is empty: nothing is varied."
+        findings.add("/space", message, "Vary a place, or give the student of the base job as a budget.")
+    sound = places.check(findings, body.space) and bool(body.space)
     strategy = StrategyIn(name=body.strategy) if isinstance(body.strategy, str) else body.strategy
     _check_strategy(findings, body, strategy)
     seeds = _seeds(findings, body)
@@ -55,7 +58,12 @@ def check(session: Session, settings: Settings, tenant: str, body: StudyCreate, 
     objectives = _objectives(findings, body, plan, strategy) if plan is not None else []
     if not sound:
         findings.raise_if_any()
-    space = Space([Domain.from_dict({"pointer": name} | each.model_dump()) for name, each in body.space.items()])
+    space = Space(
+        [
+            Domain.from_dict({"pointer": name} | each.model_dump(exclude={"student"}))
+            for name, each in body.space.items()
+        ]
+    )
     _check_end(findings, body, space, strategy, seeds)
     points = Points(session, tenant, body.base, dataset_id, space)
     points.check(findings, refused)
@@ -132,7 +140,27 @@ def _objective(findings: Findings, at: str, given: ObjectiveIn, main: Objective,
         if known:
             message = f"{given.name} is counted on the test set alone, by which nothing is chosen."
         findings.add(f"{at}/name", message, offered, "invalid_config" if known else "unknown_name")
-    return Objective(given.name, given.direction or usual, given.limit)
+    found = Objective(given.name, given.direction or usual, given.limit)
+    if (unreachable := _unreachable(found, plan)) is not None:
+        findings.add(
+            f"{at}/limit", unreachable, "Give a limit that a student can keep, or leave it out.", "invalid_config"
+        )
+    return found
+
+
+def _unreachable(objective: Objective, plan: Plan) -> str | None:
+    """Why no student keeps the limit: costs are above 0, and a share lies between 0 and 1."""
+    shares = {metric.name for metric in tasks.spec(plan.task).metrics if metric.unit == "share"}
+    limit = objective.limit
+    if limit is None:
+        return None
+    if objective.name in COSTS and not objective.maximised and limit <= 0:
+        return f"No student has {limit:g} {objective.name} or less."
+    if objective.name in shares and objective.maximised and limit > 1:
+        return f"{objective.name} is a share, at most 1: nothing reaches {limit:g}."
+    if objective.name in shares and not objective.maximised and limit < 0:
+        return f"{objective.name} is a share, at least 0: nothing reaches {limit:g}."
+    return None
 
 
 def _check_end(findings: Findings, body: StudyCreate, space: Space, strategy: StrategyIn, seeds: list[int]) -> None:

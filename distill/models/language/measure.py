@@ -16,6 +16,7 @@ from distill.models.language.config import positions, read_config
 from distill.models.language.network import Task, for_task, skeleton
 from distill.models.language.student import student_config
 from distill.models.measure import outputs
+from distill.models.stored import Stored, stored
 from distill.types import Architecture
 
 
@@ -23,19 +24,22 @@ from distill.types import Architecture
 class TextCost:
     """`network`: `flops` of a text of `mean_length` tokens, `activation_bytes` of one of `max_length`. `features`:
     width times layers, embeddings included: what the Q curve keeps of a sample. `widest_bytes`: the largest output of a
-    module at `max_length`; `vocabulary` in tokens; `max_length`: as asked for, at most what the model takes."""
+    module at `max_length`; `vocabulary` in tokens; `max_length`: as asked for, at most what the model takes; `file`:
+    of its weights."""
 
     network: NetworkCost
     features: int
     widest_bytes: int
     vocabulary: int
     max_length: int
+    file: Stored
 
     def to_dict(self) -> dict[str, int]:
         """JSON-serialisable, flat."""
         found = asdict(self)
         network: dict[str, int] = found.pop("network")
-        return network | found
+        file: dict[str, int] = found.pop("file")
+        return network | file | found
 
 
 def measure_text(
@@ -44,17 +48,24 @@ def measure_text(
 ) -> TextCost:  # fmt: skip
     """The model of a config.json, or the `student` that a job would make of it. Raises `InvalidTeacher`, and
     `InvalidConfig` for a student that cannot be made."""
-    names = [str(number) for number in range(num_classes)]
-    own: Any = for_task(read_config(config), task, names)
-    if student is not None:
-        own = student_config(student, own, task, names, untie).config
+    own = sized(config, task, num_classes, student, untie)
     network = skeleton(own, task).eval().requires_grad_(False)
     longest = min(max_length, positions(own))
     flops, _ = _counted(network, min(mean_length, longest))
     _, sizes = _counted(network, longest)
     count = sum(parameter.numel() for parameter in network.parameters())
     spent = NetworkCost(count, flops, 4 * sum(sizes), len(sizes))
-    return TextCost(spent, own.hidden_size * (own.num_hidden_layers + 1), 4 * max(sizes), own.vocab_size, longest)
+    features = own.hidden_size * (own.num_hidden_layers + 1)
+    return TextCost(spent, features, 4 * max(sizes), own.vocab_size, longest, stored(network, num_classes))
+
+
+def sized(
+    config: Mapping[str, Any], task: Task, num_classes: int, student: Architecture | None, untie: bool = False
+) -> Any:
+    """transformers' configuration of the model, or of the student that is made of it."""
+    names = [str(number) for number in range(num_classes)]
+    own: Any = for_task(read_config(config), task, names)
+    return own if student is None else student_config(student, own, task, names, untie).config
 
 
 def _counted(network: nn.Module, length: int) -> tuple[int, list[int]]:

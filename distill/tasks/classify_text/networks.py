@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from distill.tasks.language_networks import catalogue, examine, measured
+from distill.tasks.language_networks import built, catalogue, examine, measured
 
-__all__ = ["catalogue", "examine", "measure"]
+__all__ = ["build", "catalogue", "examine", "measure"]
 
 
 def measure(question: dict[str, Any]) -> dict[str, Any]:
     return measured("classify", question)
+
+
+def build(question: dict[str, Any]) -> tuple[Any, Any]:
+    return built("classify", question)

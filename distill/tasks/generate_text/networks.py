@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from distill.tasks.language_networks import catalogue, examine, measured
+from distill.tasks.language_networks import built, catalogue, examine, measured
 
-__all__ = ["answers", "catalogue", "examine", "measure"]
+__all__ = ["answers", "build", "catalogue", "examine", "measure"]
 
 
 def answers(report: dict[str, Any]) -> bool:
@@ -15,9 +15,17 @@ def answers(report: dict[str, Any]) -> bool:
 
 
 def measure(question: dict[str, Any]) -> dict[str, Any]:
+    return measured("generate", question, _untied(question))
+
+
+def build(question: dict[str, Any]) -> tuple[Any, Any]:
+    return built("generate", question, _untied(question))
+
+
+def _untied(question: dict[str, Any]) -> bool:
     """A recipe whose head learns apart from the backbone unties it from the embeddings."""
     from distill import recipes
     from distill.recipe_parts.features import DetachedHead
 
     recipe = question.get("recipe")
-    return measured("generate", question, recipe is not None and issubclass(recipes.get(recipe), DetachedHead))
+    return recipe is not None and issubclass(recipes.get(recipe), DetachedHead)

@@ -1790,6 +1790,18 @@ export interface components {
             parallel: number;
         };
         /**
+         * BudgetedStudent
+         * @description The largest student that a budget allows, of some families of networks.
+         */
+        BudgetedStudent: {
+            budget: components["schemas"]["StudentBudget"];
+            /**
+             * Families
+             * @description `library:family` as the catalogue of architectures has them, or names of single networks. Null: Retort's own networks that answer the dataset's task, and of language models the teacher's family.
+             */
+            families?: string[] | null;
+        };
+        /**
          * CatalogueOut
          * @description Everything but the architectures, which are many: GET /catalogue/architectures pages through them.
          */
@@ -2757,9 +2769,12 @@ export interface components {
         };
         /**
          * DomainIn
-         * @description The values of one place: `choices`, or all numbers from `low` to `high`.
+         * @description The values of one place: `choices`, or all numbers from `low` to `high`; at /student also the networks that a
+         *     budget buys.
          */
         DomainIn: {
+            /** @description At /student alone: candidates within the budget, and some within half and double of it. */
+            student?: components["schemas"]["BudgetedStudent"] | null;
             /**
              * Choices
              * @description Any JSON values.
@@ -2814,6 +2829,14 @@ export interface components {
             /** @description With every default filled in. */
             config: components["schemas"]["DistillConfig"];
             student: components["schemas"]["Architecture"];
+            /**
+             * Student Budget
+             * @description As of a job: why a budget buys this student.
+             * @example null
+             */
+            student_budget?: {
+                [key: string]: unknown;
+            } | null;
             /**
              * Teacher
              * @description The first, where there are several.
@@ -3313,6 +3336,19 @@ export interface components {
          *       },
          *       "student": "retort:resnet8"
          *     }
+         * @example {
+         *       "config": {
+         *         "recipe": "cross_entropy"
+         *       },
+         *       "dataset": {
+         *         "named": "digits"
+         *       },
+         *       "student": {
+         *         "budget": {
+         *           "bytes": 60000
+         *         }
+         *       }
+         *     }
          */
         JobCreate: {
             /**
@@ -3327,9 +3363,9 @@ export interface components {
             dataset: string | components["schemas"]["NamedReference"];
             /**
              * Student
-             * @description The student's architecture: a catalogue name, or one with options, and with weights to start from.
+             * @description The student's architecture: a catalogue name, or one with options, and with weights to start from; or what it may cost, for the largest student that the budget allows.
              */
-            student: string | components["schemas"]["StudentCreate"];
+            student: string | components["schemas"]["StudentCreate"] | components["schemas"]["BudgetedStudent"];
             config?: components["schemas"]["DistillConfig"];
             /**
              * Name
@@ -3528,6 +3564,7 @@ export interface components {
          *           "width": 8
          *         }
          *       },
+         *       "student_budget": null,
          *       "student_weights": null,
          *       "study": null,
          *       "task": "classify_images",
@@ -3571,6 +3608,13 @@ export interface components {
                 [key: string]: unknown;
             } | null;
             student: components["schemas"]["Architecture"];
+            /**
+             * Student Budget
+             * @description {budget, families, reason, table, measured} of a student that was chosen by its budget: `table` has the largest of every kind within half, all and double of it; null: it was named.
+             */
+            student_budget?: {
+                [key: string]: unknown;
+            } | null;
             /**
              * Student Weights
              * @description What the student starts from: {teacher} or {artifact: {job_id, name}}, and `map` where one was given; null: no given weights.
@@ -4747,6 +4791,48 @@ export interface components {
             };
         };
         /**
+         * StudentBudget
+         * @description The most that a student may cost. What is left out is not limited; one figure at least is.
+         */
+        StudentBudget: {
+            /**
+             * Bytes
+             * @description Of the delivered file, in the form `form`.
+             * @example 60000
+             */
+            bytes?: number | null;
+            /**
+             * Parameters
+             * @example 20000
+             */
+            parameters?: number | null;
+            /**
+             * Flops
+             * @description Operations of one sample, a multiply-add counts 2.
+             * @example 10000000
+             */
+            flops?: number | null;
+            /**
+             * Latency Ms
+             * @description Median of one sample on the worker that measures, ms.
+             * @example 5
+             */
+            latency_ms?: number | null;
+            /**
+             * Threads
+             * @description Of the processor, for the latency.
+             * @default 1
+             */
+            threads: number;
+            /**
+             * Form
+             * @description In which form `bytes` counts: the weights as trained, or the ONNX file in int8 (estimated).
+             * @default fp32
+             * @enum {string}
+             */
+            form: "fp32" | "int8";
+        };
+        /**
          * StudentCreate
          * @description An architecture, and the weights that it starts from.
          */
@@ -4816,15 +4902,34 @@ export interface components {
          *       },
          *       "strategy": "asha"
          *     }
+         * @example {
+         *       "base": {
+         *         "config": {
+         *           "epochs": 9,
+         *           "recipe": "cross_entropy"
+         *         },
+         *         "dataset": {
+         *           "named": "fashion-mnist"
+         *         },
+         *         "student": {
+         *           "budget": {
+         *             "bytes": 60000,
+         *             "latency_ms": 5
+         *           }
+         *         }
+         *       },
+         *       "name": "the best student under 60 kB",
+         *       "seeds": 1
+         *     }
          */
         StudyCreate: {
             /** @description The job that is varied, and that everything is compared with. In place of its seed each trial has one of `seeds`; its name gives way to the study's. */
             base: components["schemas"]["JobCreate"];
             /**
              * Space
-             * @description Place in the job, as a JSON pointer -> its values. Places: those below /config and /student, and /teacher. A value replaces what is there; an object at /config changes the members that it names (null: as if left out).
+             * @description Place in the job, as a JSON pointer -> its values. Places: those below /config and /student, and /teacher. A value replaces what is there; an object at /config changes the members that it names (null: as if left out). Empty only where the base job's student is a budget.
              */
-            space: {
+            space?: {
                 [key: string]: components["schemas"]["DomainIn"];
             };
             /**
@@ -4835,6 +4940,7 @@ export interface components {
             seeds: number | number[];
             /**
              * Strategy
+             * @description Left out, of students by a budget: `asha`.
              * @default random
              */
             strategy: string | components["schemas"]["StrategyIn"];
@@ -4908,6 +5014,31 @@ export interface components {
              */
             hours: number | null;
             base: components["schemas"]["DryRun"];
+            /**
+             * Space
+             * @description As it would be searched, the choices of a budget filled in.
+             * @example {
+             *       "/config/layers": {
+             *         "choices": [
+             *           2,
+             *           4
+             *         ]
+             *       }
+             *     }
+             */
+            space?: {
+                [key: string]: {
+                    [key: string]: unknown;
+                };
+            };
+            /**
+             * Student Budget
+             * @description As of a study.
+             * @example null
+             */
+            student_budget?: {
+                [key: string]: unknown;
+            } | null;
         };
         /**
          * StudyEventOut
@@ -5045,6 +5176,7 @@ export interface components {
          *         "name": "random",
          *         "parameters": {}
          *       },
+         *       "student_budget": null,
          *       "task": "classify_images",
          *       "used_minutes": 12.5
          *     }
@@ -5100,6 +5232,13 @@ export interface components {
             /** Confirm */
             confirm: number;
             /**
+             * Student Budget
+             * @description {budget, families, reason, table, measured, counted}: what its students may cost, which were counted and which are trained; null: it has none.
+             */
+            student_budget?: {
+                [key: string]: unknown;
+            } | null;
+            /**
              * Points
              * @description How many points the space has; null: endless.
              */
@@ -5123,7 +5262,7 @@ export interface components {
             used_minutes: number;
             /**
              * Result
-             * @description {winner, base_is_best, confirmed, difference: {mean, low, high, n, verdict}, fresh_seeds, reading}: `difference` is that of winner and base job on fresh seeds.
+             * @description {winner, base_is_best, confirmed, difference: {mean, low, high, n, verdict}, fresh_seeds, reading}: `difference` is that of winner and base job on fresh seeds. Of a budget also `student_budget`: {budget, half, double, front, reading}: the best within it, within half and double of it, and the front.
              */
             result: {
                 [key: string]: unknown;
@@ -9354,7 +9493,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "lost_race" | "dataset_not_ready" | "idempotency_key_in_flight";
+                        code?: "lost_race" | "dataset_not_ready" | "students_not_counted" | "idempotency_key_in_flight";
                     };
                 };
             };
@@ -9390,7 +9529,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "too_few_devices" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable";
+                        code?: "invalid_request" | "too_few_devices" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable" | "budget_unreachable";
                     };
                 };
             };
@@ -10646,7 +10785,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "too_few_devices" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable";
+                        code?: "invalid_request" | "too_few_devices" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable" | "budget_unreachable";
                     };
                 };
             };
@@ -13229,7 +13368,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "lost_race" | "dataset_not_ready" | "idempotency_key_in_flight";
+                        code?: "lost_race" | "dataset_not_ready" | "students_not_counted" | "idempotency_key_in_flight";
                     };
                 };
             };
@@ -13265,7 +13404,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "too_few_devices" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable";
+                        code?: "invalid_request" | "too_few_devices" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable" | "budget_unreachable";
                     };
                 };
             };

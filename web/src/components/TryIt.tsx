@@ -151,7 +151,7 @@ function Item({ item, picture, name, found }: { item: PredictionItem; picture: s
 
 /** "teacher_2" as "Teacher 2". */
 const called = (network: string): string => (network.charAt(0).toUpperCase() + network.slice(1)).replace("_", " ");
-const told = ({ milliseconds, warm }: Prediction): string => `${figure(milliseconds, 3)} ms in all${warm ? "" : ", most of it to load the student"}`;
+const told = ({ milliseconds, warm }: Prediction): string => `${milliseconds < 1000 ? `${figure(milliseconds, 3)} ms` : `${figure(milliseconds / 1000, 3)} s`} in all${warm ? "" : ", most of it to load the student"}`;
 
 /** URLs of the files, for as long as they are shown. */
 function usePictures(files: File[]): string[] {

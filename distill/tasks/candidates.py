@@ -1,0 +1,80 @@
+"""Which students a budget may choose among: chains of networks, each larger than the one before. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from distill.errors import UnknownName
+from distill.tasks import accepting
+from distill.types import Architecture
+
+#: Of networks that have a width: a step is an eighth to a third more (our choice).
+WIDTHS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 256)
+#: Of a language model, in blocks; the teacher's own number is the last.
+DEPTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+#: Of a language model, in shares of the teacher's width.
+SHARES = (1 / 16, 1 / 8, 3 / 16, 1 / 4, 3 / 8, 1 / 2, 5 / 8, 3 / 4, 1.0)
+MOST_CHAINS = 150
+OWN = "retort:"
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Networks of one family that differ in one size, the smallest first."""
+
+    family: str
+    members: tuple[Architecture, ...]
+
+
+def chains(task: str, entries: Sequence[Mapping[str, Any]], families: Sequence[str] | None) -> list[Chain]:
+    """The catalogue's networks of pictures that answer the task. `entries`: of the catalogue of architectures;
+    `families`: `library:family` or names, None: ours. Raises `UnknownName` for one that there is not, its `details`
+    with its place in the list as `number`."""
+    fit = [entry for entry in entries if task in accepting(entry["name"])]
+    if families is None:
+        return [_chain(entry) for entry in fit if entry["name"].startswith(OWN)]
+    wanted = [entry for number, family in enumerate(families) for entry in _named(fit, family, number)]
+    return [_chain(entry) for entry in {entry["name"]: entry for entry in wanted}.values()]
+
+
+def family_of(entry: Mapping[str, Any]) -> str:
+    """`library:family`."""
+    return f"{entry['library']}:{entry.get('family', '')}"
+
+
+def _named(entries: Sequence[Mapping[str, Any]], family: str, number: int) -> list[Mapping[str, Any]]:
+    found = [entry for entry in entries if family in (entry["name"], family_of(entry))]
+    if not found:
+        raise unknown(family, number, [*map(family_of, entries), *(entry["name"] for entry in entries)])
+    return found
+
+
+def unknown(family: str, number: int, known: Sequence[str]) -> UnknownName:
+    """The refusal of a family that the task does not have."""
+    near = get_close_matches(family, list(dict.fromkeys(known)), n=5, cutoff=0.4)
+    error = UnknownName("family of students", family, near or sorted(dict.fromkeys(known))[:20])
+    error.details |= {"number": number}
+    return error
+
+
+def _chain(entry: Mapping[str, Any]) -> Chain:
+    """By width, where the network has that option; else the network alone."""
+    width = (entry.get("options") or {}).get("width")
+    if width is None:
+        return Chain(family_of(entry), (Architecture(name=entry["name"]),))
+    widths = [each for each in WIDTHS if width["minimum"] <= each <= width["maximum"]]
+    return Chain(family_of(entry), tuple(Architecture(name=entry["name"], options={"width": each}) for each in widths))
+
+
+def shrunk(teacher: Mapping[str, Any], name: str) -> Iterator[Chain]:
+    """A language model's smaller ones: a chain of widths for each depth. `teacher`: the inspection's report, with
+    `layers`, `width` and `heads`; `name`: of the student's architecture."""
+    layers, width, head = teacher["layers"], teacher["width"], max(1, teacher["width"] // teacher["heads"])
+    widths = sorted({max(head, round(share * width / head) * head) for share in SHARES})
+    for depth in sorted({*(each for each in DEPTHS if each < layers), layers}):
+        sizes = [(depth, each) for each in widths if (depth, each) != (layers, width)]
+        options = [{"layers": depth, "width": each} for depth, each in sizes]
+        yield Chain(name, tuple(Architecture(name=name, options=each) for each in options))

@@ -1,0 +1,96 @@
+"""A budget's candidates, counted and timed as a worker would, for every task."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from distill import tasks
+from distill.errors import UnknownName
+from distill.models.language.config import plain
+from distill.models.listing import catalogue
+from distill.models.names import family
+from distill.search import sizing
+from distill.student_budget import StudentBudget
+from distill.tasks import networks
+from distill.tasks.budget_question import question
+from distill.tasks.candidates import Chain
+from distill.tasks.forecast import Parts, forecast
+from distill.types import Architecture, DistillConfig
+from tests.language import tiny
+
+PICTURES = {
+    "classes": ["a", "b"], "counts": {"train": [50, 50], "test": [5, 5]}, "modes": {"grey": 0, "colour": 110},
+    "heights": [64, 64, 64], "widths": [64, 64, 64],
+}  # fmt: skip
+TEXTS = {"classes": ["a", "b"], "counts": {"train": [50, 50], "test": [5, 5]}, "mean_words": 5, "words_99": 9}
+OURS = [entry for entry in catalogue() if entry["name"].startswith("retort:")]
+TASKS = [spec.name for spec in tasks.specs()]
+
+
+def parts(task: str) -> Parts:
+    config, student = DistillConfig.model_validate({"recipe": "feature_only"}), Architecture(name="retort:resnet8")
+    if tasks.spec(task).modality == "images":
+        return Parts(config, student, PICTURES)
+    network = tiny.network("gpt2", "generate" if task == "generate_text" else "classify")
+    own = {"family": "gpt2", "layers": 3, "width": 16, "heads": 2, "config": plain(network.config), "num_classes": 2}
+    return Parts(config, student, TEXTS, (own | {"label": "t"},))
+
+
+def few(chains: list[Chain]) -> list[Chain]:
+    """Two members of the first, neither too narrow for its normalisation: a test counts no hundred networks."""
+    middle = min(10, len(chains[0].members) - 2)
+    return [Chain(chains[0].family, chains[0].members[middle : middle + 2])]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_candidates_grow_along_their_chain_and_are_counted_as_the_task_has_them(task: str) -> None:
+    rules, about = forecast(task), parts(task)
+    chains = few(rules.students(about, OURS, None))
+    budget = StudentBudget(parameters=10**9, latency_ms=1e6)
+    asked = question(rules, about, chains, budget)
+    answer = networks.measure(asked)
+    known = sizing.candidates(chains, answer, budget)
+    assert len(known) == sum(len(chain.members) for chain in chains), answer
+    for number, chain in enumerate(chains):
+        found = [each for each in known if each.chain == number]
+        assert [each.architecture for each in found] == list(chain.members)
+        sizes = [each.figures["parameters"] for each in found]
+        assert sizes == sorted(set(sizes))
+        assert all(each.figures["latency_ms"] > 0 for each in found)
+    # Each is asked as an estimate asks for it, so that the figures are those of a job with this student.
+    alone = rules.questions(Parts(about.config, known[0].architecture, about.dataset, about.teachers))["student"]
+    assert networks.measure(alone)["parameters"] == known[0].figures["parameters"]
+
+
+def test_a_chain_ends_behind_twice_a_limit() -> None:
+    rules, about = forecast("classify_images"), parts("classify_images")
+    chains = rules.students(about, OURS, ["retort:resnet8"])
+    budget = StudentBudget(parameters=3000)
+    known = sizing.candidates(chains, networks.measure(question(rules, about, chains, budget)), budget)
+    sizes = [each.figures["parameters"] for each in known]
+    assert sizes[-2] <= 6000 < sizes[-1]
+    assert [each.figures["parameters"] <= 3000 for each in known] == [each.fits(budget.limits()) for each in known]
+
+
+def test_families_are_named_by_library_or_one_by_one() -> None:
+    named_so = ("timm:resnet18", "timm:resnet34", "torchvision:mobilenet_v3_small", "torchvision:vgg11")
+    entries = OURS + [{"name": name, "library": name.partition(":")[0], "family": family(name)} for name in named_so]
+    rules, about = forecast("classify_images"), parts("classify_images")
+    named = rules.students(about, entries, ["retort:vgg", "timm:resnet18", "torchvision:mobilenetv3"])
+    assert {chain.family for chain in named} == {"retort:vgg", "timm:resnet", "torchvision:mobilenetv3"}
+    assert [chain.members[0].name for chain in named if chain.family == "timm:resnet"] == ["timm:resnet18"]
+    with pytest.raises(UnknownName) as refused:
+        rules.students(about, entries, ["retort:vgg", "timm:resnut18"])
+    assert refused.value.details["number"] == 1
+    assert "timm:resnet18" in refused.value.details["close"]
+
+
+def test_a_language_model_shrinks_within_its_own_family() -> None:
+    rules, about = forecast("classify_text"), parts("classify_text")
+    chains = rules.students(about, [], ["transformers:auto"])
+    sizes: list[Any] = [tuple(each.options.values()) for chain in chains for each in chain.members]
+    assert sizes == [(layers, width) for layers in (1, 2, 3) for width in (8, 16) if (layers, width) != (3, 16)]
+    with pytest.raises(UnknownName):
+        rules.students(about, [], ["transformers:bert"])
