@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from distill.answers import ClassAnswer
 from distill.control import Control
 from distill.errors import AtChance, Diverged
-from distill.recipe_parts.base import Recipe
+from distill.recipe_parts.base import Recipe, Setup
 from distill.train import train
 from distill.training.data import Order
 from distill.training.divergence import Guard
@@ -84,8 +84,6 @@ def test_accumulated_gradients_equal_the_larger_batch(tmp_path: Path) -> None:
 
 
 def _setup(student: nn.Module) -> Any:
-    from distill.recipe_parts.base import Setup
-
     return Setup(student, None, 4)
 
 
@@ -154,10 +152,14 @@ def test_averaged_weights_are_what_is_exported(tmp_path: Path) -> None:
 
 
 class Exploding(Alone):
-    """Its loss leaves the finite range at the third batch."""
+    """Its loss leaves the finite range at the third batch of the training: steps that leave no trace do not count."""
 
-    calls = 0
+    calls: Tensor
     factor = math.inf
+
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        self.register_buffer("calls", torch.zeros(()))
 
     def forward(self, student_input: Any, labels: Tensor, targets: dict[str, Tensor]) -> dict[str, Tensor]:
         parts = super().forward(student_input, labels, targets)

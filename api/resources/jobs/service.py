@@ -372,19 +372,19 @@ def _shown(
     )
 
 
-def kind_of(job: Job) -> str | None:
-    """What a job on another's student does with it; None of a job that trains."""
-    if job.student_of is None:
-        return None
-    return "export" if job.publication is None else "publication"
-
-
 def _resolved(job: Job) -> dict[str, Any] | None:
     """With why a budget bought this student, of which the run knows nothing."""
     if job.resolved is None or job.student_budget is None:
         return job.resolved
     reasons = {"student": job.student_budget["reason"]} | job.resolved.get("reasons", {})
     return job.resolved | {"reasons": reasons}
+
+
+def kind_of(job: Job) -> str | None:
+    """What a job on another's student does with it; None of a job that trains."""
+    if job.student_of is None:
+        return None
+    return "export" if job.publication is None else "publication"
 
 
 def _links(job: Job, task: str) -> dict[str, str]:

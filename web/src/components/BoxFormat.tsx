@@ -13,7 +13,7 @@ const UNITS: [string, string][] = [
 
 /** What the four numbers of a box are, where a table or parquet leaves it open; nothing where no task has boxes. */
 export function BoxFormatField({ tasks, task, value, onChange }: { tasks: Task[]; task: string; value: string; onChange: (format: string) => void }) {
-  const having = tasks.filter(({ name, reading }) => (task === "" || task === name) && (reading ?? []).includes("box_format"));
+  const having = tasks.filter(({ name, reading }) => (task === "" || task === name) && reading?.includes("box_format"));
   if (having.length === 0) return null;
   const [way = "", unit = ""] = [value.split("_")[0], value.includes("_") ? `_${value.split("_")[1]}` : ""];
   return (
