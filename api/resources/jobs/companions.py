@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from api.errors.problems import Conflict
 from api.http.idempotency import replayed, request_hash
-from api.resources.jobs.service import find, kind_of
+from api.resources.jobs.links import kind_of
+from api.resources.jobs.service import find
 from api.services import quotas
 from api.state.context import Context
 from store import logs, tracing

@@ -14,6 +14,7 @@ from api.resources.datasets import service as datasets
 from api.resources.datasets.schemas import NamedDataset
 from api.resources.jobs import estimating, fitting, measuring, processes, starting, teaching
 from api.resources.jobs.budgets import Sized
+from api.resources.jobs.links import kind_of, links_of
 from api.resources.jobs.schemas import DryRun, JobCreate, JobOut, JobWarning, NamedReference
 from api.resources.jobs.validation import Plan, check
 from api.services import quotas, registration
@@ -21,21 +22,14 @@ from api.services.registration import Key
 from api.services.removing import remove
 from api.state.context import Context
 from api.state.deps import Work
-from distill import tasks
 from distill.tasks.forecast import forecast
 from distill.types import Architecture, DistillConfig
 from store import logs, tracing
 from store.ids import new_id
 from store.repositories import idempotency, jobs, shares, trials
 from store.settings import Settings
-from store.states import TERMINAL, TRANSITIONS, IllegalTransition
+from store.states import TERMINAL, IllegalTransition
 from store.tables import Dataset, Job, JobTeacher
-
-OF_STUDENTS = frozenset({"exports", "disagreements", "publications"})
-READABLE = (
-    *("q-curve", "metrics", "events", "logs", "attempts", "checkpoints", "artifacts"),
-    *("exports", "disagreements", "publications"),
-)
 
 
 def find(session: Session, tenant: str, job_id: str) -> Job:
@@ -368,7 +362,7 @@ def _shown(
         started_at=job.started_at,
         finished_at=job.finished_at,
         heartbeat_at=job.heartbeat_at,
-        links=_links(job, task) | ({"study": f"/studies/{study}"} if study else {}),
+        links=links_of(job, task) | ({"study": f"/studies/{study}"} if study else {}),
     )
 
 
@@ -378,39 +372,3 @@ def _resolved(job: Job) -> dict[str, Any] | None:
         return job.resolved
     reasons = {"student": job.student_budget["reason"]} | job.resolved.get("reasons", {})
     return job.resolved | {"reasons": reasons}
-
-
-def kind_of(job: Job) -> str | None:
-    """What a job on another's student does with it; None of a job that trains."""
-    if job.student_of is None:
-        return None
-    return "export" if job.publication is None else "publication"
-
-
-def _links(job: Job, task: str) -> dict[str, str]:
-    path = f"/jobs/{job.id}"
-    own = [name for name in READABLE if name not in OF_STUDENTS or job.student_of is None]
-    links = {"self": path} | {name.replace("-", "_"): f"{path}/{name}" for name in own}
-    kind = kind_of(job)
-    if kind is not None:
-        links[kind] = f"/jobs/{job.student_of}/{kind}s/{job.id}"
-    elif job.status == "succeeded":
-        links |= {name: f"{path}/{name}" for name in ("student", "report", "predict")}
-    return links | {action: f"{path}/{action}" for action in _possible(job, task)}
-
-
-def _possible(job: Job, task: str) -> list[str]:
-    following = TRANSITIONS[job.status]  # type: ignore[index]
-    user_fault = (job.error or {}).get("fault") == "user"
-    possible = {
-        "cancel": bool({"cancelling", "cancelled"} & following),
-        "stop": "stopping" in following,
-        "pause": job.status in {"queued", "running"},
-        "resume": job.status == "paused",
-        "retry": job.status == "failed" and not user_fault,
-        "extend": job.status == "succeeded"
-        and job.student_of is None
-        and task in tasks.names()
-        and tasks.spec(task).student_weights,
-    }
-    return [action for action, allowed in possible.items() if allowed]
