@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from distill.errors import InvalidDataset
-from distill.tasks.detect_objects.box_columns import WAYS
+from distill.tasks.detect_objects.box_columns import FOURS, WAYS
 from distill.tasks.detect_objects.opening import Raw, Split, open_raw
 from distill.tasks.inspection import task_of
 from distill.types import DatasetInput
@@ -326,6 +326,28 @@ def test_a_registration_says_what_the_numbers_are(tmp_path: Path, kind: str, way
     """Before the name of their column does, which here says something else."""
     other = "xyxy" if way == "cxcywh" else "cxcywh"
     _same_boxes(tmp_path, kind, way, shares, f"bbox_{other}", f"{way}_{'relative' if shares else 'absolute'}")
+
+
+FOUR_COLUMNS = [(names, way, "") for way, known in FOURS.items() for names in known]
+
+
+@pytest.mark.parametrize(("names", "way", "told"), [*FOUR_COLUMNS, (FOURS["xywh"][2], "cxcywh", "cxcywh")])
+def test_four_columns_say_what_their_numbers_are(names: tuple[str, ...], way: str, told: str, tmp_path: Path) -> None:
+    """Beside the image's own size, where its columns have other names; a registration counts before the names."""
+    made = [scene for scene in scenes() if scene.boxes]
+    sized = not {"width", "height"} & set(names)
+    lines = [",".join(["image_name", "label_name", "split", *names, *(["width", "height"] if sized else [])])]
+    for scene in made:
+        size = [scene.size[1], scene.size[0]] if sized else []
+        for x1, y1, x2, y2, name in scene.boxes:
+            width, height = x2 - x1, y2 - y1
+            four = {"xyxy": (x1, y1, x2, y2), "xywh": (x1, y1, width, height)}
+            numbers = four.get(way, ((x1 + x2) / 2, (y1 + y2) / 2, width, height))
+            lines.append(",".join(map(str, (f"{scene.stem}.png", name, scene.split, *numbers, *size))))
+    files = {f"images/{scene.stem}.png": scene.picture for scene in made} | {"boxes.csv": "\n".join(lines).encode()}
+    given = archive(tmp_path, files).model_copy(update={"box_format": told})
+    assert task_of(given) == "detect_objects"
+    check(open_raw(given), made)
 
 
 def test_what_a_registration_says_of_boxes_is_refused_where_it_cannot_be(tmp_path: Path) -> None:

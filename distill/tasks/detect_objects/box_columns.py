@@ -47,6 +47,30 @@ class Told:
 
 
 NOTHING = Told()
+FOURS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
+    "xyxy": (
+        ("xmin", "ymin", "xmax", "ymax"),
+        ("x_min", "y_min", "x_max", "y_max"),
+        ("x1", "y1", "x2", "y2"),
+        ("left", "top", "right", "bottom"),
+        ("bbox_xmin", "bbox_ymin", "bbox_xmax", "bbox_ymax"),
+    ),
+    "xywh": (
+        ("bbox_x", "bbox_y", "bbox_width", "bbox_height"),  # make-sense.ai
+        ("bbox_x", "bbox_y", "bbox_w", "bbox_h"),
+        ("x", "y", "w", "h"),
+        ("x", "y", "width", "height"),
+        ("xmin", "ymin", "width", "height"),
+        ("left", "top", "width", "height"),
+    ),
+    "cxcywh": (
+        ("x_center", "y_center", "width", "height"),
+        ("center_x", "center_y", "width", "height"),
+        ("cx", "cy", "w", "h"),
+        ("cx", "cy", "width", "height"),
+    ),
+}
+"""Of `WAYS`: names of four columns of one number each."""
 _UNITS: dict[str, Form] = {"": "told", "absolute": "pixels", "relative": "shares"}
 
 

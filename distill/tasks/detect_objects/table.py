@@ -1,7 +1,8 @@
 """A table of boxes among images: a row a box, as TensorFlow's tutorials and Open Images have it. Torch-free.
 
-Corners are read as they stand: x1 y1 x2 y2 in pixels, or shares of the image's sides where every number lies in 0 to 1;
-what a registration says of the numbers (`box_format`) counts before names and values.
+Names of columns say what the numbers are (`FOURS`, `WAYS`): pixels, or shares of the image's sides where every number
+lies in 0 to 1; corners are read as they stand. What a registration says of the numbers (`box_format`) counts before
+names and values.
 """
 
 from __future__ import annotations
@@ -21,17 +22,10 @@ from distill.data.split_names import TRAIN, split_of
 from distill.errors import InvalidDataset
 from distill.modalities.images.archives.members import Members, content, start
 from distill.modalities.images.paths import File, is_junk
-from distill.tasks.detect_objects.box_columns import NOTHING, WAYS, Told, named, way_of
+from distill.tasks.detect_objects.box_columns import FOURS, NOTHING, WAYS, Told, named, way_of
 from distill.tasks.detect_objects.pictures import Pictures
 from distill.tasks.detect_objects.written import Corners, LeftOut, Names, Part, Reading, Writer, as_float, refuse
 
-CORNERS = (
-    ("xmin", "ymin", "xmax", "ymax"),
-    ("x_min", "y_min", "x_max", "y_max"),
-    ("x1", "y1", "x2", "y2"),
-    ("left", "top", "right", "bottom"),
-    ("bbox_xmin", "bbox_ymin", "bbox_xmax", "bbox_ymax"),
-)
 BOX = ("bbox", "box", "bounding_box", *named())
 """One column of `[x, y, width, height]`, as COCO has it, or as its name says."""
 _SIZE = (("height", "width"), ("image_height", "image_width"))
@@ -42,12 +36,14 @@ REMEDY = "Write the columns filename, class, xmin, ymin, xmax, ymax: a row a box
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """`corners`: of four columns, or one `box`. `size`: of the image's height and width, where there are such."""
+    """`four`: columns of one number each, or one `box`; `way`: of `WAYS`, as the names say it. `size`: of the image's
+    height and width, where there are such."""
 
     image: str
     label: str | None
-    corners: tuple[str, ...]
+    four: tuple[str, ...]
     box: str | None
+    way: str
     size: tuple[str, str] | None
     split: SplitColumns | None
     unused: tuple[str, ...]
@@ -56,16 +52,27 @@ class Columns:
 def columns_of(row: Row) -> Columns | None:
     """Where a table with this first row has boxes; None where it has none."""
     names = list(row)
-    corners = next((tuple(found) for known in CORNERS if len(found := _all(names, known)) == 4), ())
-    box = None if corners else find(names, BOX)
+    way, four = _four(names)
+    box = None if four else find(names, BOX)
     image = find(names, PATHS)
-    if image is None or not (corners or box):
+    if image is None or not (four or box):
         return None
-    label = find([name for name in names if name not in (image, box, *corners)], LABELS)
-    size = next(((found[0], found[1]) for known in _SIZE if len(found := _all(names, known)) == 2), None)
+    others = [name for name in names if name not in (image, box, *four)]
+    label = find(others, LABELS)
+    size = next(((found[0], found[1]) for known in _SIZE if len(found := _all(others, known)) == 2), None)
     split = split_columns([name for name in names if name != label], row)
-    read = [image, label, *corners, box, *(size or ())]
-    return Columns(image, label, corners, box, size, split, unused_columns(names, read, split))
+    read = [image, label, *four, box, *(size or ())]
+    return Columns(image, label, four, box, way if four else _way(box), size, split, unused_columns(names, read, split))
+
+
+def _four(names: list[str]) -> tuple[str, tuple[str, ...]]:
+    """The four columns of a box and what they are; of several ways corners count first."""
+    each = ((way, tuple(_all(names, known))) for way, all_known in FOURS.items() for known in all_known)
+    return next(((way, found) for way, found in each if len(found) == 4), ("", ()))
+
+
+def _way(box: str | None) -> str:
+    return way_of(box or "") or "xywh"
 
 
 def _all(names: list[str], wanted: Iterable[str]) -> list[str]:
@@ -167,7 +174,7 @@ class _Reader:
 
 def _corners(row: Row, columns: Columns, told: Told, number: int, name: str) -> Corners | None:
     """x1 y1 x2 y2, None where the row has none. Raises `InvalidDataset` for values that are no numbers."""
-    values: list[Cell] = [row.get(column) for column in columns.corners] or _list(row.get(columns.box or ""))
+    values: list[Cell] = [row.get(column) for column in columns.four] or _list(row.get(columns.box or ""))
     if all(value is None or value == "" for value in values):
         return None
     numbers = [_number(value) for value in values]
@@ -175,8 +182,7 @@ def _corners(row: Row, columns: Columns, told: Told, number: int, name: str) -> 
         shown = ", ".join(str(value)[:20] for value in values[:6])
         refuse(f"row {number} of {name} has the corners {shown}, not four numbers", REMEDY, row=number)
     one, two, three, four = (nan if value is None else value for value in numbers)
-    by_name = "xyxy" if columns.box is None else way_of(columns.box) or "xywh"
-    return WAYS[told.way or by_name]((one, two, three, four))
+    return WAYS[told.way or columns.way]((one, two, three, four))
 
 
 def _list(value: Cell) -> list[Cell]:
