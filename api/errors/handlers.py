@@ -138,9 +138,19 @@ def _validation(error: RequestValidationError) -> Problem:
     fields = _fields(error)
     return problems.Unprocessable(
         f"The request is not valid: {fields[0].message} ({fields[0].pointer or 'body'}).",
-        "Correct what `errors` points at; GET /openapi.json has the schema.",
+        _remedy(found),
         errors=fields,
     )
+
+
+def _remedy(found: list[dict[str, Any]]) -> str:
+    """Settings of a recipe, a selection or an export format are most often written a level too high."""
+    more = (
+        " What a recipe, a selection or an export format takes of its own stands in `recipe_parameters`, "
+        "`selection_parameters` or `parameters`."
+    )
+    unknown = any(entry["type"] == "extra_forbidden" for entry in found)
+    return f"Correct what `errors` points at; GET /openapi.json has the schema.{more if unknown else ''}"
 
 
 def _fields(error: RequestValidationError) -> list[FieldError]:

@@ -55,6 +55,15 @@ def test_of_a_union_only_the_branches_of_the_values_type_are_told(
     assert sum(entry["pointer"] == place for entry in told["errors"]) == 1
 
 
+@pytest.mark.parametrize(("sent", "named"), [({"feature_loss": "mse"}, True), ({"layers": 0}, False)])
+def test_a_recipes_setting_a_level_too_high_is_told_its_place(
+    sent: dict[str, Any], named: bool, client: TestClient, driver: Driver
+) -> None:
+    told = problem(client.post("/jobs", json=body(driver, config=sent)), 422, "invalid_request")
+    assert pointers(told) == {f"/config/{name}" for name in sent}
+    assert ("recipe_parameters" in told["remedy"]) is named
+
+
 def test_a_job_is_queued_and_the_doorbell_rung_after_commit(
     client: TestClient, driver: Driver, doorbell: InProcessDoorbell
 ) -> None:
