@@ -116,12 +116,20 @@ def dealt(items: Iterable[Item], work: Callable[[Item], T]) -> list[T]:
 _together = False
 
 
+_eager: dict[str, Callable[[Tensor], Tensor]] = {}
+"""What compiled code calls uncompiled. Filled when a batch is first shared and not on import, since torch loads its
+whole compiler for it."""
+
+
 @contextmanager
 def sharing(together: bool = True) -> Iterator[None]:
     """Inside, all processes work on shares of one batch, so that what is a fact of the batch is found from all of them:
     `whole`, `mean_of_whole`. All must do the same. `together` False: inside, what is compared lies in one share."""
     global _together
     before, _together = _together, together and world() > 1
+    if _together and not _eager:
+        disable: Callable[[Any], Any] = torch.compiler.disable
+        _eager.update(rows=disable(_rows_of_all), mean=disable(_mean_of_all))
     try:
         yield
     finally:
@@ -133,12 +141,13 @@ def shares() -> bool:
     return _together
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator] # torch has no types for it
 def whole(rows: Tensor) -> Tensor:
     """The rows (n, ...) of the whole batch in its order, any n in each process; with gradient. Waits for the device, to
     learn how many rows each has. Of a batch that is not shared its own."""
-    if not _together:
-        return rows
+    return _eager["rows"](rows) if _together else rows
+
+
+def _rows_of_all(rows: Tensor) -> Tensor:
     sizes = _sizes(len(rows), rows.device)
     before = sum(sizes[: rank()])
     placed = F.pad(rows, [0, 0] * (rows.dim() - 1) + [before, sum(sizes) - before - len(rows)])
@@ -153,11 +162,11 @@ def _sizes(rows: int, device: torch.device) -> list[int]:
     return [int(count) for count in total(counts).tolist()]
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator] # torch has no types for it
 def mean_of_whole(values: Tensor) -> Tensor:
     """The mean of all elements of the whole batch, without a gradient."""
-    values = values.detach()
-    if not _together:
-        return values.mean()
+    return _eager["mean"](values.detach()) if _together else values.detach().mean()
+
+
+def _mean_of_all(values: Tensor) -> Tensor:
     both = total(torch.stack([values.double().sum(), values.new_tensor(values.numel(), dtype=torch.double)]))
     return (both[0] / both[1]).to(values.dtype)

@@ -43,8 +43,8 @@ VGGS = [f"retort:vgg11_small?width={width}" for width in (12, 6, 24)]
 MOBILES = [f"retort:mobilenet_v2_small?width={width}" for width in (12, 8, 24)]
 SMALL = [f"retort:resnet8?width={width}" for width in (8, 4, 16)]
 PAIRS = (
-    Pair("cifar10-resnet", "cifar10", "retort:resnet9?width=32", 30, 0.90, *RESNETS),
+    Pair("cifar10-resnet", "cifar10", "retort:resnet9?width=64", 12, 0.90, *RESNETS),
     Pair("cifar10-vgg", "cifar10", "retort:vgg11_small?width=48", 30, 0.90, *VGGS, peak=5e-3),
-    Pair("cifar10-mobilenet", "cifar10", "retort:resnet9?width=32", 30, 0.90, *MOBILES, settings=CONTIGUOUS),
+    Pair("cifar10-mobilenet", "cifar10", "retort:resnet9?width=64", 12, 0.90, *MOBILES, settings=CONTIGUOUS),
     Pair("fashion-resnet", "fashion-mnist", "retort:resnet9?width=16", 15, 0.93, *SMALL),
 )

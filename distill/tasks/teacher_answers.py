@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from distill.answers.classes import guesses, guessing_limit
@@ -103,6 +102,8 @@ def _best(found: Answers) -> Tensor:
     table = torch.bincount(found.labels * size + found.predicted, minlength=size**2).view(size, size)
     # Where counts are equal a class stays itself.
     worth = table.double() + 0.5 * torch.eye(size, dtype=torch.float64)
+    from scipy.optimize import linear_sum_assignment  # here: a run that needs no mapping does not pay for it
+
     _, columns = linear_sum_assignment(worth.numpy(), maximize=True)
     return torch.from_numpy(columns)
 
