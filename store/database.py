@@ -24,7 +24,7 @@ FRESH_SECONDS = 0.2
 ANSWER_SECONDS = 300.0
 #: Longest wait for a free connection of the pool, which is as large as all that use it at once.
 POOL_SECONDS = 5.0
-IDLE_MILLISECONDS = 60_000
+IDLE_MILLISECONDS, BUSY_MILLISECONDS = 60_000, 30_000
 DEADLOCK, MIGRATION_TRIES = "40P01", 10
 #: The database did not answer (or is locked): the same transaction may work later.
 AWAY = (OperationalError, InterfaceError, PoolTimeout)
@@ -77,6 +77,16 @@ class Database:
         """Raise unless the database answers."""
         with self.engine.connect() as connection:
             connection.execute(text("SELECT 1"))
+
+    def forget(self) -> None:
+        """Leave nothing on SQLite's disk of rows that are gone. `secure_delete` overwrites them in the file; the log
+        holds them until it is emptied here. Where somebody reads or writes for too long, the next call does it.
+        A server forgets by its own vacuum."""
+        if self.engine.dialect.name != "sqlite":
+            return
+        with self.engine.connect().execution_options(retort_no_transaction=True) as connection:
+            for pragma in ("busy_timeout=200", "wal_checkpoint(TRUNCATE)", f"busy_timeout={BUSY_MILLISECONDS}"):
+                connection.exec_driver_sql(f"PRAGMA {pragma}")
 
     def close(self) -> None:
         self.engine.dispose()
@@ -160,7 +170,8 @@ def _sqlite_engine(url: str) -> Engine:
 def _configure_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=30000"):
+    pragmas = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON")
+    for pragma in (*pragmas, f"busy_timeout={BUSY_MILLISECONDS}"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
@@ -168,5 +179,6 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     # A deferred transaction that reads and then writes fails at once with SQLITE_BUSY when another one wrote in
     # between, whatever the time-out; taking the write lock first makes it wait instead.
-    read_only = connection.get_execution_options().get("retort_read_only")
-    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+    options = connection.get_execution_options()
+    if not options.get("retort_no_transaction"):
+        connection.exec_driver_sql("BEGIN" if options.get("retort_read_only") else "BEGIN IMMEDIATE")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 
 from api.errors.problems import FieldError, Unprocessable
-from api.http.uploads import ReceivedFile, Upload
+from api.http.uploads import Upload
 
 M = TypeVar("M", bound=BaseModel)
 LABEL_NAME = re.compile(r"[A-Za-z0-9_.-]{1,63}")
@@ -31,9 +30,11 @@ def form_fields(upload: Upload, json_fields: frozenset[str]) -> dict[str, Any]:
     return {name: _json(name, text) if name in json_fields else text for name, text in upload.fields.items()}
 
 
-def only(files: Mapping[str, ReceivedFile], allowed: frozenset[str]) -> None:
-    """Raise `Unprocessable` for files under other names."""
-    for name in sorted(set(files) - allowed):
+def only(upload: Upload, allowed: frozenset[str]) -> None:
+    """Raise `Unprocessable` for files under other names, and for a text under the name of a file."""
+    for name in sorted(set(upload.fields) & allowed):
+        raise invalid(f"/{name}", f"{name} is a text, not a file.", f"Send a file; with curl: -F {name}=@PATH.")
+    for name in sorted(set(upload.files) - allowed):
         raise invalid(f"/{name}", f"There is no file field named {name!r}.", f"Use {', '.join(sorted(allowed))}.")
 
 
@@ -55,7 +56,9 @@ def _json(name: str, text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise invalid(f"/{name}", f"{name} is not JSON.", f"Send {name} as one JSON object.") from error
+        raise invalid(
+            f"/{name}", f"{name} is not JSON.", f'Send {name} as JSON: true, 3, "a text", an object.'
+        ) from error
 
 
 def labels_filter(given: list[str] | None) -> dict[str, str]:

@@ -278,3 +278,25 @@ def test_a_space_is_empty_only_beside_a_budget(client: TestClient, driver: Drive
     base = job(driver, BUDGET) | {"student": "retort:resnet8"}
     document = problem(client.post("/studies", json=study(driver, base=base)), 422, "invalid_request")
     assert pointers(document) == {"/space"}
+
+
+@pytest.mark.parametrize(
+    ("student", "places"),
+    [
+        ({"budget": {"bytes": 0}}, {"/student/budget/bytes"}),
+        ({"budget": {"bytes": -5, "threads": 0}}, {"/student/budget/bytes", "/student/budget/threads"}),
+        ({"budget": {}}, {"/student/budget"}),
+        ({"budget": 60000}, {"/student/budget"}),
+        ({"budget": BUDGET, "families": []}, {"/student/families"}),
+        ({"budget": BUDGET, "name": OURS[0]}, {"/student/name"}),
+        ({"families": ["retort:resnet"]}, {"/student/budget"}),
+        ({"name": OURS[0], "width": 4}, {"/student/width"}),
+        ({}, {"/student/name"}),
+        (7, {"/student"}),
+    ],
+)
+def test_errors_are_those_of_the_form_that_was_meant(
+    client: TestClient, driver: Driver, student: Any, places: set[str]
+) -> None:
+    asked = job(driver, BUDGET) | {"student": student}
+    assert pointers(problem(client.post("/jobs", json=asked), 422, "invalid_request")) == places

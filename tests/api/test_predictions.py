@@ -161,13 +161,24 @@ def test_a_worker_that_does_not_answer_is_waited_for_so_long_and_no_longer(
         ("classify_text", {"inputs": ["a"], "temperature": 1}, "invalid_config", "/temperature"),
         ("generate_text", {"inputs": ["a"], "max_tokens": 0}, "invalid_request", "/max_tokens"),
         ("generate_text", {"inputs": ["a"], "temprature": 0}, "invalid_request", "/temprature"),
+        ("classify_images", {"inputs": [{"image": "!!!"}]}, "invalid_request", "/inputs/0/image"),
+        ("classify_images", {"inputs": [{"image": ""}]}, "invalid_request", "/inputs/0/image"),
+        (
+            "classify_images",
+            {"inputs": [{"image": f"data:image/png;base64,{PICTURE}"}]},
+            "invalid_request",
+            "/inputs/0/image",
+        ),
+        ("classify_text", {"inputs": ["a", ""]}, "invalid_request", "/inputs/1"),
+        ("classify_text", {"inputs": [["a", ""]]}, "invalid_request", "/inputs/0/1"),
+        ("generate_text", {"inputs": [[{"role": "me", "content": "a"}]]}, "invalid_request", "/inputs/0/0/role"),
     ],
 )
 def test_what_does_not_fit_the_student_is_named(
     task: str, body: dict[str, Any], code: str, place: str, client: TestClient, driver: Driver, worker: None
 ) -> None:
     job = ended(driver, task)
-    assert place in pointers(problem(client.post(f"/jobs/{job}/predict", json=body), 422, code))
+    assert {place} == pointers(problem(client.post(f"/jobs/{job}/predict", json=body), 422, code))
 
 
 @pytest.mark.parametrize(
@@ -187,6 +198,9 @@ def test_a_form_without_a_picture_or_with_other_fields_is_refused(
 ) -> None:
     path = f"/jobs/{finished}/predict"
     assert pointers(problem(client.post(path, files={"image": b"x"}), 422, "invalid_request")) == {"/image"}
+    text = problem(client.post(path, files={"file": (None, "cat.png")}), 422, "invalid_request")
+    assert pointers(text) == {"/file"}
+    assert "@" in text["remedy"]
     empty = client.post(path, files={"teacher": (None, "true")})
     assert pointers(problem(empty, 422, "invalid_request")) == {"/file"}
     assert "/stream" in pointers(

@@ -40,6 +40,7 @@ class Housekeeping:
         self.look()
         with self._database.write() as session:
             predictions.sweep(session)
+        self._database.forget()
         scratch.sweep(self._settings.scratch)
         for upload_id in expiry.sweep(self._database, self._objects):
             log.info("%s expired and is removed", upload_id)

@@ -62,7 +62,7 @@ def register(context: Context, tenant: str, upload: Upload, key: str | None) -> 
         return register_named(context, tenant, body, Key(key, request_hash("/datasets", body.model_dump())))
     form = parsed(DatasetForm, form_fields(upload, frozenset({"labels", "pixel_range"})))
     _check_task(form.task)
-    only(upload.files, ROLES)
+    only(upload, ROLES)
     files = _by_role(upload.files, "file")
     formats = {}
     for role, file in files.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Discriminator, Field, Tag
 
 from api.http.openapi import keep_examples
 from api.http.paging import PageInfo
@@ -83,6 +83,20 @@ class StudentCreate(Architecture):
     )
 
 
+def _meant(given: Any) -> str:
+    """Which form of a student was meant, so that its errors alone are told."""
+    names = set(given) if isinstance(given, dict) else set()
+    if isinstance(given, BudgetedStudent) or "budget" in names or ("families" in names and "name" not in names):
+        return "by_budget"
+    return "by_architecture" if names or isinstance(given, (dict, StudentCreate)) else "by_name"
+
+
+Student = Annotated[
+    Annotated[str, Field(min_length=1, max_length=200), Tag("by_name")]
+    | Annotated[StudentCreate, Tag("by_architecture")]
+    | Annotated[BudgetedStudent, Tag("by_budget")],
+    Discriminator(_meant),
+]
 TeacherId = Annotated[str, Field(max_length=60)]
 TeacherIds = TeacherId | Annotated[list[TeacherId], Field(min_length=1, max_length=8)]
 
@@ -110,7 +124,7 @@ class JobCreate(RequestModel):
     dataset: Annotated[str, Field(max_length=60)] | NamedReference = Field(
         description='Id of a ready dataset, or {"named": ...}.'
     )
-    student: Annotated[str, Field(min_length=1, max_length=200)] | StudentCreate | BudgetedStudent = Field(
+    student: Student = Field(
         description="The student's architecture: a catalogue name, or one with options, and with weights to start "
         "from; or what it may cost, for the largest student that the budget allows."
     )

@@ -61,7 +61,7 @@ def _plain(sample: Any) -> Any:
 
 
 def _of_form(upload: Upload) -> Asked:
-    only(upload.files, frozenset({FILE}))
+    only(upload, frozenset({FILE}))
     options = parsed(Options, form_fields(upload, _OPTIONS))
     files = upload.all(FILE)
     if not files:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from typing import Annotated, Any, Literal
 
-from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Base64Bytes, BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag, field_validator
 
 from api.http.openapi import keep_examples
 from api.http.schemas import RequestModel, ResponseModel
@@ -33,8 +34,38 @@ class Picture(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     image: Base64Bytes = Field(description="The file's bytes in base64.", examples=["iVBORw0KGgo="])
 
+    @field_validator("image", mode="before")
+    @classmethod
+    def _in_base64(cls, given: Any) -> Any:
+        """Without line breaks; pydantic skips what is no base64."""
+        if not isinstance(given, str):
+            return given
+        text = "".join(given.split())
+        try:
+            filled = bool(b64decode(text, validate=True))
+        except ValueError:
+            filled = False
+        if not filled:
+            raise ValueError("the picture is not base64; a data: URL is taken without what stands before its comma")
+        return text
 
-Sample = Text | Annotated[list[Text], Field(min_length=2, max_length=2)] | list[Message] | Picture
+
+def _meant(given: Any) -> str:
+    """Which form of a sample was meant, so that its errors alone are told."""
+    if isinstance(given, (dict, Picture)):
+        return "by_picture"
+    if isinstance(given, list):
+        return "by_messages" if any(isinstance(each, (dict, Message)) for each in given) else "by_pair"
+    return "by_text"
+
+
+Sample = Annotated[
+    Annotated[Text, Tag("by_text")]
+    | Annotated[list[Text], Field(min_length=2, max_length=2), Tag("by_pair")]
+    | Annotated[list[Message], Tag("by_messages")]
+    | Annotated[Picture, Tag("by_picture")],
+    Discriminator(_meant),
+]
 
 
 class Options(RequestModel):

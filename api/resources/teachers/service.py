@@ -53,7 +53,7 @@ def register(context: Context, tenant: str, upload: Upload, key: str | None) -> 
 
 
 def _from_form(context: Context, tenant: str, upload: Upload, key: str | None) -> tuple[str, bool]:
-    only(upload.files, frozenset({"file"}))
+    only(upload, frozenset({"file"}))
     form, files = parsed(TeacherForm, form_fields(upload, JSON_FIELDS)), upload.all("file")
     if not files:
         raise invalid("/file", "The form has no file.", "Send the checkpoint as the form's file field `file`.")

@@ -41,6 +41,9 @@ def _decoded(path: Any, how: Preprocessing) -> Image.Image:
     """Without the file's path in the error: the caller does not know it. Raises `InvalidSample`."""
     try:
         return decode(Path(path).read_bytes(), "the picture", between=how.pixel_range)
-    except (UnreadableImage, InvalidDataset) as error:
-        why = error.message if isinstance(error, InvalidDataset) else f"{error}."
-        raise InvalidSample(f"The picture cannot be read: {why}", "Send an image file.") from error
+    except InvalidDataset as error:  # more pixels than are read
+        pixels = error.details["pixels"]
+        raise InvalidSample(f"The picture has more than {pixels:,} pixels.", "Scale it down.") from error
+    except UnreadableImage as error:
+        remedy = "Send a complete image file: PNG, JPEG, WebP, GIF, BMP or TIFF."
+        raise InvalidSample(f"The picture cannot be read: {error}.", remedy) from error
