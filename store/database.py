@@ -15,7 +15,7 @@ from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import Connection, ExceptionContext
 from sqlalchemy.exc import DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import ORMExecuteState, Session
 
 from store.answering import connection_class
 
@@ -29,6 +29,25 @@ DEADLOCK, MIGRATION_TRIES = "40P01", 10
 #: The database did not answer (or is locked): the same transaction may work later.
 AWAY = (OperationalError, InterfaceError, PoolTimeout)
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
+
+
+WRITES = "A session that only reads was asked to write: use Database.write()."
+
+
+class _Reading(Session):
+    """Refuses to write: on a server that would be kept whatever becomes of the request, and on SQLite lost."""
+
+
+@event.listens_for(_Reading, "do_orm_execute")
+def _refuse_statement(state: ORMExecuteState) -> None:
+    if state.is_insert or state.is_update or state.is_delete:
+        raise RuntimeError(WRITES)
+
+
+@event.listens_for(_Reading, "before_flush")
+def _refuse_flush(session: Session, *_: Any) -> None:
+    if session.new or session.dirty or session.deleted:
+        raise RuntimeError(WRITES)
 
 
 class Database:
@@ -54,7 +73,7 @@ class Database:
     def read(self) -> Iterator[Session]:
         """Only reads. On SQLite one transaction that takes no write lock; on a server each statement sees what is
         committed, as in a READ COMMITTED transaction, without the round trips of its BEGIN and COMMIT."""
-        with Session(self._reading, expire_on_commit=False) as session, session.begin():
+        with _Reading(self._reading, expire_on_commit=False) as session, session.begin():
             yield session
 
     def migrate(self, revision: str = "head") -> None:

@@ -32,8 +32,11 @@ class RowTask(Task):
     def figures(self, network: Network, found: Predictions, teacher: Any | None) -> Report:
         return accuracy(found, self.classes if self.spec.per_class else (), teacher)
 
-    def apart(self, student: Predictions, teacher: Predictions) -> Apart | None:
-        """Jensen-Shannon divergence of the two networks' probabilities, in bits, in [0, 1]."""
+    def apart(self, student: Any, teacher: Any) -> Apart | None:
+        """Jensen-Shannon divergence of the two networks' probabilities, in bits, in [0, 1]. None for what a task made
+        of this one predicts otherwise."""
+        if not isinstance(student, Predictions) or not isinstance(teacher, Predictions):
+            return None
         said, wanted = student.log_probabilities, teacher.log_probabilities
         if said is None or wanted is None:
             return None

@@ -12,6 +12,7 @@ from api.app import ROUTERS
 from api.http.auth import SAFE
 from api.http.uploads import BLOCK_BYTES, MAX_FIELD_BYTES
 from api.middleware.guard import MAX_JSON_BYTES
+from api.resources.predictions.schemas import MOST_BODY_BYTES
 from tests.api.modes import Service, serving, settings_of
 
 KEY = "a-long-and-random-first-key"
@@ -21,7 +22,8 @@ START = b'--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r
 MOST_UPLOAD = 2 * MIB
 FORM = "multipart/form-data; boundary=b"
 TYPES = ("application/json", FORM, "multipart/mixed; boundary=b", "multipart/x", "application/octet-stream", "")
-FORMS = ("/teachers", "/datasets")
+OF_FORMS = {"/teachers": MOST_UPLOAD, "/datasets": MOST_UPLOAD, "/jobs/{job_id}/predict": MOST_BODY_BYTES}
+"""Path -> the most bytes of a form's files."""
 WRITES = sorted(
     (method, route.path_format)  # type: ignore[attr-defined]
     for router in ROUTERS
@@ -84,7 +86,7 @@ def takes_body(service: Service, method: str, path: str) -> bool:
 @pytest.mark.parametrize(("method", "path"), WRITES)
 def test_without_a_key_at_most_a_small_body_is_read(service: Service, method: str, path: str) -> None:
     """Nothing of it where the endpoint streams; elsewhere FastAPI reads the body first, and the guard bounds that."""
-    where, streams = concrete(service, path), path in FORMS or path.endswith("/parts/{number}")
+    where, streams = concrete(service, path), path in OF_FORMS or path.endswith("/parts/{number}")
     for media in TYPES:
         sent = send(service, method, where, media, key="")
         assert sent.status in ({401} if streams else {401, 413}), media
@@ -96,8 +98,8 @@ def test_with_a_key_nothing_is_read_beyond_the_limit(service: Service, method: s
     """A form ends at the operator's limit for uploads, a part at its own size, everything else at 1 MiB."""
     where, has_body = concrete(service, path), takes_body(service, method, path)
     for media in TYPES:
-        sent, form = send(service, method, where, media, KEY), path in FORMS and media == FORM
-        most = MOST_UPLOAD + MAX_FIELD_BYTES + BLOCK_BYTES if form else MAX_JSON_BYTES
+        sent = send(service, method, where, media, KEY)
+        most = OF_FORMS[path] + MAX_FIELD_BYTES + BLOCK_BYTES if path in OF_FORMS and media == FORM else MAX_JSON_BYTES
         assert sent.taken <= most + len(START + CHUNK), media
         assert sent.status in refusals(path, media) if has_body else sent.status < 500, (media, sent.status)
 
@@ -106,7 +108,7 @@ def refusals(path: str, media: str) -> set[int]:
     """How an operation with a body refuses one without end."""
     if path.endswith("/parts/{number}"):
         return {400}  # not the part's size
-    return {413} if path not in FORMS or media in {"application/json", FORM} else {415}
+    return {413} if path not in OF_FORMS or media in {"application/json", FORM} else {415}
 
 
 def test_the_headers_of_a_forms_part_are_bounded(service: Service) -> None:
@@ -116,7 +118,7 @@ def test_the_headers_of_a_forms_part_are_bounded(service: Service) -> None:
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed_multipart")
 
 
-@pytest.mark.parametrize("path", FORMS)
+@pytest.mark.parametrize("path", [path for path, most in OF_FORMS.items() if most == MOST_UPLOAD])
 def test_a_client_that_breaks_off_leaves_nothing_on_disk(service: Service, path: str) -> None:
     sent = send(service, "POST", path, FORM, KEY, gone_after=MIB)
     assert MIB < sent.taken < MOST_UPLOAD

@@ -67,6 +67,7 @@ class TestPixelRange:
         assert plain["digest"] != ranged["digest"]
         with database.read() as session:
             row = session.get_one(Dataset, ranged["id"])
+            session.expunge(row)
             row.files = {}
             assert dataset_input(row, cast("Fetcher", None)).pixel_range == (0, 4095)
         assert client.get(f"/datasets/{ranged['id']}").json()["pixel_range"] == [0, 4095]
@@ -88,6 +89,7 @@ class TestPixelRange:
         assert plain["digest"] != told["digest"]
         with database.read() as session:
             row = session.get_one(Dataset, told["id"])
+            session.expunge(row)
             row.files = {}
             assert dataset_input(row, cast("Fetcher", None)).box_format == "cxcywh_relative"
         answer = client.post("/datasets", files={"file": ("a.csv", self.TABLE)}, data={"box_format": "xyhw"})

@@ -261,7 +261,8 @@ def test_one_key_makes_one_job_however_many_send_it(client: TestClient, driver: 
 def test_a_refused_request_does_not_use_its_key_up(client: TestClient, driver: Driver) -> None:
     headers = {"Idempotency-Key": "k"}
     problem(client.post("/jobs", json=body(driver, student="x"), headers=headers), 422)
-    assert client.post("/jobs", json=body(driver), headers=headers).status_code == 202
+    accepted = client.post("/jobs", json=body(driver), headers=headers)
+    assert accepted.status_code == 202, accepted.text
 
 
 def test_a_key_can_be_used_again_when_its_job_is_deleted(client: TestClient, driver: Driver) -> None:

@@ -12,7 +12,7 @@ from api.state.lanes import Lane, Lanes
 from tests.api.driver import Driver
 
 #: What the object store lists, in its own lane.
-STORED = {"/uploads/{upload_id}/parts"}
+STORED = {"/uploads/{upload_id}/parts", "/jobs/{job_id}/disagreements"}
 FULL = Lane("database (lists)", 0, "database_unavailable", stalled_seconds=0.01)
 
 

@@ -187,7 +187,7 @@ def test_before_any_worker_nothing_can_be_checked(client: TestClient) -> None:
         ({"options": "{"}, "/options"),
         ({"options": '{"width": null}'}, "/options/width"),
         ({"labels": '{"a b": "c"}'}, "/labels/a b"),
-        ({"labels": '{"a": "\\u0000"}'}, ""),
+        ({"labels": '{"a": "\\u0000"}'}, "/labels/a"),
         ({"surprise": "x"}, "/surprise"),
     ],
 )

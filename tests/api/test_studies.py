@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from store.database import Database
@@ -85,7 +86,7 @@ def test_the_base_jobs_trial_is_the_job_that_it_describes(
     (trial,) = all_trials(database, study.json()["id"])
     with database.read() as session:
         ours, theirs = (session.get_one(Job, job_id) for job_id in (trial.job_id, job.json()["id"]))
-        columns = {column.name for column in Job.__table__.columns}
+        columns = {attribute.key for attribute in sa.inspect(Job).column_attrs}
         own = {"id", "name", "created_at", "request_id", "traceparent"}
         assert {name: getattr(ours, name) for name in columns - own} == {
             name: getattr(theirs, name) for name in columns - own

@@ -72,7 +72,7 @@ def test_the_catalogue_is_the_specifications(client: TestClient) -> None:
     for task, spec in zip(listed, tasks.specs(), strict=True):
         assert task == spec.to_dict() | {"architectures": [*spec.architectures], "recipes": [*spec.recipes],
                                          "augmentations": [*spec.augmentations],
-                                         "files": [*spec.files]}  # fmt: skip
+                                         "files": [*spec.files], "reading": [*spec.reading]}  # fmt: skip
     assert client.get("/catalogue").json()["tasks"] == listed
 
 

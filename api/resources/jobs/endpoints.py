@@ -42,7 +42,7 @@ async def _queued(
     if dry_run:
         response.status_code = 200
         return await service.dry_run(context, tenant, body, dataset, prefer, sized)
-    await service.rehearse(context, tenant, body, dataset, key, prefer, sized)
+    await service.rehearse(context, tenant, body, dataset, key, prefer)
     job, replay = await context.lanes.writing.run(service.submit, context, tenant, body, dataset, key, sized)
     response.headers["Location"] = job.links["self"]
     if replay:

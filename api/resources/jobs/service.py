@@ -117,16 +117,14 @@ async def dry_run(
 
 
 async def rehearse(
-    context: Context, tenant: str, body: JobCreate, dataset: str, key: str | None, prefer: str | None,
-    sized: Sized | None = None,
-) -> None:  # fmt: skip
+    context: Context, tenant: str, body: JobCreate, dataset: str, key: str | None, prefer: str | None
+) -> None:
     """Raises `Unprocessable` for what `submit` would find, and for what the run would refuse as far as workers know.
     An earlier request with this key has been answered."""
 
     def look() -> tuple[JobCreate, Plan] | None:
-        hashed = request_hash("/jobs", (sized.request if sized else body).model_dump(mode="json"))
         with context.database.read() as session:
-            if replayed(session, tenant, key, hashed) is not None:
+            if idempotency.known(session, tenant, key):
                 return None
             whole = fitting.with_defaults(session, body, dataset)
             return whole, check(session, tenant, whole, dataset)
