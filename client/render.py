@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from client.types import Dataset, Job, QCurve, Teacher
 
@@ -16,7 +16,9 @@ BAR_CELLS = 24
 
 
 def table(*columns: str) -> Table:
-    return Table(*columns, box=None, pad_edge=False, header_style="bold")
+    """A column ID is never cut: it is there to be copied."""
+    headed = [Column(name, no_wrap=name == "ID") for name in columns]
+    return Table(*headed, box=None, pad_edge=False, header_style="bold")
 
 
 def status(text: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 from rich.table import Table
 
+from client import render
 from client.api import Retort
 from client.session import Session, command, typed_pairs
 
@@ -42,11 +43,18 @@ def show(session: Session, retort: Retort, job_id: str) -> None:
 
 
 def _table(found: list[dict[str, Any]]) -> Table:
-    table = Table("export", "format", "status", "lost", "bytes", "files")
+    table = render.table("ID", "FORMAT", "STATUS", "LOST", "BYTES", "FILES")
     for each in found:
         result = each["result"] or {}
         lost = "" if result.get("drop") is None else f"{100 * max(0.0, result['drop']):.2f}"
         marked = " (more than allowed)" if each["exceeds_max_drop"] else ""
         names = ", ".join(file["name"] for file in each["files"])
-        table.add_row(each["id"], each["format"], each["status"], lost + marked, str(result.get("bytes", "")), names)
+        table.add_row(
+            each["id"],
+            each["format"],
+            render.status(each["status"]),
+            lost + marked,
+            str(result.get("bytes", "")),
+            names,
+        )
     return table

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.markup import escape
 from rich.table import Table
 
+from client import render
 from client.api import Retort
 from client.predictions import Sample
 from client.session import Session, command
@@ -51,22 +53,22 @@ def _sample(given: str) -> Sample:
 
 
 def _answers(inputs: tuple[str, ...], found: dict[str, Any]) -> Table:
-    table = Table("input", "network", "answer", "agreement")
+    table = render.table("INPUT", "NETWORK", "ANSWER", "AGREEMENT")
     for given, item in zip(inputs, found["items"], strict=True):
-        table.add_row(given[:40], "student", said(item["student"]), "")
+        table.add_row(escape(given[:40]), "student", escape(said(item["student"])), "")
         for each in item["teachers"]:
-            table.add_row("", each["network"], said(each["answer"]), f"{each['agreement']:.2f}")
+            table.add_row("", each["network"], escape(said(each["answer"])), f"{each['agreement']:.2f}")
     for each in found["unable"]:
         table.add_row("", each["network"], each["reason"], "")
     return table
 
 
 def _ranking(found: list[dict[str, Any]]) -> Table:
-    table = Table("rank", "sample", "score", "label", "student", "teacher", "text")
+    table = render.table("RANK", "SAMPLE", "SCORE", "LABEL", "STUDENT", "TEACHER", "TEXT")
     for each in found:
-        answers = (said(each[name] or {}) for name in ("label", "student", "teacher"))
+        answers = (escape(said(each[name] or {})) for name in ("label", "student", "teacher"))
         shown = each["text"] or each["name"] or ""
-        table.add_row(str(each["rank"]), str(each["sample"]), f"{each['score']:.4f}", *answers, shown[:60])
+        table.add_row(str(each["rank"]), str(each["sample"]), f"{each['score']:.4f}", *answers, escape(shown[:60]))
     return table
 
 

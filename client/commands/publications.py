@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import click
+from rich.markup import escape
 from rich.table import Table
 
+from client import render
 from client.api import Retort
 from client.session import Session, command, typed_pairs
 
@@ -42,8 +44,8 @@ def publications(session: Session, retort: Retort, job_id: str) -> None:
 
 
 def _table(found: list[dict[str, Any]]) -> Table:
-    table = Table("publication", "target", "status", "result")
+    table = render.table("ID", "TARGET", "STATUS", "RESULT")
     for each in found:
         result = (each["receipt"] or {}).get("url", "") if each["error"] is None else each["error"]["message"]
-        table.add_row(each["id"], each["target"], each["status"], result)
+        table.add_row(each["id"], each["target"], render.status(each["status"]), escape(result))
     return table

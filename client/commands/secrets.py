@@ -7,6 +7,7 @@ from typing import Any
 import click
 from rich.table import Table
 
+from client import render
 from client.api import Retort
 from client.session import Session, command
 
@@ -46,7 +47,7 @@ def remove(session: Session, retort: Retort, name: str) -> None:
 
 
 def _table(found: list[dict[str, Any]]) -> Table:
-    table = Table("secret", "holds", "since")
+    table = render.table("SECRET", "HOLDS", "SINCE")
     for each in found:
         table.add_row(str(each["name"]), ", ".join(map(str, each["parts"])), str(each["updated_at"]))
     return table

@@ -138,7 +138,7 @@ function Ask({ job, onAsked }: { job: Job; onAsked: () => void }) {
   }
 
   return (
-    <form className="row" onSubmit={(event) => void ask(event)}>
+    <form className="row wrap" onSubmit={(event) => void ask(event)}>
       <select aria-label="Format" value={chosen} onChange={(event) => setChosen(event.target.value)}>
         {(formats.data?.items ?? [{ name: "onnx" }]).map(({ name }) => (
           <option key={name}>{name}</option>

@@ -33,7 +33,7 @@ export function PublishForm({ job, onAsked }: { job: Job; onAsked: () => void })
 
   return (
     <form className="fields-stack spaced" onSubmit={(event) => void publish(event)}>
-      <div className="row">
+      <div className="row wrap">
         <select
           aria-label="Target"
           value={chosen}
