@@ -10,6 +10,7 @@ by token; each such share counts like its predictions.
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import os
 import warnings
@@ -45,6 +46,8 @@ def group() -> Iterator[int]:
     gpu = torch.cuda.is_available() and local < torch.cuda.device_count()
     if gpu:
         torch.cuda.set_device(local)
+    # torch's compiler, which an optimiser loads, must come before the group's threads: torch aborts at exit else.
+    importlib.import_module("torch._dynamo")
     dist.init_process_group("nccl" if gpu else "gloo", timeout=PATIENCE)
     try:
         yield rank()
