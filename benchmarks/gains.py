@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distill.drawing import save
+from distill import drawing
 
 TABLE = Path("benchmarks/results/gains.csv")
 PICTURE = Path("docs/images/gains.svg")
@@ -53,11 +53,7 @@ def read(path: Path = TABLE) -> list[Gain]:
 
 def figure(gains: Sequence[Gain]) -> Any:
     """A row a student, grouped by setting: the mean and one deviation over seeds to either side."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    drawn = Figure(figsize=(8.6, 6.8), layout="constrained")
-    FigureCanvasAgg(drawn)
+    drawn = drawing.figure(8.6, 6.8)
     axes = drawn.subplots()
     axes.axvline(0, color=INK, linewidth=0.9)
     settings = list(dict.fromkeys(each.setting for each in gains))
@@ -88,7 +84,8 @@ def figure(gains: Sequence[Gain]) -> Any:
 
 def main() -> None:
     gains = read()
-    save(lambda: figure(gains), PICTURE, format="svg", metadata={"Date": None, "Title": "Points over labels alone"})
+    facts = {"Date": None, "Title": "Points over labels alone"}
+    drawing.save(lambda: figure(gains), PICTURE, format="svg", metadata=facts)
 
 
 if __name__ == "__main__":

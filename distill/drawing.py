@@ -10,6 +10,16 @@ from typing import Any
 _STYLE = threading.Lock()  # matplotlib's settings belong to the process: one picture at a time, then put back
 
 
+def figure(width: float, height: float) -> Any:
+    """An empty figure of that many inches, of no window; its parts find room by themselves."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    made = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(made)
+    return made
+
+
 def save(make: Callable[[], Any], target: Any, **options: Any) -> None:
     """Write the figure that `make` makes; the same figure gives the same bytes."""
     import matplotlib

@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import Depends, Header
+from fastapi import Depends, Header, Response
 from sqlalchemy.orm import Session
 
 from api.errors.problems import Conflict, Unprocessable
@@ -43,6 +43,13 @@ async def idempotency_key(
 
 
 IdempotencyKeyDep = Annotated[str | None, Depends(idempotency_key, scope="function")]
+
+
+def located(response: Response, link: str, replay: bool) -> None:
+    """Where the resource of an answer stands, and that an earlier request made it if so."""
+    response.headers["Location"] = link
+    if replay:
+        response.headers["Idempotency-Replayed"] = "true"
 
 
 def request_hash(path: str, content: Any) -> str:

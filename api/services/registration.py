@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from api.errors.problems import Conflict, Forbidden, InternalError, NotFound, Problem, Unprocessable
 from api.http.forms import invalid
-from api.http.idempotency import replayed
+from api.http.idempotency import located, replayed
 from api.http.negotiation import applied, wait_seconds
 from api.http.preconditions import require, tag_of
 from api.http.schemas import ResourcePatch
@@ -138,12 +138,10 @@ async def settled(
 def answered(response: Response, row: Teacher | Dataset, prefer: str | None, replay: bool) -> None:
     """Status and headers of a registration's answer: 201 when ready, 202 while it is inspected."""
     response.status_code = 201 if row.status == "ready" else 202
-    response.headers["Location"] = f"/{NOUNS[type(row)]}s/{row.id}"
+    located(response, f"/{NOUNS[type(row)]}s/{row.id}", replay)
     if row.status == "inspecting":
         response.headers["Retry-After"] = "2"
     applied(response, prefer)
-    if replay:
-        response.headers["Idempotency-Replayed"] = "true"
 
 
 def refusal(row: Teacher | Dataset) -> Problem:

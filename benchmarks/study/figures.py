@@ -21,7 +21,7 @@ from scipy.stats import spearmanr, t
 from benchmarks.study.ledger import Ledger, Line
 from benchmarks.study.pairs import PAIRS
 from benchmarks.study.plan import EPOCHS, FIRST, Arm, Run, planned
-from distill.drawing import save
+from distill import drawing
 
 INK = "#222222"
 COLOURS = ("#8a8a8a", "#0072B2", "#009E73", "#D55E00")  # an arm of the first stage each
@@ -126,12 +126,8 @@ def worth_figure(found: Mapping[str, Sequence[tuple[Line, float]]]) -> Any:
 
 
 def _panels(names: Sequence[object]) -> tuple[Any, list[Any]]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     rows = -(-len(names) // 2)
-    figure = Figure(figsize=(9, 3.4 * rows), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = drawing.figure(9, 3.4 * rows)
     panels = list(figure.subplots(rows, 2, squeeze=False).flat)
     for empty in panels[len(names) :]:
         empty.set_axis_off()
@@ -164,7 +160,7 @@ def main() -> None:
     given.images.mkdir(parents=True, exist_ok=True)
     made = []
     for name, draw in pictures(Ledger(given.results / "study-long.jsonl")):
-        save(draw, given.images / f"{name}.svg", format="svg", metadata={"Date": None, "Title": name})
+        drawing.save(draw, given.images / f"{name}.svg", format="svg", metadata={"Date": None, "Title": name})
         made.append(name)
         print(given.images / f"{name}.svg")
     for name in ("study-size", "study-length", "study-worth"):

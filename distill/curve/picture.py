@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from distill.drawing import save
+from distill import drawing
 from distill.types import LayerQuality, QCurve
 
 INK, FAINT = "#222222", "#8a8a8a"
@@ -40,23 +40,19 @@ PARTS = (
 def to_svg(curve: QCurve) -> str:
     """Scalable picture, text as text; the same curve gives the same bytes."""
     buffer = io.StringIO()
-    save(lambda: _figure(curve), buffer, format="svg", metadata={"Date": None, "Title": _title(curve)})
+    drawing.save(lambda: _figure(curve), buffer, format="svg", metadata={"Date": None, "Title": _title(curve)})
     return buffer.getvalue()
 
 
 def to_png(curve: QCurve, dpi: int = 160) -> bytes:
     """Picture of 9 x 5.6 inches at `dpi` pixels an inch."""
     buffer = io.BytesIO()
-    save(lambda: _figure(curve), buffer, format="png", dpi=dpi)
+    drawing.save(lambda: _figure(curve), buffer, format="png", dpi=dpi)
     return buffer.getvalue()
 
 
 def _figure(curve: QCurve) -> Any:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 5.6), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = drawing.figure(9, 5.6)
     axes = figure.subplot_mosaic("QQQ;SIE", height_ratios=(1.75, 1))
     _panel(axes["Q"], curve, QUALITY, large=True)
     for key, series in zip("SIE", PARTS, strict=True):

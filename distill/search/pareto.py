@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from distill.drawing import save
+from distill import drawing
 from distill.search.objectives import COSTS, Objective
 from distill.search.statistics import front
 from distill.search.table import BASE, Table
@@ -58,23 +58,19 @@ def pareto(table: Table, x: Objective, y: Objective) -> Pareto:
 def to_svg(found: Pareto, title: str) -> str:
     """Scalable picture; the same points give the same bytes."""
     buffer = io.StringIO()
-    save(lambda: _figure(found, title), buffer, format="svg", metadata={"Date": None, "Title": title})
+    drawing.save(lambda: _figure(found, title), buffer, format="svg", metadata={"Date": None, "Title": title})
     return buffer.getvalue()
 
 
 def to_png(found: Pareto, title: str, dpi: int = 160) -> bytes:
     """Picture of 7 x 4.6 inches at `dpi` pixels an inch."""
     buffer = io.BytesIO()
-    save(lambda: _figure(found, title), buffer, format="png", dpi=dpi)
+    drawing.save(lambda: _figure(found, title), buffer, format="png", dpi=dpi)
     return buffer.getvalue()
 
 
 def _figure(found: Pareto, title: str) -> Any:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4.6), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = drawing.figure(7, 4.6)
     axes = figure.subplots()
     best = [point for point in found.points if point.best]
     rest = [point for point in found.points if not point.best and point.configuration != BASE]

@@ -26,6 +26,9 @@ from store.tables import (
     Metric,
 )
 
+STUDENTS = ("student.safetensors", "student.zip")
+"""A file of weights, or a language model's folder: a run writes one of the two."""
+
 
 def add(session: Session, job: Job, further_teachers: Sequence[str] = ()) -> Job:
     """Insert a queued job with its first event. `further_teachers`: those beside the one in its row."""
@@ -176,6 +179,11 @@ def artifacts(session: Session, job_id: str) -> list[Artifact]:
 
 def artifact(session: Session, job_id: str, name: str) -> Artifact | None:
     return session.get(Artifact, (job_id, name))
+
+
+def student(session: Session, job_id: str) -> Artifact | None:
+    """What the job delivered; None before its end, and where it was deleted."""
+    return next(filter(None, (artifact(session, job_id, name) for name in STUDENTS)), None)
 
 
 def checkpoints(session: Session, job_id: str) -> list[Checkpoint]:

@@ -30,7 +30,6 @@ from store.tables import Artifact, Checkpoint, Dataset, Job, JobTeacher, Teacher
 from worker.errors import InputGone
 from worker.transfer.fetching import Fetcher
 
-STUDENTS = ("student.safetensors", "student.zip")
 #: What a curve depends on besides teacher and dataset. The run compares digests; this only finds a candidate.
 CURVE_SETTINGS = (
     "quality_samples",
@@ -191,7 +190,7 @@ def _weights(session: Session, reference: dict[str, Any]) -> Started:
         return _teachers_weights(session.get(Teacher, reference["teacher"]), reference["teacher"])
     job_id = reference["artifact"]["job_id"]
     job = session.get(Job, job_id)
-    student = _student_of(session, job_id)
+    student = jobs.student(session, job_id)
     if job is None or student is None:
         raise InputGone(
             f"The student of {job_id}, which this job's student starts from, is gone.", "Start from other weights."
@@ -226,13 +225,9 @@ def _told(row: Teacher) -> TeacherPreprocessing | None:
     return None if row.preprocessing is None else TeacherPreprocessing.model_validate(row.preprocessing)
 
 
-def _student_of(session: Session, job_id: str) -> Artifact | None:
-    return next(filter(None, (jobs.artifact(session, job_id, name) for name in STUDENTS)), None)
-
-
 def _compared(session: Session, job: Job) -> tuple[Job, Artifact] | None:
     other = session.get(Job, job.compare_with) if job.compare_with else None
-    student = _student_of(session, other.id) if other else None
+    student = jobs.student(session, other.id) if other else None
     return (other, student) if other is not None and student is not None and other.status == "succeeded" else None
 
 
@@ -258,7 +253,7 @@ def _finished(job: Job, student: Artifact, called: str, fetcher: Fetcher) -> Com
 
 def finished(session: Session, job_id: str) -> Exported:
     """Raises `InputGone`."""
-    job, student = session.get(Job, job_id), _student_of(session, job_id)
+    job, student = session.get(Job, job_id), jobs.student(session, job_id)
     report = jobs.artifact(session, job_id, "report.json")
     if job is None or student is None or report is None:
         raise InputGone(f"The student's files of {job_id} are gone.", "Train the student again.")

@@ -13,7 +13,6 @@ from publishing.bundle import BundleMetric, BundleSource
 from store.repositories import jobs, secrets
 from store.tables import Artifact, Dataset, Job, JobEvent, Metric, Secret, Teacher
 from worker.errors import InputGone
-from worker.transfer.inputs import STUDENTS
 
 STUDENT = "student."
 _HUB = re.compile(r"hf://datasets/([^/]+/[^/@]+)@([0-9a-f]{40})/")
@@ -39,7 +38,7 @@ def read(session: Session, job_id: str) -> Published:
     publication = session.get_one(Job, job_id)
     job = session.get(Job, publication.student_of or "")
     files = [] if job is None else _files(session, job)
-    if job is None or not any(each.name in STUDENTS for each in files):
+    if job is None or not any(each.name in jobs.STUDENTS for each in files):
         whose = publication.student_of
         raise InputGone(f"The files of {whose}, which are to be published, are gone.", "Train the student again.")
     dataset = session.get_one(Dataset, job.dataset_id)

@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 from api.errors.problems import NotFound
 from api.http.files import StoredFile
 from api.resources.artifacts.schemas import ArtifactOut
-from api.resources.jobs.companions import STUDENTS
 from api.resources.jobs.service import find
 from store.repositories import jobs
 from store.tables import Artifact
@@ -32,7 +31,8 @@ def stored(session: Session, tenant: str, job_id: str, name: str) -> StoredFile:
 def student_name(session: Session, tenant: str, job_id: str) -> str:
     """What the job's student is called."""
     job = find(session, tenant, job_id)
-    return next((name for name in STUDENTS if jobs.artifact(session, job.id, name)), STUDENTS[0])
+    found = jobs.student(session, job.id)
+    return jobs.STUDENTS[0] if found is None else found.name
 
 
 def shown(row: Artifact) -> ArtifactOut:

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Response
 
 from api.http.auth import TenantDep
-from api.http.idempotency import IdempotencyKeyDep
+from api.http.idempotency import IdempotencyKeyDep, located
 from api.http.openapi import documented
 from api.resources.exports import service
 from api.resources.exports.schemas import EXAMPLES, ExportCreate, ExportList, ExportOut
@@ -35,9 +35,7 @@ async def create_job_export(
     """Queue a small job that writes the finished student in this format, compares the file with torch, and judges it
     on the test set by its own runtime. The answer has its `Location`; it is cancelled and retried as any job is."""
     made, replay = await context.lanes.writing.run(service.submit, context, tenant, job_id, body, key)
-    response.headers["Location"] = made.links["self"]
-    if replay:
-        response.headers["Idempotency-Replayed"] = "true"
+    located(response, made.links["self"], replay)
     return made
 
 

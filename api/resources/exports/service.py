@@ -6,7 +6,6 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from api.errors.problems import NotFound
 from api.resources.artifacts import service as artifacts
 from api.resources.datasets.service import task_of
 from api.resources.exports.schemas import ExportCreate, ExportList, ExportOut
@@ -51,11 +50,7 @@ def listed(session: Session, tenant: str, job_id: str) -> ExportList:
 
 def shown(session: Session, tenant: str, job_id: str, export_id: str) -> ExportOut:
     """Raises `NotFound`."""
-    items = listed(session, tenant, job_id).items
-    found = next((each for each in items if each.id == export_id), None)
-    if found is None:
-        raise NotFound(f"Job {job_id} has no export {export_id!r}.", f"GET /jobs/{job_id}/exports lists them.")
-    return found
+    return companions.one_of(listed(session, tenant, job_id).items, job_id, "export", export_id)
 
 
 def _of_job(session: Session, job: Job) -> ExportOut:

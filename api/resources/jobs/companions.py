@@ -4,11 +4,11 @@ artifacts are those of jobs (decision 0021)."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy.orm import Session
 
-from api.errors.problems import Conflict
+from api.errors.problems import Conflict, NotFound
 from api.http.idempotency import replayed, request_hash
 from api.resources.jobs.links import kind_of
 from api.resources.jobs.service import find
@@ -21,8 +21,6 @@ from store.settings import Settings
 from store.tables import Job
 
 T = TypeVar("T")
-STUDENTS = ("student.safetensors", "student.zip")
-"""A file of weights, or a language model's folder: a run writes one of the two."""
 _KINDS = {"export": "an export", "publication": "a publication"}
 
 
@@ -34,6 +32,22 @@ def noun(job: Job) -> str:
 def link(job: Job) -> str:
     """Where it is shown beside the others of its student."""
     return f"/jobs/{job.student_of}/{kind_of(job)}s/{job.id}"
+
+
+class Shown(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+ShownT = TypeVar("ShownT", bound=Shown)
+
+
+def one_of(items: Sequence[ShownT], job_id: str, kind: str, own_id: str) -> ShownT:
+    """The one of this id among those of its student. `kind`: "export". Raises `NotFound`."""
+    found = next((each for each in items if each.id == own_id), None)
+    if found is None:
+        raise NotFound(f"Job {job_id} has no {kind} {own_id!r}.", f"GET /jobs/{job_id}/{kind}s lists them.")
+    return found
 
 
 def submit(
@@ -74,8 +88,8 @@ def check_finished(session: Session, source: Job, doing: str, needed: Sequence[s
         why = f"is {source.status}" if source.student_of is None else f"is {noun(source)} itself"
         raise Conflict(f"Job {source.id} {why}: it has no student to {doing}.", "Name a job that has succeeded.",
                        code="job_not_succeeded")  # fmt: skip
-    student = any(jobs.artifact(session, source.id, name) for name in STUDENTS)
-    if not student or any(jobs.artifact(session, source.id, name) is None for name in needed):
+    gone = any(jobs.artifact(session, source.id, name) is None for name in needed)
+    if gone or jobs.student(session, source.id) is None:
         detail = f"The files of job {source.id} were deleted; there is nothing to {doing}."
         raise Conflict(detail, "Train the student again.", code="files_deleted")
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Body, Query, Response
 
 from api.http.auth import TenantDep
 from api.http.forms import labels_filter
-from api.http.idempotency import IdempotencyKeyDep
+from api.http.idempotency import IdempotencyKeyDep, located
 from api.http.negotiation import IfNoneMatch, Prefer, applied, wait_seconds
 from api.http.openapi import documented
 from api.http.paging import Cursor, Limit, encode
@@ -44,9 +44,7 @@ async def _queued(
         return await service.dry_run(context, tenant, body, dataset, prefer, sized)
     await service.rehearse(context, tenant, body, dataset, key, prefer)
     job, replay = await context.lanes.writing.run(service.submit, context, tenant, body, dataset, key, sized)
-    response.headers["Location"] = job.links["self"]
-    if replay:
-        response.headers["Idempotency-Replayed"] = "true"
+    located(response, job.links["self"], replay)
     return job
 
 

@@ -10,7 +10,6 @@ from api.errors.problems import Conflict
 from api.http.forms import parsed
 from api.resources.jobs import processes, service
 from api.resources.jobs.schemas import JobCreate, JobExtend
-from api.resources.teachers.service import MODELS
 from distill import presets
 from distill.types import DistillConfig
 from store.repositories import jobs
@@ -33,7 +32,7 @@ def extended(session: Session, tenant: str, job_id: str, body: JobExtend) -> Job
         raise Conflict(detail, f"Extend {job.student_of}.", code="job_not_succeeded")
     changed = body.model_dump(mode="json", exclude={"epochs", "config"}, exclude_none=True)
     changed |= dict.fromkeys(_ONE_OR_NONE & {name for name in body.model_fields_set if getattr(body, name) is None})
-    start = {"artifact": {"job_id": job.id, "name": MODELS[0]}}
+    start = {"artifact": {"job_id": job.id, "name": jobs.STUDENTS[0]}}
     return parsed(
         JobCreate,
         {

@@ -26,14 +26,20 @@ async def answers(context: Context, plan: Plan, config: DistillConfig, seconds: 
     return await _answers(context, questions(plan, config) | rehearsal(plan, config), seconds)
 
 
+def worth_asking(config: DistillConfig) -> bool:
+    """Whether a job waits for its rehearsal before it is queued: where layers of the student are named. That is what is
+    often wrong, and a job in the queue helps nobody then."""
+    return config.student_layers is not None and recipes.registry.flag(config.recipe, "needs_layers", default=True)
+
+
 async def rehearse(context: Context, plan: Plan, config: DistillConfig, seconds: float) -> None:
-    """Raises `Unprocessable` for what the run would refuse, as far as workers know. They are asked, and waited for,
-    where layers of the student are named: that is what is often wrong, and a job in the queue helps nobody then."""
-    wanted = rehearsal(plan, config)
-    if config.student_layers is not None and needs_layers(config.recipe):
-        await _answers(context, wanted, seconds)
-    else:
-        _refuse(await context.lanes.reading.run(_look, context, wanted))
+    """Has workers put together what the run will, and waits. Raises `Unprocessable` for what it would refuse."""
+    await _answers(context, rehearsal(plan, config), seconds)
+
+
+def refuse_known(session: Session, plan: Plan, config: DistillConfig) -> None:
+    """Raises `Unprocessable` for what workers found already that the run would refuse."""
+    _refuse(_known(session, rehearsal(plan, config)))
 
 
 async def _answers(context: Context, wanted: dict[str, Question], seconds: float) -> dict[str, Any]:
@@ -95,10 +101,6 @@ def rehearsal(plan: Plan, config: DistillConfig) -> dict[str, Question]:
     """What to put together, as the task would have it; {} where it asks for nothing."""
     question = forecast(plan.task).rehearsal(plan.parts(config))
     return {} if question is None else {REHEARSAL: question}
-
-
-def needs_layers(recipe: str) -> bool:
-    return recipes.registry.flag(recipe, "needs_layers", default=True)
 
 
 def questions(plan: Plan, config: DistillConfig) -> dict[str, Question]:

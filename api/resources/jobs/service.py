@@ -84,7 +84,9 @@ def submit(
             return shown(session, context.settings, find(session, tenant, earlier)), True
         quotas.check_queue(session, context.settings, tenant)
         body = fitting.with_defaults(session, body, dataset)
-        row = _row(context, tenant, body, check(session, tenant, body, dataset))
+        plan = check(session, tenant, body, dataset)
+        measuring.refuse_known(session, plan, body.config)
+        row = _row(context, tenant, body, plan)
         row.student_budget = sized.document() if sized else None
         with tracing.span("job", "producer", job_id=row.id, recipe=row.recipe):
             row.traceparent = tracing.traceparent()
@@ -119,8 +121,10 @@ async def dry_run(
 async def rehearse(
     context: Context, tenant: str, body: JobCreate, dataset: str, key: str | None, prefer: str | None
 ) -> None:
-    """Raises `Unprocessable` for what `submit` would find, and for what the run would refuse as far as workers know.
-    An earlier request with this key has been answered."""
+    """Waits, for a job that is worth it, until a worker has put together what the run will. Raises `Unprocessable` for
+    what `submit` would find, and for what the run would refuse. An earlier request with this key has been answered."""
+    if not measuring.worth_asking(body.config):
+        return
 
     def look() -> tuple[JobCreate, Plan] | None:
         with context.database.read() as session:

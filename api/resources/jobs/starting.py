@@ -16,7 +16,6 @@ from api.resources.jobs.schemas import (
     StudentCreate,
     StudentWeights,
 )
-from api.resources.teachers.service import MODELS
 from distill.tasks import TaskSpec
 from distill.types import Architecture
 from store.repositories import jobs
@@ -102,4 +101,4 @@ def _of_job(session: Session, tenant: str, findings: Findings, given: FromArtifa
 
 
 def _has(session: Session, job: Job, name: str) -> bool:
-    return name in MODELS and any(jobs.artifact(session, job.id, each) is not None for each in MODELS)
+    return name in jobs.STUDENTS and jobs.student(session, job.id) is not None

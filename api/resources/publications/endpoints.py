@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Response
 
 from api.http.auth import TenantDep
-from api.http.idempotency import IdempotencyKeyDep
+from api.http.idempotency import IdempotencyKeyDep, located
 from api.http.openapi import documented
 from api.resources.publications import service
 from api.resources.publications.schemas import EXAMPLES, PublicationCreate, PublicationList, PublicationOut
@@ -36,9 +36,7 @@ async def create_job_publication(
     with that publication (`Idempotency-Replayed`), unless it failed or `again` is true. It is cancelled and retried as
     any job is."""
     made, replay = await context.lanes.writing.run(service.submit, context, tenant, job_id, body, key)
-    response.headers["Location"] = made.links["self"]
-    if replay:
-        response.headers["Idempotency-Replayed"] = "true"
+    located(response, made.links["self"], replay)
     return made
 
 

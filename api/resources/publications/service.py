@@ -6,7 +6,6 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from api.errors.problems import NotFound
 from api.resources.artifacts import service as artifacts
 from api.resources.jobs import companions
 from api.resources.jobs.findings import Findings
@@ -94,12 +93,7 @@ def listed(session: Session, tenant: str, job_id: str) -> PublicationList:
 
 def shown(session: Session, tenant: str, job_id: str, publication_id: str) -> PublicationOut:
     """Raises `NotFound`."""
-    items = listed(session, tenant, job_id).items
-    found = next((each for each in items if each.id == publication_id), None)
-    if found is None:
-        remedy = f"GET /jobs/{job_id}/publications lists them."
-        raise NotFound(f"Job {job_id} has no publication {publication_id!r}.", remedy)
-    return found
+    return companions.one_of(listed(session, tenant, job_id).items, job_id, "publication", publication_id)
 
 
 def _shown(session: Session, job: Job) -> PublicationOut:

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Query, Response
 
 from api.http.auth import TenantDep
-from api.http.idempotency import IdempotencyKeyDep
+from api.http.idempotency import IdempotencyKeyDep, located
 from api.http.negotiation import IfNoneMatch, Prefer, applied, wait_seconds
 from api.http.openapi import documented
 from api.http.paging import Cursor, Limit, encode
@@ -50,9 +50,7 @@ async def create_study(
         response.status_code = 200
         return await service.dry_run(context, tenant, sized, dataset, prefer)
     study, replay = await context.lanes.writing.run(service.submit, context, tenant, sized, dataset, key)
-    response.headers["Location"] = study.links["self"]
-    if replay:
-        response.headers["Idempotency-Replayed"] = "true"
+    located(response, study.links["self"], replay)
     return study
 
 

@@ -32,7 +32,6 @@ from store.repositories import jobs
 from store.tables import Artifact, Job, Teacher
 
 JSON_FIELDS = frozenset({"options", "labels", "preprocessing"})
-MODELS = ("student.safetensors", "student.zip")
 """What a run writes: a file of weights, or a language model's folder."""
 
 
@@ -83,7 +82,7 @@ def _from_artifact(context: Context, tenant: str, body: TeacherFromArtifact, key
 
 def _copy(context: Context, artifact: Artifact) -> TemporaryDirectory[str]:
     """A folder for the teacher's own copy: deleting the job must not take the teacher's weights along."""
-    if not artifact.name.endswith(".safetensors") and artifact.name not in MODELS:
+    if not artifact.name.endswith(".safetensors") and artifact.name not in jobs.STUDENTS:
         raise invalid("/artifact/name", f"{artifact.name!r} holds no weights.", "Name the job's student.")
     return incoming(context.settings)
 
@@ -95,11 +94,11 @@ def _source(session: Session, tenant: str, body: TeacherFromArtifact) -> tuple[J
     if job.status != "succeeded":
         detail = f"Job {job.id} is {job.status}; only a job that succeeded has a student."
         raise Conflict(detail, "Wait until it has succeeded.", code="job_not_succeeded")
-    names = MODELS if body.artifact.name in MODELS else (body.artifact.name,)  # a run writes one of the two
-    artifact = next(filter(None, (jobs.artifact(session, job.id, name) for name in names)), None)
+    name = body.artifact.name
+    artifact = jobs.student(session, job.id) if name in jobs.STUDENTS else jobs.artifact(session, job.id, name)
     if artifact is None:
         known = ", ".join(item.name for item in jobs.artifacts(session, job.id))
-        raise invalid("/artifact/name", f"Job {job.id} has no file {body.artifact.name!r}.", f"It has: {known}.")
+        raise invalid("/artifact/name", f"Job {job.id} has no file {name!r}.", f"It has: {known}.")
     return job, artifact
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, Response
 
 from api.http.auth import CallerDep, TenantDep
-from api.http.idempotency import IdempotencyKeyDep
+from api.http.idempotency import IdempotencyKeyDep, located
 from api.http.negotiation import IfNoneMatch, Prefer, applied, wait_seconds
 from api.http.openapi import documented
 from api.http.paging import Cursor, Limit, NumberCursor, encode
@@ -40,9 +40,7 @@ def create_upload(
     """For files too large for one request: send the parts in any order, as often as it takes, then complete it, then
     register the teacher or dataset with `{"upload": id}`. An upload that nobody touches expires."""
     row, replay = service.create(context, tenant, body, key)
-    response.headers["Location"] = f"/uploads/{row.id}"
-    if replay:
-        response.headers["Idempotency-Replayed"] = "true"
+    located(response, f"/uploads/{row.id}", replay)
     return service.shown(row)
 
 
