@@ -7,8 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 from shutil import rmtree
-from tempfile import mkdtemp
 from types import FrameType
 
 from store.file_lock import held
@@ -25,15 +25,22 @@ def staging(parent: Path) -> Iterator[Path]:
     parent.mkdir(parents=True, exist_ok=True)
     sweep(parent)
     with _ending():
-        # Under this name no sweep looks at it, until it is held.
-        made = Path(mkdtemp(prefix=NEW, dir=parent))
-        folder = made.with_name(PREFIX + made.name.removeprefix(NEW))
-        with held(made / HELD, wait=False):
-            try:
-                made.rename(folder)
-                yield folder
-            finally:
-                rmtree(folder if folder.exists() else made)
+        # The name is known before the folder is there, so that a signal at any moment finds what to remove.
+        # Under the first name no sweep looks at it, until it is held.
+        token = token_hex(8)
+        made, folder = parent / (NEW + token), parent / (PREFIX + token)
+        try:
+            made.mkdir(mode=0o700)
+            with held(made / HELD, wait=False):
+                try:
+                    made.rename(folder)
+                    yield folder
+                finally:
+                    if folder.exists():
+                        rmtree(folder)
+        finally:
+            if made.exists():
+                rmtree(made)
 
 
 def sweep(parent: Path) -> None:
