@@ -16,13 +16,16 @@ from distill.layer_quality import LayerQuality as LayerQuality
 from distill.layer_quality import QCurve as QCurve
 from distill.strict_model import Model as Model
 
-Phase = Literal["fetching", "scoring", "distilling", "evaluating", "packaging", "uploading"]
-PHASES: tuple[Phase, ...] = ("fetching", "scoring", "distilling", "evaluating", "packaging", "uploading")
+Phase = Literal["fetching", "choosing", "scoring", "distilling", "evaluating", "packaging", "uploading"]
+PHASES: tuple[Phase, ...] = (
+    "fetching", "choosing", "scoring", "distilling", "evaluating", "packaging", "uploading",
+)  # fmt: skip
 
 
 EventKind = Literal[
     "phase",  # {phase}
     "resolved",  # {config: {...}, reasons: {field: why}}: every "auto" replaced
+    "choice",  # {recipe, reason, metric, minutes, seconds, rungs, table}: of `recipe: auto`, as far as it has come
     "layers",  # {total_layers, samples, classes, train_size, seed, digest, reused, grouping}: the curve's frame
     "layer_quality",  # LayerQuality.to_dict()
     "selection",  # {rule, chosen: [index], teacher_layers: [name], student_layers: [name], reason}
@@ -95,8 +98,23 @@ class DistillConfig(Model):
         None, json_schema_extra={"x-registry": "presets"},
         description="Name from the catalogue's presets: a published protocol, for the settings that are left out.",
     )  # fmt: skip
-    recipe: str = Field("feature_only", description="Name from the catalogue's recipes.")
+    recipe: str = Field(
+        "feature_only",
+        description="Name from the catalogue's recipes; `auto`: the one that a short successive halving on validation "
+        "samples chooses, before the training.",
+    )
     recipe_parameters: dict[str, Any] = Field(default_factory=dict, description="The recipe's own parameters.")
+    auto_minutes: float = Field(
+        10.0, gt=0, le=1e5, description="Of recipe `auto`: about how long the choice may take, under a worker."
+    )
+    auto_steps: Annotated[int, Field(ge=1, le=MOST)] | Auto = Field(
+        "auto",
+        description="Of recipe `auto`: steps that every candidate is trained for at first. `auto`: what auto_minutes "
+        "allow, by the time that a step takes here; a number makes two runs compare alike.",
+    )
+    auto_recipes: Annotated[list[str], Field(min_length=1, max_length=100)] | None = Field(
+        None, description="Of recipe `auto`: the candidates; null: every recipe that fits teacher, data and task."
+    )
     selection: str = Field("auto", description="Name from the catalogue's selection rules, or `auto`.")
     selection_parameters: dict[str, Any] = Field(default_factory=dict)
     layers: int = Field(4, ge=1, le=64, description="k: how many teacher layers to distil.")
