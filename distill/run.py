@@ -234,7 +234,7 @@ def summary(report: dict[str, Any]) -> dict[str, Any]:
     columns: dict[str, Any] = {name: short(report[name]) for name in ("student", "teacher", "comparison")}
     columns["teachers"] = [short(column) for column in report["teachers"]]
     columns["companions"] = {name: short(column) for name, column in report["companions"].items()}
-    keys = (
+    keys: tuple[str, ...] = (
         "schema", "title", "task", "metrics", "recipe", "verdict", "against_teacher", "selection", "training",
         "dataset", "digests",
     )  # fmt: skip

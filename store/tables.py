@@ -127,6 +127,7 @@ class Job(Leasable, Base):
     config: Mapped[Json]  # distill.types.DistillConfig as asked for, defaults filled in
     resolved: Mapped[Json | None]  # {config, reasons}: every "auto" replaced by the run
     student: Mapped[Json]  # distill.types.Architecture
+    choice: Mapped[Json | None]  # of recipe `auto`, as far as it has come: {recipe, reason, metric, rungs, table, ...}
     student_budget: Mapped[Json | None]  # what bought it: {budget, families, reason, table, measured}
     start: Mapped[Json | None]  # of the student, where not from noise: {teacher: id} or {artifact: {job_id, name}}
     probe_id: Mapped[str | None] = mapped_column(String(40))  # judges features where the dataset has no labels

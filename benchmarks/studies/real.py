@@ -1,5 +1,5 @@
-"""`python -m benchmarks.studies.real DEFINITION --data FOLDER --folder OUT [--write TABLE]`: a study as a user would run
-it, from a teacher that a job trains to the table and its reading.
+"""`python -m benchmarks.studies.real DEFINITION --data FOLDER --folder OUT [--write TABLE]`: a study as users run it,
+from a teacher that a job trains to the table and its reading.
 
 DEFINITION (`benchmarks/studies/*.json`): `data` (`files`: role -> path below --data, or `module`: the function of
 `benchmarks` that writes them), `teacher` (a job, or `folder`: the function that finds one), `study` (the body of
@@ -96,8 +96,7 @@ def told(retort: Retort, definition: dict[str, Any], study: Study, file: Path) -
 
 def _note_of(retort: Retort, study: Study) -> str | None:
     """The job that trained the teacher."""
-    found = next((job["id"] for job in retort.jobs() if job["name"] == "teacher"), None)
-    return found
+    return next((job["id"] for job in retort.jobs() if job["name"] == "teacher"), None)
 
 
 if __name__ == "__main__":

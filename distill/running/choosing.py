@@ -165,10 +165,12 @@ class _Choosing:
     # -- the plan -----------------------------------------------------------------------------------------------------
 
     def _plan(self) -> Generator[Event, None, bool]:
-        """Times a few steps of the first candidate that fits, and settles the rungs. False after a handover."""
+        """Settles the rungs by the first candidate that fits: a few of its steps are timed, where nothing says how many
+        there are to be. False after a handover."""
         for recipe in list(self.found.open):
             watch = _Watch()
-            ending = yield from self._trained(recipe, TIMED_STEPS, watch)
+            steps = TIMED_STEPS if self.spec.config.auto_steps == "auto" else 0
+            ending = yield from self._trained(recipe, steps, watch)
             if ending == "handover":
                 return False
             if not watch.known and ending == "dropped" and self.found.row(recipe)["note"]:
@@ -178,13 +180,10 @@ class _Choosing:
         if not self.found.open:
             raise self._none_fits(self.found.rows)
         config, count = self.spec.config, len(self.found.open)
-        first = config.auto_steps
-        if first == "auto":
-            first = auto_recipe.first_steps(
-                count, config.auto_minutes, watch.step_seconds, watch.fixed_seconds, self.found.longest
-            )
-        first = distributed.agree(lambda: first)
-        self.found.rungs = list(auto_recipe.rungs(count, first, self.found.longest))
+        longest, given = self.found.longest, config.auto_steps
+        timed = auto_recipe.first_steps(count, config.auto_minutes, watch.step_seconds, watch.fixed_seconds, longest)
+        first = distributed.agree(lambda: timed if given == "auto" else given)
+        self.found.rungs = list(auto_recipe.rungs(count, first, longest))
         plan = ", then ".join(f"{rung.candidates} for {rung.steps} steps" for rung in self.found.rungs)
         yield Event("log", {"level": "info", "message": f"Recipes are compared on validation samples: {plan}."})
         yield Event("choice", self._choice())
@@ -233,6 +232,8 @@ class _Choosing:
             gc.collect()
         if watch is not None:
             watch.end(time.monotonic() - began)
+        if steps == 0 and found is None and not self.control.handover:
+            return "value"
         if found is None or found.ending == "handover":
             return "handover"
         if found.ending == "stopped":
@@ -256,9 +257,9 @@ class _Choosing:
     def _outcome(
         self, recipe: str, steps: int, place: Path, watch: _Watch | None
     ) -> Generator[Event, None, Outcome | None]:
-        """None after a handover before the first step."""
-        session = self._opened(recipe, steps, place)
-        if session.leaving():
+        """None after a handover before the first step, and where no step is wanted."""
+        session = self._opened(recipe, max(1, steps), place)
+        if session.leaving() or steps == 0:
             return None
         for _ in choose_layers(session):  # it leaves after the layer at which a handover is asked for
             pass
@@ -317,9 +318,9 @@ class _Choosing:
     def _told(self, event: Event, place: Path, steps: int) -> Iterator[Event]:
         if event.kind == "progress":
             yield self._progress(event.data, steps)
-        if event.kind == "checkpoint" and event.data["step"]:
-            if time.monotonic() - self.saved_at >= self.spec.config.checkpoint_seconds:
-                yield from self._save(place / "checkpoints", event.data["step"])
+        due = time.monotonic() - self.saved_at >= self.spec.config.checkpoint_seconds
+        if event.kind == "checkpoint" and event.data["step"] and due:
+            yield from self._save(place / "checkpoints", event.data["step"])
 
     def _progress(self, inner: dict[str, Any], steps: int) -> Event:
         step, total = self.found.done + min(inner["step"], steps), max(1, self.found.total)

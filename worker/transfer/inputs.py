@@ -242,10 +242,10 @@ def _comparison(inputs: Inputs, fetcher: Fetcher) -> ComparisonInput | None:
 def _finished(job: Job, student: Artifact, called: str, fetcher: Fetcher) -> ComparisonInput:
     """A finished job's student; `called`: how its file's name begins."""
     return ComparisonInput(
-        label=job.name or job.recipe,
+        label=job.name or jobs.trained_recipe(job),
         architecture=Architecture.model_validate(job.student),
         weights=str(fetcher.get(student.object_key, student.sha256, f"{called}{Path(student.name).suffix}")),
-        recipe=job.recipe,
+        recipe=jobs.trained_recipe(job),
         job_id=job.id,
         run=_run_of(job),
     )

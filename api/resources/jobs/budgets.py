@@ -17,7 +17,7 @@ from api.resources.jobs.referring import ready
 from api.resources.jobs.schemas import JobCreate, StudentCreate
 from api.services import architectures
 from api.state.context import Context
-from distill import tasks
+from distill import auto_recipe, tasks
 from distill.errors import UnknownName
 from distill.search import sizing
 from distill.search.sizing import Candidate
@@ -110,7 +110,7 @@ def _question(
     if task not in tasks.names():
         fitting.check(findings, teachers, stand_in, dataset, body)
         findings.raise_if_any()
-    rules, parts = forecast(task), fitting.parts(teachers, stand_in, dataset, body.config)
+    rules, parts = forecast(task), fitting.parts(teachers, stand_in, dataset, auto_recipe.representative(body.config))
     if missing := rules.missing(parts):
         findings.add(place, f"No student can be chosen by a budget. {missing}", "Name a student.", "invalid_config")
         findings.raise_if_any()

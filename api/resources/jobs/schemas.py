@@ -197,6 +197,7 @@ JOB_EXAMPLE: dict[str, Any] = {
     "config": DistillConfig.model_validate({"epochs": 10}).model_dump(mode="json"),
     "resolved": None,
     "student": {"name": "retort:resnet8", "options": {"width": 8}},
+    "choice": None,
     "student_budget": None,
     "student_weights": None,
     "teacher": "tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES",
@@ -252,13 +253,20 @@ class JobOut(ResponseModel):
     labels: dict[str, str]
     status: Status
     phase: str | None = Field(
-        description="fetching, scoring, distilling, evaluating, packaging, uploading; of a publication publishing."
+        description="fetching, choosing, scoring, distilling, evaluating, packaging, uploading; of a publication "
+        "publishing."
     )
     priority: int
     recipe: str
     config: DistillConfig
     resolved: dict[str, Any] | None = Field(description="{config, reasons}: every `auto` replaced, and why so.")
     student: Architecture
+    choice: dict[str, Any] | None = Field(
+        None,
+        description="Of recipe `auto`, as far as it has come: {recipe, reason, metric, minutes, seconds, rungs, "
+        "table}. `rungs` has the steps of each round, `table` the candidates, the best first, each with its value on "
+        "validation samples after every round, or a note why it is none; null: the recipe was named.",
+    )
     student_budget: dict[str, Any] | None = Field(
         None,
         description="{budget, families, reason, table, measured} of a student that was chosen by its budget: `table` "
@@ -332,6 +340,14 @@ class Estimates(ResponseModel):
     notes: list[str] = Field(examples=[["Time in the queue is not included."]])
 
 
+class Candidate(ResponseModel):
+    """A recipe that recipe `auto` may choose, or why it may not."""
+
+    recipe: str = Field(examples=["feature_only"])
+    fits: bool = Field(examples=[True])
+    reason: str | None = Field(description="Why it does not fit; null: it does.", examples=[None])
+
+
 class DryRun(ResponseModel):
     """A job that would be accepted: nothing was queued."""
 
@@ -340,6 +356,11 @@ class DryRun(ResponseModel):
     student: Architecture
     student_budget: dict[str, Any] | None = Field(
         None, description="As of a job: why a budget buys this student.", examples=[None]
+    )
+    recipes: list[Candidate] | None = Field(
+        None,
+        description="Of recipe `auto`: the candidates, and what is none; null: the recipe is named.",
+        examples=[None],
     )
     teacher: str | None = Field(
         description="The first, where there are several.", examples=["tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"]
