@@ -194,6 +194,11 @@ bench-studies: $(INSTALLED) ## what a study costs beside its trials: a step of 1
 	@scripts/system-packages postgresql
 	$(PY) -m benchmarks.studies $(ARGS)
 
+.PHONY: study-cifar10
+study-cifar10: $(INSTALLED) ## DATA=folder: the best student under 60 kB for CIFAR-10's JPEG copy; hours, goes on where it was interrupted
+	@test -n "$(DATA)" || { echo "NOT RUN: DATA=folder with cifar10-jpeg/train.parquet and test.parquet is needed."; exit 1; }
+	$(VENV)/bin/retort study --file benchmarks/studies/cifar10-60kb.json --data "$(DATA)" --output .cache/studies/cifar10 $(ARGS)
+
 .PHONY: report-study
 report-study: $(INSTALLED) ## the long study's pictures, from the lines of benchmarks/results/study-long.jsonl
 	$(PY) -m benchmarks.study.figures --images .cache/study $(ARGS)

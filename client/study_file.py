@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from client.api import Retort
-from client.errors import JobFailed, RetortClientError
+from client.errors import JobFailed, Unusable
 from client.session import strict_json
 from client.types import Event, Study
 
@@ -36,10 +36,10 @@ class StudyFile:
 
     def begun(self) -> Study:
         """The study, made now or found; with more trials or minutes than before it is extended. Raises
-        `RetortClientError` where the folder holds another study."""
+        `Unusable` where the folder holds another study."""
         asked = _digest(self._body)
         if self._made.get("asked", asked) != asked:
-            raise RetortClientError(
+            raise Unusable(
                 f"{self._output} holds the study of another file.", "Give another --output, or the file as it was."
             )
         self._keep("asked", asked)
@@ -83,7 +83,7 @@ class StudyFile:
             path, options = self._there(given["file"]), given.get("options")
             return self._retort.add_teacher(path, given.get("architecture"), options, given.get("name", ""))["id"]
         if "job" not in given:
-            raise RetortClientError(
+            raise Unusable(
                 "The file's teacher is neither a file nor a job.", 'Give {"file": ...} or {"job": ...}.'
             )
         job_id = self._once(
@@ -98,7 +98,7 @@ class StudyFile:
     def _there(self, path: str) -> Path:
         found = self._data / path
         if not found.exists():
-            raise RetortClientError(
+            raise Unusable(
                 f"There is no {found}.", "--data names the folder that the file's paths start from."
             )
         return found
@@ -116,13 +116,13 @@ class StudyFile:
 
 
 def read(file: Path) -> Body:
-    """Raises `RetortClientError` for what is no JSON object."""
+    """Raises `Unusable` for what is no JSON object."""
     try:
         found = strict_json(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise RetortClientError(f"{file} is no JSON: {error}", "Write the body of POST /studies.") from error
+        raise Unusable(f"{file} is no JSON: {error}", "Write the body of POST /studies.") from error
     if not isinstance(found, dict):
-        raise RetortClientError(f"{file} holds no JSON object.", "Write the body of POST /studies.")
+        raise Unusable(f"{file} holds no JSON object.", "Write the body of POST /studies.")
     return found
 
 

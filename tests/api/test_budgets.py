@@ -209,6 +209,8 @@ def test_a_study_trains_the_candidates_and_says_what_the_budget_buys(
     assert bought["half"]["figures"]["bytes"] <= BUDGET["bytes"] / 2
     assert bought["double"]["value"] > bought["budget"]["value"] > bought["half"]["value"]
     assert BUDGET["bytes"] < bought["double"]["figures"]["bytes"] <= 2 * BUDGET["bytes"]
+    assert bought["outside"] == bought["double"]
+    assert found["result"]["student_budget"]["reading"].count(bought["outside"]["student"]["name"]) > 0
 
 
 def _student(database: Database, study_id: str, trial: Any) -> str:
@@ -227,7 +229,7 @@ def test_a_given_up_candidate_still_says_what_half_the_budget_buys(
     end(database, first.job_id or "", 0.9)
     stepped(database, shown["id"])
     bought = client.get(shown["links"]["self"]).json()["result"]["student_budget"]
-    assert (bought["budget"]["seeds"], bought["half"]) == (1, None)
+    assert (bought["budget"]["seeds"], bought["half"], bought["outside"]) == (1, None, None)
 
 
 def test_a_space_may_name_the_budget_beside_a_base_job_that_does_not(

@@ -1929,6 +1929,28 @@ export interface components {
             families?: string[] | null;
         };
         /**
+         * Candidate
+         * @description A recipe that recipe `auto` may choose, or why it may not.
+         */
+        Candidate: {
+            /**
+             * Recipe
+             * @example feature_only
+             */
+            recipe: string;
+            /**
+             * Fits
+             * @example true
+             */
+            fits: boolean;
+            /**
+             * Reason
+             * @description Why it does not fit; null: it does.
+             * @example null
+             */
+            reason: string | null;
+        };
+        /**
          * CatalogueOut
          * @description Everything but the architectures, which are many: GET /catalogue/architectures pages through them.
          */
@@ -2564,7 +2586,7 @@ export interface components {
             preset?: string | null;
             /**
              * Recipe
-             * @description Name from the catalogue's recipes.
+             * @description Name from the catalogue's recipes; `auto`: the one that a short successive halving on validation samples chooses, before the training.
              * @default feature_only
              */
             recipe: string;
@@ -2575,6 +2597,23 @@ export interface components {
             recipe_parameters?: {
                 [key: string]: unknown;
             };
+            /**
+             * Auto Minutes
+             * @description Of recipe `auto`: about how long the choice may take, under a worker.
+             * @default 10
+             */
+            auto_minutes: number;
+            /**
+             * Auto Steps
+             * @description Of recipe `auto`: steps that every candidate is trained for at first. `auto`: what auto_minutes allow, by the time that a step takes here; a number makes two runs compare alike.
+             * @default auto
+             */
+            auto_steps: number | "auto";
+            /**
+             * Auto Recipes
+             * @description Of recipe `auto`: the candidates; null: every recipe that fits teacher, data and task.
+             */
+            auto_recipes?: string[] | null;
             /**
              * Selection
              * @description Name from the catalogue's selection rules, or `auto`.
@@ -2970,6 +3009,12 @@ export interface components {
                 [key: string]: unknown;
             } | null;
             /**
+             * Recipes
+             * @description Of recipe `auto`: the candidates, and what is none; null: the recipe is named.
+             * @example null
+             */
+            recipes?: components["schemas"]["Candidate"][] | null;
+            /**
              * Teacher
              * @description The first, where there are several.
              * @example tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES
@@ -3096,7 +3141,7 @@ export interface components {
             seq: number;
             /**
              * Kind
-             * @description status, phase, resolved, layers, layer_quality, selection, metrics, checkpoint, artifact, warning, result.
+             * @description status, phase, resolved, choice, layers, layer_quality, selection, metrics, checkpoint, artifact, warning, result.
              * @example status
              */
             kind: string;
@@ -3590,9 +3635,13 @@ export interface components {
          * @description A job. `links` holds what can be read, and those actions that its status allows now.
          * @example {
          *       "attempt": 1,
+         *       "choice": null,
          *       "compare_with": null,
          *       "config": {
          *         "augmentation": "none",
+         *         "auto_minutes": 10,
+         *         "auto_recipes": null,
+         *         "auto_steps": "auto",
          *         "backbone_learning_rate": "auto",
          *         "batch_size": 128,
          *         "cache_memory_bytes": 4294967296,
@@ -3724,7 +3773,7 @@ export interface components {
             status: "queued" | "running" | "pausing" | "paused" | "stopping" | "cancelling" | "succeeded" | "failed" | "cancelled";
             /**
              * Phase
-             * @description fetching, scoring, distilling, evaluating, packaging, uploading; of a publication publishing.
+             * @description fetching, choosing, scoring, distilling, evaluating, packaging, uploading; of a publication publishing.
              */
             phase: string | null;
             /** Priority */
@@ -3740,6 +3789,13 @@ export interface components {
                 [key: string]: unknown;
             } | null;
             student: components["schemas"]["Architecture"];
+            /**
+             * Choice
+             * @description Of recipe `auto`, as far as it has come: {recipe, reason, metric, minutes, seconds, rungs, table}. `rungs` has the steps of each round, `table` the candidates, the best first, each with its value on validation samples after every round, or a note why it is none; null: the recipe was named.
+             */
+            choice?: {
+                [key: string]: unknown;
+            } | null;
             /**
              * Student Budget
              * @description {budget, families, reason, table, measured} of a student that was chosen by its budget: `table` has the largest of every kind within half, all and double of it; null: it was named.
@@ -5618,7 +5674,7 @@ export interface components {
             used_minutes: number;
             /**
              * Result
-             * @description {winner, base_is_best, confirmed, difference: {mean, low, high, n, verdict}, fresh_seeds, reading}: `difference` is that of winner and base job on fresh seeds. Of a budget also `student_budget`: {budget, half, double, front, reading}: the best within it, within half and double of it, and the front.
+             * @description {winner, base_is_best, confirmed, difference: {mean, low, high, n, verdict}, fresh_seeds, reading}: `difference` is that of winner and base job on fresh seeds. Of a budget also `student_budget`: {budget, half, double, outside, front, reading}: the best within it, within half and double of it, the best outside it where that did better, and the front.
              */
             result: {
                 [key: string]: unknown;
