@@ -73,7 +73,7 @@ class StudyFile:
 
     def _dataset(self, given: Body) -> str:
         rest = {name: given[name] for name in ("name", "task") if name in given}
-        files = {role: self._there(path) for role, path in (given.get("files") or {}).items()}
+        files: dict[str, Any] = {role: self._there(path) for role, path in (given.get("files") or {}).items()}
         if "file" in given:
             return self._retort.add_dataset(self._there(given["file"]), **rest)["id"]
         return self._retort.add_dataset(**files, **rest)["id"]

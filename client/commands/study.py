@@ -37,7 +37,7 @@ def wanted(arguments: Sequence[str]) -> bool:
 @click.option("--parallel", type=click.IntRange(1), help="Trials at once.")
 @click.option("--confirm", type=click.IntRange(0), help="Fresh seeds that confirm the winner.")
 @click.pass_context
-def study(context: click.Context, file: Path, url: str | None, data: Path | None, output: Path, **rest: Any) -> None:
+def study(context: click.Context, /, file: Path, url: str | None, data: Path | None, output: Path, **rest: Any) -> None:
     """Search as a file says, and write study.md, study.json, table.csv and pareto.svg.
 
     Interrupt it whenever you like: the same command goes on. Without a service one of our own runs in OUTPUT/service
