@@ -83,9 +83,7 @@ class StudyFile:
             path, options = self._there(given["file"]), given.get("options")
             return self._retort.add_teacher(path, given.get("architecture"), options, given.get("name", ""))["id"]
         if "job" not in given:
-            raise Unusable(
-                "The file's teacher is neither a file nor a job.", 'Give {"file": ...} or {"job": ...}.'
-            )
+            raise Unusable("The file's teacher is neither a file nor a job.", 'Give {"file": ...} or {"job": ...}.')
         job_id = self._once(
             "teacher_job", lambda: self._retort.submit(name="teacher", dataset=dataset, **given["job"])["id"]
         )
@@ -98,9 +96,7 @@ class StudyFile:
     def _there(self, path: str) -> Path:
         found = self._data / path
         if not found.exists():
-            raise Unusable(
-                f"There is no {found}.", "--data names the folder that the file's paths start from."
-            )
+            raise Unusable(f"There is no {found}.", "--data names the folder that the file's paths start from.")
         return found
 
     def _once(self, name: str, make: Callable[[], str]) -> str:
