@@ -56,8 +56,9 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
         "encoder_layers", "encoder_ffn_dim", "encoder_attention_heads", "encoder_activation_function",
         "activation_function", "hidden_expansion", "depth_mult", "normalize_before", "num_queries",
         "num_feature_levels", "decoder_layers", "decoder_ffn_dim", "decoder_attention_heads", "decoder_n_points",
-        "decoder_activation_function", "decoder_offset_scale", "decoder_method", "max_num_bins", "reg_scale", "up", "top_prob_values", "lqe_hidden_dim", "lqe_layers",
-        "freeze_backbone_batch_norms", "dropout", "layer_norm_eps", "batch_norm_eps",
+        "decoder_activation_function", "decoder_offset_scale", "decoder_method", "max_num_bins", "reg_scale", "up",
+        "top_prob_values", "lqe_hidden_dim", "lqe_layers", "freeze_backbone_batch_norms", "dropout",
+        "layer_norm_eps", "batch_norm_eps",
     ),
 }  # fmt: skip
 """Family -> the fields of its configuration that make the network: its options here."""

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 import distill.torchvision_shim  # noqa: F401 - before torchvision, which transformers imports
-from distill.models.private_module import length, private_module
+from distill.models.private_module import QUERYING, private_module
 from distill.models.queries import REFINED_QUERIES, of_backbone, queried, refined, without_denoising
 
 NAME = "d_fine"
@@ -64,7 +64,7 @@ def _backbone(in_channels: int, levels: int, options: Mapping[str, Any]) -> Any:
 @cache
 def _class() -> type[nn.Module]:
     """One class, so that two such networks are of one."""
-    theirs = private_module("transformers.models.d_fine.modeling_d_fine", {"len": length})
+    theirs = private_module("transformers.models.d_fine.modeling_d_fine", QUERYING)
 
     class EveryLayer(theirs.DFineDecoder):  # type: ignore[misc, name-defined]
         """transformers' decoder answers by all its layers where its `training` is set, else by the last alone, and asks

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 import distill.torchvision_shim  # noqa: F401 - before torchvision, which transformers imports
-from distill.models.private_module import length, private_module
+from distill.models.private_module import QUERYING, private_module
 from distill.models.queries import QUERIES, of_backbone, queried, without_denoising
 
 NAME = "rt_detr"
@@ -42,7 +42,7 @@ def rt_detr(num_classes: int, in_channels: int, options: Mapping[str, Any]) -> n
 @cache
 def _class() -> type[nn.Module]:
     """One class, so that two such networks are of one."""
-    theirs = private_module("transformers.models.rt_detr.modeling_rt_detr", {"len": length})
+    theirs = private_module("transformers.models.rt_detr.modeling_rt_detr", QUERYING)
 
     class QueryingRTDetr(theirs.RTDetrForObjectDetection):  # type: ignore[misc, name-defined]
         """Denoising queries are not used: they are made of labels, which a network does not see."""

@@ -104,7 +104,10 @@ def test_its_task_judges_the_file_as_the_student(
 
 
 def test_every_picture_task_has_a_program() -> None:
-    assert PRINTED.keys() >= {spec.name for spec in tasks.specs() if spec.exports} - {"classify_images", "regress_images"}
+    assert PRINTED.keys() >= {spec.name for spec in tasks.specs() if spec.exports} - {
+        "classify_images",
+        "regress_images",
+    }
 
 
 def pictured(folder: Path) -> Path:

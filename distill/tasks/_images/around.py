@@ -15,8 +15,8 @@ _NORMALISED = """    mean, std = np.array({mean}, np.float32), np.array({std}, n
 
 def around(context: Context, graph: Graph, read: str, begin: str | None = None) -> Around | None:
     """None of 16-bit grey, whose range Pillow does not know. `read`: what is done with the array `output`. `begin`: the
-    beginning of `prepare(path)`, which makes `image` in the input's shape, as a format of `height`, `width`, `channels`,
-    `mode` and `resampling`; None: the centre, as classifiers see it."""
+    beginning of `prepare(path)`, which makes `image` in the input's shape, as a format of `height`, `width`,
+    `channels`, `mode` and `resampling`; None: the centre, as classifiers see it."""
     how = context.preprocessing
     if how.pixel_range is not None:
         return None
