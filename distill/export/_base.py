@@ -154,9 +154,8 @@ class Delivery(ABC):
         Raises `Skipped` where there is no such thing."""
         raise Skipped("this task's samples are not pixels")
 
-    def around(self, context: Context, pixels: bool) -> Around | None:
-        """What a program needs around an exported file; None where it takes more than a few lines. `pixels`: whether
-        the graph takes raw samples."""
+    def around(self, context: Context, graph: Graph) -> Around | None:
+        """What a program needs around an exported file of this graph; None where there is none."""
         return None
 
 

@@ -59,7 +59,7 @@ def make(subject: Subject, request: ExportRequest, folder: Path) -> Made:
         "input": _input(graph),
         "output": graph.output,
         **exporter.facts(),
-        "snippet": _snippet(subject, exporter, path.name, graph.input),
+        "snippet": _snippet(subject, exporter, path.name, graph),
     }
     artifacts = [Artifact(each.name, each, _MEDIA) for each in files]
     return Made(entry | proven, artifacts)
@@ -119,13 +119,13 @@ def figure(column: Mapping[str, Any], path: str) -> Any:
     return found
 
 
-def _snippet(subject: Subject, exporter: Any, file: str, name: str) -> str:
+def _snippet(subject: Subject, exporter: Any, file: str, graph: Graph) -> str:
     """Python that runs the file on `image.png` without Retort; empty where the task has none."""
-    told = subject.context.delivery.around(subject.context, exporter.pixels)
+    told = subject.context.delivery.around(subject.context, graph)
     if told is None:
         return ""
     imports, run = exporter.use
-    return told.code(imports, run.format(file=file, input=name))
+    return told.code(imports, run.format(file=file, input=graph.input))
 
 
 def _file(path: Path) -> Report:

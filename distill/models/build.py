@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 from distill.errors import InvalidConfig
 from distill.headless import headless as of_name
-from distill.models import rt_detr, small
+from distill.models import d_fine, rt_detr, small
 from distill.models.detectors import DETECTORS
 from distill.models.fpn import backbone_of
 from distill.models.names import FCOS, PYRAMIDS, Name, is_dense, resolve
@@ -201,11 +201,12 @@ def _retort(name: str, num_classes: int, in_channels: int, options: dict[str, An
 def _transformers(name: str, num_classes: int, in_channels: int, options: dict[str, Any]) -> nn.Module:
     if name in FAMILIES:
         return vision(name, num_classes, in_channels, options)
-    if name == rt_detr.NAME:
-        return rt_detr.rt_detr(num_classes, in_channels, options)
+    if name in _QUERYING:
+        return _QUERYING[name](num_classes, in_channels, options)
     return segformer(num_classes, in_channels, options)
 
 
+_QUERYING = {rt_detr.NAME: rt_detr.rt_detr, d_fine.NAME: d_fine.d_fine}
 _CONSTRUCTORS: dict[str, Callable[[str, int, int, dict[str, Any]], nn.Module]] = {
     "timm": _timm,
     "torchvision": _torchvision,
