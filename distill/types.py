@@ -58,9 +58,10 @@ class Architecture(Model):
     its family, `transformers:bert`, or `transformers:auto` for the one that its files name."""
 
     name: str = Field(min_length=1, max_length=200, examples=["retort:resnet8"])
-    options: dict[str, bool | int | float | str | list[int]] = Field(
+    options: dict[str, bool | int | float | str | list[int] | dict[str, list[int]]] = Field(
         default_factory=dict,
-        description="Keyword arguments of the architecture's constructor (widths, depths), from an allow-list.",
+        description="Keyword arguments of the architecture's constructor (widths, depths), from an allow-list, and of "
+        "pictures' networks `prune_ratio` and `round_to`: what is removed of every layer.",
         examples=[{"width": 8}],
     )
 
@@ -418,6 +419,9 @@ class StartInput(Model):
     weights: str = Field(description="Path of a safetensors file.")
     preprocessing: TeacherPreprocessing | None = Field(None, description="As far as it was told at registration.")
     digest: str = Field("", description="sha256 of the file, hex.")
+    importance: Literal["magnitude", "bn_scale"] = Field(
+        "magnitude", description="Which channels of the file a pruned student keeps (`distill.pruned`)."
+    )
     map: dict[str, str] | None = Field(
         None, description="Prefix of the student's names -> of the file's: what goes where. None: as the family tells."
     )

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from distill.pruned import Importance
 from distill.tasks import container, of_report
 from distill.tasks.several_teachers import labels
 from distill.types import (
@@ -53,6 +54,7 @@ class Started:
     sha256: str
     preprocessing: TeacherPreprocessing | None = None
     named: dict[str, str] | None = None
+    importance: Importance = "magnitude"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +184,8 @@ def _teacher(row: Teacher, label: str, position: int, fetcher: Fetcher) -> Teach
 def _start(session: Session, reference: dict[str, Any] | None) -> Started | None:
     if reference is None:
         return None
-    return replace(_weights(session, reference), named=reference.get("map"))
+    importance = reference.get("importance", "magnitude")
+    return replace(_weights(session, reference), named=reference.get("map"), importance=importance)
 
 
 def _weights(session: Session, reference: dict[str, Any]) -> Started:
@@ -218,6 +221,7 @@ def _start_input(found: Started | None, fetcher: Fetcher) -> StartInput | None:
         preprocessing=found.preprocessing,
         digest=found.sha256,
         map=found.named,
+        importance=found.importance,
     )
 
 

@@ -13,8 +13,9 @@ from api.resources.jobs.plan import Plan
 from api.resources.jobs.referring import ready
 from api.resources.jobs.schemas import JobCreate
 from api.services import architectures, optimizers
-from distill import auto_recipe, parameters, presets, recipes, selection
+from distill import auto_recipe, parameters, presets, pruned, recipes, selection
 from distill.optimisation import Facts
+from distill.pruned import PrunedStudent
 from distill.student_budget import BudgetedStudent
 from distill.types import Architecture, DistillConfig
 from store.repositories import jobs, system
@@ -93,7 +94,8 @@ def _check_lists(findings: Findings, config: DistillConfig) -> None:
 
 def _student(session: Session, findings: Findings, body: JobCreate) -> Architecture:
     given = body.student
-    assert not isinstance(given, BudgetedStudent)  # its student is chosen before (api.resources.jobs.budgets)
+    # Of these the student is settled before (api.resources.jobs.budgets, .pruning).
+    assert not isinstance(given, BudgetedStudent | PrunedStudent)
     student = (
         Architecture(name=given) if isinstance(given, str) else Architecture(name=given.name, options=given.options)
     )
@@ -102,8 +104,11 @@ def _student(session: Session, findings: Findings, body: JobCreate) -> Architect
         student = architectures.resolved(session, student)
         known = system.catalogue_entry(session, architectures.KIND, student.name).get("options")
         if known:
+            own, pruning = pruned.split(student.options)
             with findings.at("/student/options", "parameter"):
-                parameters.check(known, dict(student.options))
+                parameters.check(known, own)
+            with findings.at("/student/options", "option"):
+                pruned.check(pruning)
             _check_networks(session, findings, known, student)
     return student
 
