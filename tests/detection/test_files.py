@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Sequence
-from contextlib import chdir, redirect_stdout
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from distill import exports
@@ -22,10 +17,9 @@ from distill.tasks.detect_objects.detections import Detections, detect
 from distill.tasks.detect_objects.flat import Apart
 from distill.tasks.detect_objects.heads import HEADS, head_of
 from distill.tasks.detect_objects.heads.files import FINAL, FLAT
-from distill.tasks.detect_objects.student import Detector
 from distill.traced import Traced
 from distill.types import Architecture
-from tests.detection.made_up import CLASSES, DETECTOR, batch, picture
+from tests.detection.made_up import CLASSES, DETECTOR, batch
 from tests.detection.test_queries import D_FINE, RT_DETR
 
 SIDE = 64
@@ -110,33 +104,6 @@ def test_onnxruntime_answers_as_torch_after_suppression(context: BoxContext, tmp
     for one, other in zip(said(served, images), said(context.student, images), strict=True):
         assert len(one) == len(other)
         torch.testing.assert_close(one.scores, other.scores, rtol=0, atol=5e-3)
-    shown = Image.fromarray(picture(20)[0]).resize((90, 50))
-    shown.save(tmp_path / "image.png")
-    student = Detector(context.student, context.architecture, context.classes, context.preprocessing)
-    wanted = [(box.score, box.corners) for box in student.predict(shown).above(LEAST)]
-    printed = [each for each in lines_of(exporter, made, path, context, tmp_path) if each[1] >= LEAST]
-    assert [each[1] for each in printed] == pytest.approx([score for score, _ in wanted], abs=5e-3)
-    assert all(min(apart(corners, other) for _, other in wanted) < 0.5 for _, _, corners in printed)
-
-
-LEAST = 0.06
-"""Above the least score that counts, so that rounding lets none in or out."""
-
-
-def apart(one: Sequence[float], other: Sequence[float]) -> float:
-    return max(abs(a - b) for a, b in zip(one, other, strict=True))
-
-
-def lines_of(exporter: Any, made: Traced, path: Path, context: BoxContext, folder: Path) -> list[Any]:
-    """What the program of `exports.json` prints of `image.png`."""
-    told = DELIVERY.around(context, made.graph)
-    assert told is not None
-    imports, run = exporter.use
-    code = told.code(imports, run.format(file=path.name, input=made.graph.input))
-    done = StringIO()
-    with chdir(folder), redirect_stdout(done):
-        exec(code.replace("least_score = 0.3", "least_score = 0.05"), {})
-    return [ast.literal_eval(line) for line in done.getvalue().splitlines()]
 
 
 def test_torch_alone_does_not_run_our_suppression(tmp_path: Path) -> None:

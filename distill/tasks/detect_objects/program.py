@@ -30,11 +30,6 @@ scale = np.array([picture.width / width, picture.height / height] * 2)
 border = np.array([picture.width, picture.height] * 2)
 least_score = {least}
 """
-_FINAL = """for *box, score, number in output[0]:
-    if score >= least_score:
-        corners = np.clip(np.array(box) * scale, 0, border)  # x1 y1 x2 y2 in pixels of the picture
-        print((classes[int(number)], float(score), corners.tolist()))
-"""
 _OVERLAPPING = """
 
 def overlap(a, b):
@@ -61,13 +56,12 @@ _SUPPRESS = "        left = [i for i in left if overlap(boxes[best], boxes[i]) <
 def program(context: Context, graph: Graph, suppresses: bool) -> Around | None:
     """It prints a class, a score and the corners of each box of a score of at least 0.3, in pixels of the picture, as
     `student.predict` gives them. `suppresses`: whether boxes that overlap are answers for one object. None of 16-bit
-    grey."""
+    grey, and of a file with suppression, whose program is not proven."""
+    if graph.output == SUPPRESSED:
+        return None
     how = context.preprocessing
     colour = blank("L" if how.channels == 1 else "RGB", how).getpixel((0, 0))
     scaled = _SCALED.format(classes=ascii(list(context.classes)), least=SURE)
-    if graph.output == SUPPRESSED:
-        read = scaled + _FINAL
-    else:
-        suppress = _SUPPRESS.format(overlap=OVERLAP) if suppresses else ""
-        read = (_OVERLAPPING if suppresses else "") + scaled + _FLAT.format(suppress=suppress, most=MOST)
+    suppress = _SUPPRESS.format(overlap=OVERLAP) if suppresses else ""
+    read = (_OVERLAPPING if suppresses else "") + scaled + _FLAT.format(suppress=suppress, most=MOST)
     return around(context, graph, read, _SEEN.format(colour=colour))
