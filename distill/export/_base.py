@@ -161,7 +161,6 @@ class Delivery(ABC):
         the graph takes raw samples."""
         return None
 
-
     def page(self, context: Context, graph: Graph) -> dict[str, Any] | None:
         """What a page in a browser is told of the network, as JSON (`web/src/page/described.ts`): how it prepares a
         sample for `graph`, and what the output means. None where a page cannot do what evaluation did."""

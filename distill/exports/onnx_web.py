@@ -43,7 +43,7 @@ class OnnxWeb(Onnx):
         if not PAGE.is_file():
             raise MissingPackage(
                 "The worker lacks the page that a student is written into.",
-                "Build the dashboard where the worker's code lies (`make web`, which needs npm); the worker's image has it.",
+                "Build the dashboard where the worker's code lies (`make web`, with npm). The worker's image has it.",
                 {"packages": ["onnxruntime-web"]},
             )
 
