@@ -80,10 +80,11 @@ demo: $(RUNS) $(WEB) ## train a teacher on Fashion-MNIST, distil it, compare; al
 	@scripts/system-packages dataset-fashion-mnist
 	$(VENV)/bin/retort demo
 
+# Each job of a test is a process of its own: where Python may write no bytecode, each would compile what it imports.
 .PHONY: test
 test: $(INSTALLED) ## the test suite (real Postgres, Redis and S3 server; under 15 minutes on 2 cores)
 	@scripts/system-packages postgresql redis-server docker-registry dataset-fashion-mnist
-	OMP_NUM_THREADS=1 $(PYTEST) -n 3 --dist loadscope --no-loadscope-reorder -m "not slow and not gpu" $(ARGS)
+	env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 $(PYTEST) -n 3 --dist loadscope --no-loadscope-reorder -m "not slow and not gpu" $(ARGS)
 
 # ---- checks
 
