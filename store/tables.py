@@ -330,7 +330,8 @@ class Upload(Base):
 
 
 class Webhook(Base):
-    """Where a tenant wants to be told. The secret signs, so it is kept as it is."""
+    """Where a tenant wants to be told. `sealed`: its signing secret by the operator's key (`store.sealing`); NULL where
+    there was no key: then `secret` has it as it is, else "" (`store.repositories.webhook_secrets`)."""
 
     __tablename__ = "webhooks"
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
@@ -338,7 +339,8 @@ class Webhook(Base):
     url: Mapped[str] = mapped_column(String(2000))
     description: Mapped[str] = mapped_column(String(200), default="")
     events: Mapped[str] = mapped_column(String(500))  # types, comma between; * for all
-    secret: Mapped[str] = mapped_column(String(200))
+    secret: Mapped[str] = mapped_column(String(200), default="")
+    sealed: Mapped[str | None]
     enabled: Mapped[bool] = mapped_column(default=True)
     disabled_reason: Mapped[str | None] = mapped_column(String(200))
     failing_since: Mapped[datetime | None]  # no delivery has succeeded since

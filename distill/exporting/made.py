@@ -21,7 +21,6 @@ from distill.types import ExportRequest
 
 COMPARED_SAMPLES = 1000
 """Test samples, at most, over which the largest difference of an output is told."""
-_MEDIA = "application/octet-stream"
 
 
 class NoGraph(UserError):
@@ -43,7 +42,7 @@ def make(subject: Subject, request: ExportRequest, folder: Path) -> Made:
     left."""
     exporter = exports.get(request.format)(**request.parameters)
     exporter.check_packages()
-    traced = _traced(subject, request)
+    traced = _traced(subject, request, exporter.final)
     graph = traced.graph
     path = folder / exporter.name(subject.context.name)
     with nothing_left(folder):
@@ -61,13 +60,16 @@ def make(subject: Subject, request: ExportRequest, folder: Path) -> Made:
         **exporter.facts(),
         "snippet": _snippet(subject, exporter, path.name, graph),
     }
-    artifacts = [Artifact(each.name, each, _MEDIA) for each in files]
+    artifacts = [Artifact(each.name, each, exporter.media_type) for each in files]
     return Made(entry | proven, artifacts)
 
 
-def _traced(subject: Subject, request: ExportRequest) -> Traced:
+def _traced(subject: Subject, request: ExportRequest, final: bool) -> Traced:
+    wanted = {name: bool(request.parameters.get(name)) for name in ("pixels", "suppression")}
+    if final and subject.context.delivery.suppresses:
+        wanted["suppression"] = True
     try:
-        return subject.traced(**{name: bool(request.parameters.get(name)) for name in ("pixels", "suppression")})
+        return subject.traced(**wanted)
     except Skipped as skipped:
         title = subject.task.spec.title
         raise NoGraph(
@@ -122,7 +124,7 @@ def figure(column: Mapping[str, Any], path: str) -> Any:
 def _snippet(subject: Subject, exporter: Any, file: str, graph: Graph) -> str:
     """Python that runs the file on `image.png` without Retort; empty where the task has none."""
     told = subject.context.delivery.around(subject.context, graph)
-    if told is None:
+    if told is None or exporter.use is None:
         return ""
     imports, run = exporter.use
     return told.code(imports, run.format(file=file, input=graph.input))

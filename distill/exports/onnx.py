@@ -27,7 +27,7 @@ class Onnx(Exporter):
     ending: ClassVar[str] = ".onnx"
     runtime: ClassVar[str] = "onnxruntime"
     packages: ClassVar[tuple[str, ...]] = PACKAGES
-    use: ClassVar[tuple[str, str]] = (
+    use: ClassVar[tuple[str, str] | None] = (
         "import onnxruntime",
         'session = onnxruntime.InferenceSession("{file}")\n'
         '(output,) = session.run(None, {{"{input}": prepare("image.png")}})',

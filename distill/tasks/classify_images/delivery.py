@@ -22,6 +22,9 @@ class ClassifierDelivery(PictureDelivery):
     def more(self, context: Context) -> dict[str, Any]:
         return told(context)
 
+    def answering(self, context: Context) -> dict[str, Any] | None:
+        return {"kind": "class"} if context.classes else None
+
     def around(self, context: Context, graph: Graph) -> Around | None:
         if not context.classes:
             return around(context, graph, "print(output.shape)")

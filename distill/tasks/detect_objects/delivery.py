@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -45,6 +45,12 @@ class BoxContext(Context):
 
 
 class BoxDelivery(PictureDelivery):
+    suppresses: ClassVar[bool] = True
+    framing: ClassVar[str] = "fitted"
+
+    def answering(self, context: Context) -> dict[str, Any] | None:
+        return {"kind": "boxes", "threshold": SURE}
+
     def card(self, context: Context) -> str:
         report, how = context.report, context.preprocessing
         student = report["student"]

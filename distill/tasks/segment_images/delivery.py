@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -77,6 +77,12 @@ class MaskContext(Context):
 
 
 class MaskDelivery(PictureDelivery):
+    framing: ClassVar[str] = "whole"
+
+    def answering(self, context: Context) -> dict[str, Any] | None:
+        assert isinstance(context, MaskContext)
+        return {"kind": "mask", "palette": [list(colour) for colour in context.palette]}
+
     def header(self, context: Context) -> dict[str, str]:
         return super().header(context) | self._palette(context)
 

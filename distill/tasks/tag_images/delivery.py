@@ -30,6 +30,10 @@ class TagDelivery(PictureDelivery):
         assert isinstance(context, TagContext)
         return {"threshold": context.threshold}
 
+    def answering(self, context: Context) -> dict[str, Any] | None:
+        assert isinstance(context, TagContext)
+        return {"kind": "labels", "threshold": context.threshold}
+
     def around(self, context: Context, graph: Graph) -> Around | None:
         assert isinstance(context, TagContext)
         classes = ascii(list(context.classes))
