@@ -339,7 +339,10 @@ def test_a_budget_may_be_kept_by_pruning_the_teacher(client: TestClient, driver:
 @pytest.mark.parametrize(
     ("prune", "pointer"),
     [({"ratio": ratio}, "/student/by_pruning/prune/ratio") for ratio in (0, 1, -0.5)]
-    + [({}, "/student/by_pruning/prune/ratio"), ({"ratio": 0.5, "importance": "luck"}, "/student/by_pruning/prune/importance")],
+    + [
+        ({}, "/student/by_pruning/prune/ratio"),
+        ({"ratio": 0.5, "importance": "luck"}, "/student/by_pruning/prune/importance"),
+    ],
 )
 def test_ratios_that_leave_all_or_nothing_are_refused(
     client: TestClient, driver: Driver, prune: dict[str, Any], pointer: str
