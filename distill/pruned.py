@@ -27,7 +27,7 @@ SCHEMA: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 )
 FAMILY = "pruned"
 """What a budget's families call the teacher's own network, pruned."""
-RATIOS = tuple(number / 20 for number in range(19, 0, -1))
+RATIOS = tuple(number / 10 for number in range(9, 0, -1))
 """Of the candidates of a budget, the smallest network first (our choice)."""
 
 

@@ -27,7 +27,10 @@ RATIOS, SEEDS, EPOCHS = (0.5, 0.75), (0, 1, 2), (1, 3)
 
 def main(folder: Path) -> None:
     torch.set_num_threads(1)
-    _run(folder / "teacher", RunSpec(config=_config(recipe="cross_entropy", epochs=4, train_limit=20_000), student=TEACHER, dataset=DATA))
+    _run(
+        folder / "teacher",
+        RunSpec(config=_config(recipe="cross_entropy", epochs=4, train_limit=20_000), student=TEACHER, dataset=DATA),
+    )
     weights = folder / "teacher/artifacts/student.safetensors"
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     teacher = TeacherInput(architecture=TEACHER, weights=str(weights), num_classes=10, digest=digest)
@@ -39,15 +42,27 @@ def main(folder: Path) -> None:
                 for importance in ("fresh", "magnitude", "bn_scale"):
                     start = None
                     if importance != "fresh":
-                        start = StartInput(label="the teacher", architecture=TEACHER, weights=str(weights), digest=digest, importance=importance)  # type: ignore[arg-type]
+                        start = StartInput(
+                            label="the teacher",
+                            architecture=TEACHER,
+                            weights=str(weights),
+                            digest=digest,
+                            importance=importance,
+                        )  # type: ignore[arg-type]
                     config = _config(recipe="logit", epochs=epochs, seed=seed, train_limit=5000)
                     given = RunSpec(config=config, student=student, dataset=DATA, teacher=teacher, start=start)
                     report = _run(folder / f"{ratio}-{epochs}-{seed}-{importance}", given)
                     value = report["student"]["accuracy"]["value"]
                     found.setdefault((ratio, epochs, importance), []).append(value)
-                    print(json.dumps([ratio, epochs, seed, importance, value, report["student"]["parameters"]]), flush=True)
+                    print(
+                        json.dumps([ratio, epochs, seed, importance, value, report["student"]["parameters"]]),
+                        flush=True,
+                    )
     for (ratio, epochs, importance), values in found.items():
-        print(f"| {ratio} | {epochs} | {importance} | {statistics.mean(values):.4f} ± {statistics.stdev(values):.4f} |", flush=True)
+        print(
+            f"| {ratio} | {epochs} | {importance} | {statistics.mean(values):.4f} ± {statistics.stdev(values):.4f} |",
+            flush=True,
+        )
 
 
 def _config(**changes: Any) -> DistillConfig:
