@@ -27,7 +27,7 @@ SCHEMA: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 )
 FAMILY = "pruned"
 """What a budget's families call the teacher's own network, pruned."""
-RATIOS = tuple(number / 20 for number in range(19, 0, -1))
+RATIOS = tuple(number / 10 for number in range(9, 0, -1))
 """Of the candidates of a budget, the smallest network first (our choice)."""
 
 
@@ -75,7 +75,7 @@ def split(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 def check(options: Mapping[str, Any]) -> None:
     """Raises `InvalidConfig` for options of pruning that cannot be."""
     ratio, rounded = options.get(RATIO), options.get(ROUND_TO, ROUNDED)
-    if RATIO in options and not (type(ratio) in (int, float) and 0 < ratio < 1):
+    if RATIO in options and not (isinstance(ratio, int | float) and not isinstance(ratio, bool) and 0 < ratio < 1):
         raise _refused(RATIO, ratio, "Give a share above 0 and below 1.")
     if type(rounded) is not int or not 1 <= rounded <= 256:
         raise _refused(ROUND_TO, rounded, "Give a number from 1 to 256.")

@@ -158,7 +158,7 @@ def _fits(graph: Any, network: nn.Module, example: Tensor, root: tuple[Any, Any,
     with _restored([member for member in members if isinstance(member, nn.Module)]):
         try:
             group.prune()
-            return _answers(network, example) == wanted
+            return bool(_answers(network, example) == wanted)
         except _FAILURES:
             return False
 
@@ -171,9 +171,10 @@ def _restored(modules: list[nn.Module]) -> Iterator[None]:
     finally:
         for module, own, parameters, buffers in before:
             vars(module).update(own)
-            for table, kept in ((module._parameters, parameters), (module._buffers, buffers)):
-                table.clear()
-                table.update(kept)
+            module._parameters.clear()
+            module._parameters.update(parameters)
+            module._buffers.clear()
+            module._buffers.update(buffers)
 
 
 def _prune(

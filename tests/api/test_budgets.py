@@ -324,7 +324,7 @@ def test_a_pruned_teacher_is_its_network_with_its_weights(client: TestClient, dr
 
 def test_a_budget_may_be_kept_by_pruning_the_teacher(client: TestClient, driver: Driver, counter: Counter) -> None:
     body = pruned(driver, budget={"parameters": 40_000}, families=["pruned"])
-    made = client.post("/jobs", json=body)
+    made = client.post("/jobs", json=body, headers={"Prefer": "wait=60"})
     assert made.status_code == 202, made.text
     shown = made.json()
     assert shown["student"]["name"] == "retort:resnet8"
@@ -332,30 +332,28 @@ def test_a_budget_may_be_kept_by_pruning_the_teacher(client: TestClient, driver:
     assert shown["student_weights"] == {"teacher": body["teacher"]}
     rows = {canonical(row["architecture"]): row for row in shown["student_budget"]["table"]}
     assert 20_000 < rows[canonical(shown["student"])]["parameters"] <= 40_000
-    small = client.post("/jobs?dry_run=true", json=pruned(driver, budget={"parameters": 10}, families=["pruned"]))
-    assert problem(small, 422, "budget_unreachable")["details"]["smallest"]["parameters"] > 10
 
 
 @pytest.mark.parametrize(
     ("prune", "pointer"),
-    [({"ratio": ratio}, "/student/by_pruning/prune/ratio") for ratio in (0, 1, -0.5)]
+    [({"ratio": ratio}, "/student/prune/ratio") for ratio in (0, 1, -0.5)]
     + [
-        ({}, "/student/by_pruning/prune/ratio"),
-        ({"ratio": 0.5, "importance": "luck"}, "/student/by_pruning/prune/importance"),
+        ({}, "/student/prune/ratio"),
+        ({"ratio": 0.5, "importance": "luck"}, "/student/prune/importance"),
     ],
 )
 def test_ratios_that_leave_all_or_nothing_are_refused(
     client: TestClient, driver: Driver, prune: dict[str, Any], pointer: str
 ) -> None:
     answer = client.post("/jobs", json=pruned(driver, prune=prune))
-    assert pointers(answer) == {pointer.replace("/by_pruning", "")}
+    assert pointers(answer.json()) == {pointer}
 
 
 def test_pruning_wants_one_teacher_that_is_named(client: TestClient, driver: Driver, counter: Counter) -> None:
     body = pruned(driver, prune={"ratio": 0.5}) | {"config": {"recipe": "cross_entropy"}}
     del body["teacher"]
     answer = client.post("/jobs", json=body)
-    assert pointers(answer) == {"/student/prune/teacher"}
+    assert pointers(answer.json()) == {"/student/prune/teacher"}
     assert problem(answer, 422, "teacher_required")
     answer = client.post("/jobs", json=body | {"student": {"budget": {"bytes": 40_000}, "families": ["pruned"]}})
-    assert pointers(answer) == {"/student/families/0"}
+    assert pointers(answer.json()) == {"/student/families/0"}

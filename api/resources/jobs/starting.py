@@ -42,7 +42,7 @@ def reference(body: JobCreate) -> dict[str, Any] | None:
 
 def _says(given: FromTeacher) -> bool:
     """Whether which channels are kept differs from what is left out."""
-    return given.importance != FromTeacher.model_fields["importance"].default
+    return bool(given.importance != FromTeacher.model_fields["importance"].default)
 
 
 def _registered(given: FromTeacher | FromCheckpoint) -> str:

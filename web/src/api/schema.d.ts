@@ -1723,13 +1723,15 @@ export interface components {
             name: string;
             /**
              * Options
-             * @description Keyword arguments of the architecture's constructor (widths, depths), from an allow-list.
+             * @description Keyword arguments of the architecture's constructor (widths, depths), from an allow-list, and of pictures' networks `prune_ratio` and `round_to`: what is removed of every layer.
              * @example {
              *       "width": 8
              *     }
              */
             options?: {
-                [key: string]: boolean | number | string | number[];
+                [key: string]: boolean | number | string | number[] | {
+                    [key: string]: number[];
+                };
             };
         };
         /**
@@ -1924,7 +1926,7 @@ export interface components {
             budget: components["schemas"]["StudentBudget"];
             /**
              * Families
-             * @description `library:family` as the catalogue of architectures has them, or names of single networks. Null: Retort's own networks that answer the dataset's task, and of language models the teacher's family.
+             * @description `library:family` as the catalogue of architectures has them, names of single networks, or `pruned`: the teacher's own network with a part of its channels, from its weights. Null: Retort's own networks that answer the dataset's task, and of language models the teacher's family.
              */
             families?: string[] | null;
         };
@@ -3408,7 +3410,8 @@ export interface components {
         };
         /**
          * FromTeacher
-         * @description Weights of a teacher. Where it is deeper than the student, every n-th block, both ends kept.
+         * @description Weights of a teacher. Where it is deeper than the student, every n-th block, both ends kept; of a pruned student
+         *     the channels that matter.
          */
         FromTeacher: {
             /**
@@ -3427,6 +3430,13 @@ export interface components {
              * @description Id of a ready teacher.
              */
             teacher: string;
+            /**
+             * Importance
+             * @description Of a pruned student: which channels it keeps.
+             * @default magnitude
+             * @enum {string}
+             */
+            importance: "magnitude" | "bn_scale";
         };
         /**
          * HubReference
@@ -3540,9 +3550,9 @@ export interface components {
             dataset: string | components["schemas"]["NamedReference"];
             /**
              * Student
-             * @description The student's architecture: a catalogue name, or one with options, and with weights to start from; or what it may cost, for the largest student that the budget allows.
+             * @description The student's architecture: a catalogue name, or one with options, and with weights to start from; or what it may cost, for the largest student that the budget allows; or how its teacher is pruned.
              */
-            student: string | components["schemas"]["StudentCreate"] | components["schemas"]["BudgetedStudent"];
+            student: string | components["schemas"]["StudentCreate"] | components["schemas"]["BudgetedStudent"] | components["schemas"]["PrunedStudent"];
             config?: components["schemas"]["DistillConfig"];
             /**
              * Name
@@ -4642,6 +4652,43 @@ export interface components {
             };
         };
         /**
+         * PrunedStudent
+         * @description The teacher's own network, pruned, with the weights that are left.
+         */
+        PrunedStudent: {
+            prune: components["schemas"]["Pruning"];
+        };
+        /**
+         * Pruning
+         * @description Structured pruning: whole channels, hidden units and attention heads go, by equal shares of every layer.
+         */
+        Pruning: {
+            /**
+             * Ratio
+             * @description Share of the channels of every hidden layer that is removed.
+             * @example 0.5
+             */
+            ratio: number;
+            /**
+             * Importance
+             * @description Which channels stay: those of the largest L2 norm over all weights that go with a channel, or of the largest scale in their batch norms.
+             * @default magnitude
+             * @enum {string}
+             */
+            importance: "magnitude" | "bn_scale";
+            /**
+             * Round To
+             * @description The channels that are left are a multiple of this.
+             * @default 4
+             */
+            round_to: number;
+            /**
+             * Teacher
+             * @description Id of the teacher that is pruned; null: the job's only one.
+             */
+            teacher?: string | null;
+        };
+        /**
          * PublicationCreate
          * @description Where a finished job's student is to be handed over.
          * @example {
@@ -5256,13 +5303,15 @@ export interface components {
             name: string;
             /**
              * Options
-             * @description Keyword arguments of the architecture's constructor (widths, depths), from an allow-list.
+             * @description Keyword arguments of the architecture's constructor (widths, depths), from an allow-list, and of pictures' networks `prune_ratio` and `round_to`: what is removed of every layer.
              * @example {
              *       "width": 8
              *     }
              */
             options?: {
-                [key: string]: boolean | number | string | number[];
+                [key: string]: boolean | number | string | number[] | {
+                    [key: string]: number[];
+                };
             };
             /**
              * Weights
@@ -6037,6 +6086,13 @@ export interface components {
              * @example true
              */
             student_weights: boolean;
+            /**
+             * Prunes
+             * @description Whether a student may be its teacher, pruned.
+             * @default false
+             * @example true
+             */
+            prunes: boolean;
             /**
              * Exports
              * @description Whether its students are written for other runtimes.
