@@ -54,7 +54,7 @@ export function BudgetFields({ draft, schemas, at, set, problem }: FieldsProps &
         ))}
       </div>
       {smallest && (
-        <div className="checked" role="status">
+        <div className="checked spaced" role="status">
           <p>
             The smallest that can be reached is <Network of={smallest} />: {costs(smallest)}.
           </p>
