@@ -12,7 +12,7 @@ const TIMEOUT = within(600_000);
 const AXE_TEXT = readFileSync(AXE, "utf8");
 const PICTURES = process.env.PICTURES;
 const QUICK = { epochs: 1, train_limit: 400 };
-const LOOKS = ["light", "dark"].flatMap((colorScheme) => [1280, 375].map((width) => ({ colorScheme, viewport: { width, height: 900 } })));
+const LOOKS = [["light", 1280], ["dark", 375]].map(([colorScheme, width]) => ({ colorScheme, viewport: { width, height: 900 } }));
 let service;
 let browser;
 let made;
