@@ -14,14 +14,14 @@ from typing import Any
 
 import torch
 
-from distill import processes, recipes, tasks
+from distill import processes, tasks
 from distill.control import Control
 from distill.errors import OutOfMemoryGpu, OutOfMemoryHost
 from distill.export import export
 from distill.exporting.all import export_all
 from distill.exporting.subject import Subject
 from distill.layers.modes import clear_caches
-from distill.recipe_parts.base import Recipe, Setup
+from distill.recipe_parts.base import Recipe
 from distill.running.assess import evaluate
 from distill.running.companions import companion_contexts
 from distill.running.exporting import export_later
@@ -31,6 +31,7 @@ from distill.running.scoring import score_teacher
 from distill.running.session import Session
 from distill.running.teacher_check import look_at_teacher
 from distill.running.teaching import Teaching
+from distill.tasks.set_up import Distilled, recipe_on
 from distill.tasks.teacher_set import weights_of
 from distill.train import train
 from distill.training import distributed
@@ -233,7 +234,7 @@ def _package(session: Session) -> Events:
         scratch = session.folder / "work" / "exports"
         plain = Subject(task, task.student, task.context(task.student, session.report), scratch)
         beside = (Subject(task, session.companions[each.name], each, scratch) for each in companions)
-        made = export_all((plain, *beside), session.config.exports, folder, lambda: session.control.handover)
+        made = export_all((plain, *beside), session.config.exports, folder, session.control)
         with processes.alone():  # the first process packages, and no other one waits for it
             session.report["exports"] = yield from made
         if session.control.handover:
@@ -247,25 +248,21 @@ def _package(session: Session) -> Events:
 
 def build_recipe(session: Session) -> Recipe:
     """The recipe on the session's networks and layers."""
-    task, pairs = session.task, session.pairs
-    student, teacher = task.student, task.teacher if task.recipe.needs_teacher else None
-    setup = Setup(
-        student=student.module,
-        teacher=teacher.module if teacher else None,
-        num_classes=len(task.classes),
-        student_layers=pairs.student_names if pairs else (),
-        teacher_layers=pairs.teacher_names if pairs else (),
-        student_shapes=tuple(layer.shape for layer in pairs.student) if pairs else (),
-        teacher_shapes=tuple(layer.shape for layer in pairs.teacher) if pairs else (),
-        teacher_shares=shares(session),
-        student_example=student.example(2, task.device),
-        teacher_example=teacher.example(2, task.device) if teacher else None,
-        view=task.view,
-        answer=task.answer,
-        indices=task.train_data().indices if task.recipe.needs_index else (),
+    return recipe_on(session.task, session.task.student.module, distilled(session))
+
+
+def distilled(session: Session) -> Distilled:
+    """The session's layers, as a recipe is told them."""
+    pairs = session.pairs
+    if pairs is None:
+        return Distilled(teacher_shares=shares(session))
+    return Distilled(
+        pairs.student_names,
+        pairs.teacher_names,
+        tuple(layer.shape for layer in pairs.student),
+        tuple(layer.shape for layer in pairs.teacher),
+        shares(session),
     )
-    made: Recipe = recipes.get(session.config.recipe)(setup, **session.config.recipe_parameters)
-    return made
 
 
 def shares(session: Session) -> tuple[float, ...]:

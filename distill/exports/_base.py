@@ -35,14 +35,17 @@ class Exporter(ABC):
     `tolerance`: how far the file's outputs may be from torch's, relative to the largest absolute output of torch's;
     None where the format rounds, so that the test set alone says what it costs. `use`: Python that imports the runtime,
     and that makes `output` (an array) of `prepare("image.png")` and the `{file}`, whose input is called `{input}`.
+    `trains`: whether the file is written of a student that was trained further with int8's rounding
+    (`distill.exporting.tuned`).
     """
 
     ending: ClassVar[str]
     runtime: ClassVar[str]
-    packages: ClassVar[tuple[str, ...]] = ()
+    packages: tuple[str, ...] = ()
     extra: ClassVar[str] = "worker"
-    tolerance: ClassVar[float | None] = 1e-3
+    tolerance: float | None = 1e-3
     use: ClassVar[tuple[str, str]]
+    trains: bool = False
 
     def __init__(self, pixels: bool = False) -> None:
         self.pixels = pixels

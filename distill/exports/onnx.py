@@ -26,7 +26,7 @@ class Onnx(Exporter):
 
     ending: ClassVar[str] = ".onnx"
     runtime: ClassVar[str] = "onnxruntime"
-    packages: ClassVar[tuple[str, ...]] = PACKAGES
+    packages = PACKAGES
     use: ClassVar[tuple[str, str]] = (
         "import onnxruntime",
         'session = onnxruntime.InferenceSession("{file}")\n'

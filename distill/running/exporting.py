@@ -28,7 +28,7 @@ def export_later(spec: RunSpec, folder: Path, control: Control) -> Iterator[Even
     report: dict[str, Any] = json.loads(Path(given.report).read_text(encoding="utf-8"))
     subject = Subject(task, network, task.context(network, report), folder / "work" / "exports")
     artifacts = folder / "artifacts"
-    found = yield from export_all([subject], given.requests, artifacts, lambda: control.handover, strict=True)
+    found = yield from export_all([subject], given.requests, artifacts, control, strict=True)
     if control.handover:
         return
     report["exports"] = found
