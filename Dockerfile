@@ -85,6 +85,8 @@ LABEL org.opencontainers.image.description="Retort's worker: claims jobs, trains
 RUN apt-get update -q && apt-get install -qy --no-install-recommends tini dataset-fashion-mnist \
  && rm -rf /var/lib/apt/lists/*
 COPY --from=worker-libraries /opt/venv /opt/venv
+# The page that the export onnx-web writes a student into.
+COPY --from=web /web/dist-page /app/web/dist-page
 COPY --from=code /app /app
 ENV RETORT_SCRATCH_DIR=/scratch RETORT_ALIVE_FILE=/tmp/retort-worker-alive RETORT_WORKER_UID=10001
 # docker-compose.yml starts it as root with the rights to be another user: it becomes 10001 at once (worker.place).

@@ -80,10 +80,11 @@ demo: $(RUNS) $(WEB) ## train a teacher on Fashion-MNIST, distil it, compare; al
 	@scripts/system-packages dataset-fashion-mnist
 	$(VENV)/bin/retort demo
 
+# Each job of a test is a process of its own: where Python may write no bytecode, each would compile what it imports.
 .PHONY: test
 test: $(INSTALLED) ## the test suite (real Postgres, Redis and S3 server; under 15 minutes on 2 cores)
 	@scripts/system-packages postgresql redis-server docker-registry dataset-fashion-mnist
-	OMP_NUM_THREADS=1 $(PYTEST) -n 3 --dist loadscope --no-loadscope-reorder -m "not slow and not gpu" $(ARGS)
+	env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 $(PYTEST) -n 3 --dist loadscope --no-loadscope-reorder -m "not slow and not gpu" $(ARGS)
 
 # ---- checks
 
@@ -193,6 +194,11 @@ bench-predict: $(INSTALLED) ## how soon finished students answer, by task: cold,
 bench-studies: $(INSTALLED) ## what a study costs beside its trials: a step of 1,000 tiny trials, a table of 10,000 (Postgres, about 5 minutes)
 	@scripts/system-packages postgresql
 	$(PY) -m benchmarks.studies $(ARGS)
+
+.PHONY: study-cifar10
+study-cifar10: $(INSTALLED) ## DATA=folder: the best student under 60 kB for CIFAR-10's JPEG copy; hours, goes on where it was interrupted
+	@test -n "$(DATA)" || { echo "NOT RUN: DATA=folder with cifar10-jpeg/train.parquet and test.parquet is needed."; exit 1; }
+	$(VENV)/bin/retort study --file benchmarks/studies/cifar10-60kb.json --data "$(DATA)" --output .cache/studies/cifar10 $(ARGS)
 
 .PHONY: report-study
 report-study: $(INSTALLED) ## the long study's pictures, from the lines of benchmarks/results/study-long.jsonl

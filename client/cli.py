@@ -14,6 +14,7 @@ from rich.console import Console
 
 from client import demo
 from client.api import DEFAULT_URL
+from client.commands import study
 from client.commands.catalogue import catalogue, status
 from client.commands.datasets import datasets
 from client.commands.exports import exports
@@ -42,6 +43,14 @@ class Program(click.Group):
         own = super().get_command(context, name)
         point = _attached().get(name)
         return own if own is not None or point is None else _Attached(point)
+
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """`retort study` is the service's kind of study where a file says what to search, else the local grid."""
+        if args[:1] == ["study"] and study.wanted(args[1:]):
+            return "study", study.study, args[1:]
+        return super().resolve_command(context, args)
 
 
 class _Attached(click.Command):

@@ -69,6 +69,10 @@ class Watch:
         self.console.print(escape(line), highlight=False)
         self._draw("scoring", self._scored / max(self._layers, 1), f"{self._scored} of {self._layers} layers")
 
+    def _on_choice(self, data: dict[str, Any]) -> None:
+        if data["reason"]:
+            self._say(f"recipe {data['reason']}")
+
     def _on_selection(self, data: dict[str, Any]) -> None:
         self._say(f"chosen by {data['rule']}: {', '.join(data['teacher_layers'])}")
 

@@ -1,8 +1,8 @@
 """A network that computes in fp32 as its int8 file will: what quantisation-aware training trains.
 
-By torchao's PT2E: the network's graph, with a quantiser of ours that says which tensors are int8 (those that onnxruntime
-makes int8 in a file), and torchao's modules, which round them with a gradient. Batch normalisation is folded into the
-convolutions first, as in the file (docs/decisions/0026).
+By torchao's PT2E: the network's graph, with a quantiser of ours that says which tensors are int8 (those that
+onnxruntime makes int8 in a file), and torchao's modules, which round them with a gradient. Batch normalisation is
+folded into the convolutions first, as in the file (docs/decisions/0026).
 """
 
 from __future__ import annotations
@@ -33,14 +33,15 @@ _QUANTISE = "quantized_decomposed.quantize_per_tensor.default"
 class FakeQuantised(nn.Module):
     """`network` (in eval mode, fp32, of one tensor) with every int8 tensor of its file rounded to what int8 holds:
 
-        x -> s (clamp(round(x / s) + z, -128, 127) - z),  gradient that of x inside the range, 0 outside (straight
+        x -> s (clamp(round(x / s) + z, 0, 255) - z),  gradient that of x inside the range, 0 outside (straight
         through); s, z from the smallest and largest value so far, a moving average in train mode, fixed in eval mode
 
         W_c -> s_c clamp(round(W_c / s_c), -64, 63),  s_c = max |W_c| / 63.5 for each output channel c
 
     Int8 are: inputs, weights and outputs (after a ReLU or clamp that follows alone) of convolutions and linear layers,
     and inputs and outputs of sums and products of two tensors. Weights have 7 bits, so that no sum of two products
-    overflows the 16 bits that processors without VNNI give it (255 x 64 x 2 < 2^15). `layers`: names of the network's layers whose features
+    overflows the 16 bits that processors without VNNI give it (255 x 64 x 2 < 2^15); activations have no sign, as
+    onnxruntime's kernels for x86 want them. `layers`: names of the network's layers whose features
     are wanted (`distill.layers.capture`); here they are called `called[name]`, and what follows is computed from them,
     so that a feature that is detached there is detached for all that follows. Ranges begin with what `see` is shown.
     Raises what tracing raises, and `TypeError` for a network whose answer is no tensor.
@@ -165,7 +166,7 @@ def _source(node: fx.Node) -> fx.Node:
 def _name_layers(made: fx.GraphModule, count: int) -> None:
     """Put a module `layer_<i>` where feature i is computed, from which all that follows goes on."""
     (output,) = made.graph.find_nodes(op="output")
-    answer, *features = output.args[0]
+    features = output.args[0][1:]
     assert len(features) == count
     for number, node in enumerate(features):
         made.add_submodule(f"layer_{number}", nn.Identity())
@@ -196,8 +197,8 @@ def _quantiser() -> Any:
 
     rounding = FakeQuantize  # the fused one, which is faster, has another scale for weights than `convert_pt2e` writes
     activation = QuantizationSpec(
-        torch.int8, rounding.with_args(observer=MovingAverageMinMaxObserver, averaging_constant=MOVING_AVERAGE),
-        quant_min=-128, quant_max=127, qscheme=torch.per_tensor_affine,
+        torch.uint8, rounding.with_args(observer=MovingAverageMinMaxObserver, averaging_constant=MOVING_AVERAGE),
+        quant_min=0, quant_max=255, qscheme=torch.per_tensor_affine,
     )  # fmt: skip
     weight = QuantizationSpec(
         torch.int8, rounding.with_args(observer=MovingAveragePerChannelMinMaxObserver, averaging_constant=1.0),
@@ -210,7 +211,7 @@ def _quantiser() -> Any:
     class Everywhere(Quantizer):  # type: ignore[misc]
         def annotate(self, model: fx.GraphModule) -> fx.GraphModule:
             for node in model.graph.nodes:
-                inputs = {each: activation for each in _activations(node)}
+                inputs = dict.fromkeys(_activations(node), activation)
                 if not inputs:
                     continue
                 if node.target in _WEIGHTED:
@@ -256,8 +257,9 @@ def _drop_clamps(made: fx.GraphModule) -> None:
 def _bounds(node: fx.Node) -> tuple[float, float]:
     if node.target in _RELU:
         return 0.0, float("inf")
-    low, high = (*node.args[1:3], *(-1.0, 1.0)[len(node.args) - 1 :])  # hardtanh's own defaults
-    return float(low), float(high)  # type: ignore[arg-type]
+    given: list[Any] = [*node.args[1:3]]
+    low, high = given + [-1.0, 1.0][len(given) :]  # hardtanh's own defaults
+    return float(low), float(high)
 
 
 def _no_wider(user: fx.Node, low: float, high: float) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from distill.choice_table import choice_table
 from distill.exports_table import exports_table
 from distill.likeness import shown
 
@@ -48,6 +49,7 @@ def markdown(report: Report, sections: Sequence[str] = ()) -> str:
         _table(report),
         _differences(report),
         _against_teacher(report),
+        _choice(report),
         _layers(report),
         _training(report),
         *sections,
@@ -66,6 +68,10 @@ def _warnings(report: Report) -> str:
 
 def _exports(report: Report) -> str:
     return f"## Exports\n\n{exports_table(report['exports'])}" if report.get("exports") else ""
+
+
+def _choice(report: Report) -> str:
+    return f"## How the recipe was chosen\n\n{choice_table(report['choice'])}" if report.get("choice") else ""
 
 
 def _columns(report: Report) -> dict[str, Report]:

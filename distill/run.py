@@ -14,25 +14,22 @@ from typing import Any
 
 import torch
 
-from distill import processes, tasks
+from distill import auto_recipe, processes, tasks
 from distill.control import Control
 from distill.errors import OutOfMemoryGpu, OutOfMemoryHost
 from distill.export import export
 from distill.exporting.all import export_all
 from distill.exporting.subject import Subject
 from distill.layers.modes import clear_caches
-from distill.recipe_parts.base import Recipe
 from distill.running.assess import evaluate
+from distill.running.building import build_recipe
+from distill.running.choosing import Chosen, choose_recipe
+from distill.running.chosen_layers import choose_layers
 from distill.running.companions import companion_contexts
 from distill.running.exporting import export_later
-from distill.running.norms import high_norms, norms_of
-from distill.running.pairing import check_counts, check_student, choose, choose_evenly
-from distill.running.scoring import score_teacher
+from distill.running.norms import norms_of
 from distill.running.session import Session
 from distill.running.teacher_check import look_at_teacher
-from distill.running.teaching import Teaching
-from distill.tasks.set_up import Distilled, recipe_on
-from distill.tasks.teacher_set import weights_of
 from distill.train import train
 from distill.training import distributed
 from distill.training.loop import Outcome
@@ -41,10 +38,6 @@ from distill.training.threads import settle
 from distill.types import Event, RunSpec
 
 Events = Iterator[Event]
-_HIGH = (
-    "The features of teacher layer {} are far larger than those of most layers; the loss may diverge on them. If it "
-    "does, leave the layer out, or normalise the teacher's features where the recipe can."
-)
 
 
 def run(spec: RunSpec, folder: Path, control: Control) -> Events:
@@ -53,7 +46,7 @@ def run(spec: RunSpec, folder: Path, control: Control) -> Events:
     Folders below `folder`: `artifacts` (an `artifact` event follows each finished file), `checkpoints`, `work`.
     With `spec.export` nothing is trained: a finished student is exported. Else it continues from `spec.resume_from`; a
     finished Q curve is taken from the checkpoint, from `folder` or from `spec.reuse_curves`, if its digest says that it
-    is the same.
+    is the same. With the recipe `auto` one is chosen first (`distill.running.choosing`).
     Under torchrun, inside `distill.training.distributed.group()`, every process calls `run`; they share training,
     scoring and evaluation, the first alone writes and packages, and the others' events are copies to be ignored.
     Raises RetortError: UserError for what cannot work, Diverged, AtChance, OutOfMemoryHost, OutOfMemoryGpu.
@@ -63,9 +56,16 @@ def run(spec: RunSpec, folder: Path, control: Control) -> Events:
         if spec.export is not None:
             yield from export_later(spec, folder, control)
             return
-        session = Session.open(spec, folder, control)
+        chosen = None
+        if auto_recipe.asked(spec.config):
+            chosen = yield from choose_recipe(spec, folder, control)
+            if chosen is None:
+                return
+        session = Session.open(chosen.spec if chosen else spec, folder, control)
         session.task.reasons["threads"] = threads
-        yield from _phases(session)
+        if chosen:
+            _take_over(session, chosen)
+        yield from _phases(session, chosen)
 
 
 @contextmanager
@@ -88,10 +88,22 @@ def _first_line(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0]
 
 
-def _phases(session: Session) -> Events:
+def _take_over(session: Session, chosen: Chosen) -> None:
+    """What the choice of the recipe leaves to the run."""
+    session.choice = chosen.choice
+    session.task.reasons["recipe"] = chosen.choice["reason"]
+    if chosen.curves and not session.spec.resume_from:
+        session.carry = session.carry | {"curves": chosen.curves}
+
+
+def _phases(session: Session, chosen: Chosen | None = None) -> Events:
     """The phases in order; each reads the session and leaves its result there."""
     yield from look_at_teacher(session)
-    yield from _layers(session)
+    if chosen and chosen.warning:
+        session.warnings.append(chosen.warning.to_dict())
+        yield Event("warning", chosen.warning.to_dict())
+        yield Event("log", {"level": "warning", "message": str(chosen.warning)})
+    yield from choose_layers(session)
     if session.leaving():
         return
     outcome = yield from _distil(session)
@@ -112,41 +124,6 @@ def _phases(session: Session) -> Events:
     yield Event("done", {})
 
 
-def _layers(session: Session) -> Events:
-    """Q curve and pairs, for recipes that need them."""
-    if not session.task.recipe.needs_layers or session.task.teacher is None:
-        return
-    check_counts(session)
-    check_student(session)
-    for teaching in session.teachings:
-        yield from _chosen(session, teaching)
-        if teaching.pairs is None:  # handed over
-            return
-    found = session.pairs
-    assert found is not None
-    session.task.reasons["selection"] = found.reason
-
-
-def _chosen(session: Session, teaching: Teaching) -> Events:
-    """One teacher's Q curve and pairs; none after `control.handover`."""
-    groups = teaching.groups
-    if isinstance(groups, str):
-        message = teaching.own(f"There is no Q curve: {groups}.")
-        yield Event("log", {"level": "warning", "message": message})
-        teaching.pairs = choose_evenly(session, teaching, groups)
-    else:
-        if not teaching.position:
-            yield Event("phase", {"phase": "scoring"})
-        curve = yield from score_teacher(session, teaching, groups)
-        if curve is None:
-            return
-        teaching.pairs = choose(session, teaching, curve)
-        teaching.curve = teaching.pairs.marked(curve)
-    yield Event("selection", teaching.pairs.to_dict() | teaching.whose)
-    for name in high_norms(teaching.curve, teaching.pairs) if teaching.curve else ():
-        yield Event("log", {"level": "warning", "message": teaching.own(_HIGH.format(name))})
-
-
 def _distil(session: Session) -> Generator[Event, None, Outcome]:
     task = session.task
     yield Event("phase", {"phase": "distilling"})
@@ -161,7 +138,7 @@ def _distil(session: Session) -> Generator[Event, None, Outcome]:
         "curves": [curve.to_dict() for curve in session.curves],
         "metrics": session.metrics,
         "warnings": session.warnings,
-    }
+    } | ({"choice": session.choice} if session.choice else {})
     events = train(
         recipe, data, session.config, session.folder / "checkpoints", session.control, session.spec.resume_from,
         carry=carry, norms=norms_of(session),
@@ -192,6 +169,8 @@ def _noted(event: Event, session: Session) -> Event:
         foreign = of_some_tasks() - task.spec.settings
         given = session.config.model_dump()
         config = {key: value for key, value in config.items() if key not in foreign or given[key] != "auto"}
+        for name in auto_recipe.SETTINGS:  # the choice of a recipe says itself what it went by
+            del config[name]
         session.resolved = {"config": config, "reasons": task.reasons | event.data["reasons"]}
         return Event("resolved", session.resolved)
     return event
@@ -246,32 +225,6 @@ def _package(session: Session) -> Events:
     yield from export(context, folder)
 
 
-def build_recipe(session: Session) -> Recipe:
-    """The recipe on the session's networks and layers."""
-    return recipe_on(session.task, session.task.student.module, distilled(session))
-
-
-def distilled(session: Session) -> Distilled:
-    """The session's layers, as a recipe is told them."""
-    pairs = session.pairs
-    if pairs is None:
-        return Distilled(teacher_shares=shares(session))
-    return Distilled(
-        pairs.student_names,
-        pairs.teacher_names,
-        tuple(layer.shape for layer in pairs.student),
-        tuple(layer.shape for layer in pairs.teacher),
-        shares(session),
-    )
-
-
-def shares(session: Session) -> tuple[float, ...]:
-    """The weight of each pair's teacher; of one teacher 1 each."""
-    weights = weights_of(session.config.teacher_weights, len(session.teachings)) if session.teachings else ()
-    known = zip(session.teachings, weights, strict=True)
-    return tuple(weight for each, weight in known if each.pairs is not None for _ in each.pairs.teacher)
-
-
 def summary(report: dict[str, Any]) -> dict[str, Any]:
     """The `result` event: the report without the tables that grow with the classes; `report.json` has them."""
 
@@ -281,9 +234,9 @@ def summary(report: dict[str, Any]) -> dict[str, Any]:
     columns: dict[str, Any] = {name: short(report[name]) for name in ("student", "teacher", "comparison")}
     columns["teachers"] = [short(column) for column in report["teachers"]]
     columns["companions"] = {name: short(column) for name, column in report["companions"].items()}
-    keys = (
+    keys: tuple[str, ...] = (
         "schema", "title", "task", "metrics", "recipe", "verdict", "against_teacher", "selection", "training",
         "dataset", "digests",
     )  # fmt: skip
-    exported = {"exports": report["exports"]} if "exports" in report else {}
-    return columns | {key: report[key] for key in keys} | {"seeds": report["seeds"]} | exported
+    keys += tuple(name for name in ("exports", "choice") if name in report)
+    return columns | {key: report[key] for key in keys} | {"seeds": report["seeds"]}

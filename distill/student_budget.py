@@ -66,7 +66,8 @@ class BudgetedStudent(Model):
     budget: StudentBudget
     families: Annotated[list[Family], Field(min_length=1, max_length=50)] | None = Field(
         None,
-        description="`library:family` as the catalogue of architectures has them, or names of single networks. Null: "
+        description="`library:family` as the catalogue of architectures has them, names of single networks, or "
+        "`pruned`: the teacher's own network with a part of its channels, from its weights. Null: "
         "Retort's own networks that answer the dataset's task, and of language models the teacher's family.",
     )
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,11 +18,13 @@ Samples = Callable[[int], Iterator[Tensor]]
 
 @dataclass(frozen=True)
 class Traced:
-    """A graph, training samples for it, and a folder for what several formats are made of."""
+    """A graph, training samples for it, and a folder for what several formats are made of. `page`: what a page in a
+    browser is told of the network (`distill.export.Delivery.page`), None where it has none."""
 
     graph: Graph
     samples: Samples
     folder: Path
+    page: Mapping[str, Any] | None = None
 
     def three(self) -> Tensor:
         """The graph's input of three training samples; of fewer some come again, of none the example."""

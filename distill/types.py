@@ -16,13 +16,16 @@ from distill.layer_quality import LayerQuality as LayerQuality
 from distill.layer_quality import QCurve as QCurve
 from distill.strict_model import Model as Model
 
-Phase = Literal["fetching", "scoring", "distilling", "evaluating", "packaging", "uploading"]
-PHASES: tuple[Phase, ...] = ("fetching", "scoring", "distilling", "evaluating", "packaging", "uploading")
+Phase = Literal["fetching", "choosing", "scoring", "distilling", "evaluating", "packaging", "uploading"]
+PHASES: tuple[Phase, ...] = (
+    "fetching", "choosing", "scoring", "distilling", "evaluating", "packaging", "uploading",
+)  # fmt: skip
 
 
 EventKind = Literal[
     "phase",  # {phase}
     "resolved",  # {config: {...}, reasons: {field: why}}: every "auto" replaced
+    "choice",  # {recipe, reason, metric, minutes, seconds, rungs, table}: of `recipe: auto`, as far as it has come
     "layers",  # {total_layers, samples, classes, train_size, seed, digest, reused, grouping}: the curve's frame
     "layer_quality",  # LayerQuality.to_dict()
     "selection",  # {rule, chosen: [index], teacher_layers: [name], student_layers: [name], reason}
@@ -55,9 +58,10 @@ class Architecture(Model):
     its family, `transformers:bert`, or `transformers:auto` for the one that its files name."""
 
     name: str = Field(min_length=1, max_length=200, examples=["retort:resnet8"])
-    options: dict[str, bool | int | float | str | list[int]] = Field(
+    options: dict[str, bool | int | float | str | list[int] | dict[str, list[int]]] = Field(
         default_factory=dict,
-        description="Keyword arguments of the architecture's constructor (widths, depths), from an allow-list.",
+        description="Keyword arguments of the architecture's constructor (widths, depths), from an allow-list, and of "
+        "pictures' networks `prune_ratio` and `round_to`: what is removed of every layer.",
         examples=[{"width": 8}],
     )
 
@@ -95,8 +99,23 @@ class DistillConfig(Model):
         None, json_schema_extra={"x-registry": "presets"},
         description="Name from the catalogue's presets: a published protocol, for the settings that are left out.",
     )  # fmt: skip
-    recipe: str = Field("feature_only", description="Name from the catalogue's recipes.")
+    recipe: str = Field(
+        "feature_only",
+        description="Name from the catalogue's recipes; `auto`: the one that a short successive halving on validation "
+        "samples chooses, before the training.",
+    )
     recipe_parameters: dict[str, Any] = Field(default_factory=dict, description="The recipe's own parameters.")
+    auto_minutes: float = Field(
+        10.0, gt=0, le=1e5, description="Of recipe `auto`: about how long the choice may take, under a worker."
+    )
+    auto_steps: Annotated[int, Field(ge=1, le=MOST)] | Auto = Field(
+        "auto",
+        description="Of recipe `auto`: steps that every candidate is trained for at first. `auto`: what auto_minutes "
+        "allow, by the time that a step takes here; a number makes two runs compare alike.",
+    )
+    auto_recipes: Annotated[list[str], Field(min_length=1, max_length=100)] | None = Field(
+        None, description="Of recipe `auto`: the candidates; null: every recipe that fits teacher, data and task."
+    )
     selection: str = Field("auto", description="Name from the catalogue's selection rules, or `auto`.")
     selection_parameters: dict[str, Any] = Field(default_factory=dict)
     layers: int = Field(4, ge=1, le=64, description="k: how many teacher layers to distil.")
@@ -400,6 +419,9 @@ class StartInput(Model):
     weights: str = Field(description="Path of a safetensors file.")
     preprocessing: TeacherPreprocessing | None = Field(None, description="As far as it was told at registration.")
     digest: str = Field("", description="sha256 of the file, hex.")
+    importance: Literal["magnitude", "bn_scale"] = Field(
+        "magnitude", description="Which channels of the file a pruned student keeps (`distill.pruned`)."
+    )
     map: dict[str, str] | None = Field(
         None, description="Prefix of the student's names -> of the file's: what goes where. None: as the family tells."
     )

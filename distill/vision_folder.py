@@ -18,7 +18,7 @@ FAMILIES = ("vit", "swin", "convnext", "resnet", "dinov2")
 """`model_type` of the families that are read, each `transformers:<family>` here."""
 NAMES = tuple(f"transformers:{family}" for family in FAMILIES)
 """Their names here."""
-DETECTORS = ("rt_detr",)
+DETECTORS = ("rt_detr", "d_fine")
 DETECTOR_NAMES = tuple(f"transformers:{family}" for family in DETECTORS)
 """The same of detectors."""
 BY_CONFIGURATION = frozenset((*NAMES, *DETECTOR_NAMES))
@@ -45,11 +45,38 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
         "encoder_hidden_dim", "encoder_layers", "encoder_ffn_dim", "encoder_attention_heads",
         "encoder_activation_function", "activation_function", "hidden_expansion", "normalize_before", "num_queries",
         "decoder_layers", "decoder_ffn_dim", "decoder_attention_heads", "decoder_n_points",
-        "decoder_activation_function", "learn_initial_query", "freeze_backbone_batch_norms", "dropout",
+        "decoder_activation_function", "freeze_backbone_batch_norms", "dropout",
+        "layer_norm_eps", "batch_norm_eps",
+    ),
+    "d_fine": (
+        "backbone_stem_channels", "backbone_stage_in_channels", "backbone_stage_mid_channels",
+        "backbone_stage_out_channels", "backbone_stage_num_blocks", "backbone_stage_downsample",
+        "backbone_stage_light_block", "backbone_stage_kernel_size", "backbone_stage_numb_of_layers",
+        "backbone_use_learnable_affine_block", "backbone_hidden_act", "d_model", "encoder_hidden_dim",
+        "encoder_layers", "encoder_ffn_dim", "encoder_attention_heads", "encoder_activation_function",
+        "activation_function", "hidden_expansion", "depth_mult", "normalize_before", "num_queries",
+        "num_feature_levels", "decoder_layers", "decoder_ffn_dim", "decoder_attention_heads", "decoder_n_points",
+        "decoder_activation_function", "decoder_offset_scale", "decoder_method", "max_num_bins", "reg_scale", "up",
+        "top_prob_values", "lqe_hidden_dim", "lqe_layers", "freeze_backbone_batch_norms", "dropout",
         "layer_norm_eps", "batch_norm_eps",
     ),
 }  # fmt: skip
 """Family -> the fields of its configuration that make the network: its options here."""
+_QUERYING: Mapping[str, tuple[Any, ...]] = {
+    "learn_initial_query": (False,), "with_box_refine": (True,), "positional_encoding_temperature": (10_000,),
+}  # fmt: skip
+FIXED: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
+    "rt_detr": {
+        **_QUERYING, "backbone_model_type": ("rt_detr_resnet",), "num_feature_levels": (3,),
+        "feat_strides": ([8, 16, 32],), "encode_proj_layers": ([2],),
+    },
+    "d_fine": {
+        **_QUERYING, "backbone_model_type": ("hgnet_v2",), "feat_strides": ([8, 16, 32], [16, 32]),
+        "encode_proj_layers": ([2], [1]), "eval_idx": (-1,), "layer_scale": (1,),
+    },
+}  # fmt: skip
+"""Family -> fields that make the network and are no options here: the values that it is built with. transformers (5.23)
+itself cannot run `learn_initial_query`, nor a decoder that goes on after `eval_idx`."""
 _RESAMPLING = {0: "nearest", 2: "bilinear", 3: "bicubic"}  # Pillow's numbers
 _NUMBERED = "LABEL_"
 _REMEDY = "Save the folder anew with `model.save_pretrained` and `processor.save_pretrained`."
@@ -77,6 +104,7 @@ def header_of(config: Mapping[str, Any], preprocessor: Mapping[str, Any]) -> dic
 def _header(config: Mapping[str, Any], preprocessor: Mapping[str, Any]) -> dict[str, str]:
     family = config["model_type"]
     flat = {**config, **{f"backbone_{name}": value for name, value in (config.get("backbone_config") or {}).items()}}
+    _check_fixed(family, flat)
     options = {name: flat[name] for name in OPTIONS[family] if flat.get(name) is not None}
     found: dict[str, Any] = {"architecture": {"name": f"transformers:{family}", "options": options}}
     if names := _classes(config):
@@ -84,6 +112,17 @@ def _header(config: Mapping[str, Any], preprocessor: Mapping[str, Any]) -> dict[
     if how := _seeing(preprocessor, int(config.get("num_channels", 3))):
         found["preprocessing"] = how
     return {name: json.dumps(value) for name, value in found.items()}
+
+
+def _check_fixed(family: str, flat: Mapping[str, Any]) -> None:
+    for field, known in FIXED.get(family, {}).items():
+        value = flat.get(field)
+        if value is not None and value not in known:
+            raise InvalidTeacher(
+                f"The model folder was refused: {field} is {str(value)[:100]}, with which {family} is not built here.",
+                f"Use a model whose {field} is {' or '.join(map(str, known))}.",
+                {"field": field, "known": list(known)},
+            )
 
 
 def _classes(config: Mapping[str, Any]) -> list[str]:

@@ -17,6 +17,7 @@ from store.database import Database
 from store.doorbell import InProcessDoorbell
 from store.objects import open_store
 from store.repositories import tenants
+from store.sealing_anew import seal_anew
 from store.settings import Settings
 from worker.inspecting import catalogue
 from worker.slots.pool import SlotPool
@@ -59,6 +60,7 @@ def parts(settings: Settings) -> Iterator[tuple[Database, SlotPool, uvicorn.Serv
     """Database migrated, slots running, server made; at the end of the block nothing runs any more."""
     database, objects, doorbell = Database(settings.resolved_database_url), open_store(settings), InProcessDoorbell()
     database.migrate()
+    seal_anew(settings, database)
     with database.write() as session:
         tenants.ensure_default(session)
     pool = SlotPool(settings, database, objects, doorbell)

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from store.database import AWAY, Database, alembic_config
 from store.objects import StorageUnavailable, open_store
+from store.sealing_anew import seal_anew
 from store.settings import Settings, read_settings
 
 PATIENCE_SECONDS, PAUSE_SECONDS, SAY_SECONDS = 600.0, 2.0, 10.0
@@ -32,6 +33,8 @@ def prepare(settings: Settings, revision: str = "head", patience_seconds: float 
     try:
         _patiently(database.ping, patience_seconds, "the database")
         database.migrate(revision)
+        if revision == "head":
+            seal_anew(settings, database)
         _patiently(lambda: open_store(settings).ping(), patience_seconds, "the object store")
         return _revision(database) or "none"
     finally:

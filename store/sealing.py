@@ -28,11 +28,12 @@ class SealBroken(RetortError):
 
 
 class Sealer:
-    """Seals by the first key and opens by all of them, so a key is replaced by putting a new one before it."""
+    """Seals by the first key and opens by all of them, so a key is replaced by putting a new one before it. `first`:
+    the id of the first, with which all that it seals begins."""
 
     def __init__(self, keys: list[bytes]) -> None:
         self._keys = {_id(key): AESGCM(key) for key in keys}
-        self._first = _id(keys[0])
+        self.first = _id(keys[0])
 
     @classmethod
     def of_text(cls, text: str) -> Sealer:
@@ -41,8 +42,8 @@ class Sealer:
 
     def seal(self, content: bytes, owner: str) -> str:
         nonce = os.urandom(NONCE_BYTES)
-        sealed = nonce + self._keys[self._first].encrypt(nonce, content, owner.encode())
-        return f"{self._first}.{base64.b64encode(sealed).decode()}"
+        sealed = nonce + self._keys[self.first].encrypt(nonce, content, owner.encode())
+        return f"{self.first}.{base64.b64encode(sealed).decode()}"
 
     def open(self, sealed: str, owner: str) -> bytes:
         """Raises `SealBroken`."""

@@ -127,6 +127,7 @@ class Job(Leasable, Base):
     config: Mapped[Json]  # distill.types.DistillConfig as asked for, defaults filled in
     resolved: Mapped[Json | None]  # {config, reasons}: every "auto" replaced by the run
     student: Mapped[Json]  # distill.types.Architecture
+    choice: Mapped[Json | None]  # of recipe `auto`, as far as it has come: {recipe, reason, metric, rungs, table, ...}
     student_budget: Mapped[Json | None]  # what bought it: {budget, families, reason, table, measured}
     start: Mapped[Json | None]  # of the student, where not from noise: {teacher: id} or {artifact: {job_id, name}}
     probe_id: Mapped[str | None] = mapped_column(String(40))  # judges features where the dataset has no labels
@@ -329,7 +330,8 @@ class Upload(Base):
 
 
 class Webhook(Base):
-    """Where a tenant wants to be told. The secret signs, so it is kept as it is."""
+    """Where a tenant wants to be told. `sealed`: its signing secret by the operator's key (`store.sealing`); NULL where
+    there was no key: then `secret` has it as it is, else "" (`store.repositories.webhook_secrets`)."""
 
     __tablename__ = "webhooks"
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
@@ -337,7 +339,8 @@ class Webhook(Base):
     url: Mapped[str] = mapped_column(String(2000))
     description: Mapped[str] = mapped_column(String(200), default="")
     events: Mapped[str] = mapped_column(String(500))  # types, comma between; * for all
-    secret: Mapped[str] = mapped_column(String(200))
+    secret: Mapped[str] = mapped_column(String(200), default="")
+    sealed: Mapped[str | None]
     enabled: Mapped[bool] = mapped_column(default=True)
     disabled_reason: Mapped[str | None] = mapped_column(String(200))
     failing_since: Mapped[datetime | None]  # no delivery has succeeded since

@@ -73,7 +73,9 @@ def measured(given: argparse.Namespace, seed: int, taught_by: TeacherInput, fold
 def table(rows: Sequence[Sequence[dict[str, Any]]], seeds: Sequence[int]) -> str:
     lines = ["| student | " + " | ".join(f"seed {seed}" for seed in seeds) + " | mean | lost, points |"]
     lines.append("|---" * (len(seeds) + 3) + "|")
-    kinds = zip(("torch, fp32", "int8, calibrated", "int8, trained with rounding"), zip(*rows, strict=True), strict=True)
+    kinds = zip(
+        ("torch, fp32", "int8, calibrated", "int8, trained with rounding"), zip(*rows, strict=True), strict=True
+    )
     torchs: list[float] = []
     for name, entries in kinds:
         values = [100 * each["figure"]["value"] for each in entries]
@@ -89,9 +91,9 @@ def main() -> None:
     given = parse()
     parts, rows = ["# int8 with and without training with rounding\n", heading(given)], list[Any]()
     parts.append(
-        f"\n{STUDENT.name} {json.dumps(STUDENT.options)} by `feature_only` from {TEACHER.name}, then {given.aware_epochs} "
-        "epochs with rounding at a tenth of the peak rate. Test accuracy in per cent; ± is the sample deviation over the "
-        "seeds.\n"
+        f"\n{STUDENT.name} {json.dumps(STUDENT.options)} by `feature_only` from {TEACHER.name}, then "
+        f"{given.aware_epochs} epochs with rounding at a tenth of the peak rate. Test accuracy in per cent; ± is the "
+        "sample deviation over the seeds.\n"
     )
     with tempfile.TemporaryDirectory() as folder:
         taught_by = teacher(given, Path(folder) / "teacher")

@@ -13,7 +13,8 @@ from distill.types import Architecture, DatasetInput
 
 @dataclass(frozen=True)
 class Pair:
-    """`level`: the test accuracy that a teacher must have. `peak`: the published peak of the learning rate."""
+    """`level`: the test accuracy that a teacher must have. `peak`: the published peak of the learning rate.
+    `teacher_peak`: the teacher's own. `begun`: the published weights that its training begins with (published.py)."""
 
     name: str
     data: str
@@ -24,7 +25,13 @@ class Pair:
     smaller: str
     larger: str
     peak: float = 7.5e-3
+    teacher_peak: float | None = None
+    begun: str | None = None
     settings: Mapping[str, Any] = field(default_factory=lambda: {"precision": "bf16", "channels_last": True})
+
+    @property
+    def teacher_architecture(self) -> Architecture:
+        return parse_architecture(self.teacher)
 
     def student_architecture(self, size: str = "student") -> Architecture:
         """`size`: "student", "smaller" or "larger"."""
@@ -38,13 +45,27 @@ class Pair:
 
 
 CONTIGUOUS = {"precision": "fp32", "channels_last": False}
-RESNETS = [f"retort:resnet8?width={width}" for width in (16, 8, 32)]
-VGGS = [f"retort:vgg11_small?width={width}" for width in (12, 6, 24)]
-MOBILES = [f"retort:mobilenet_v2_small?width={width}" for width in (12, 8, 24)]
-SMALL = [f"retort:resnet8?width={width}" for width in (8, 4, 16)]
+RESNETS = ("retort:resnet8?width=16", "retort:resnet8?width=8", "retort:resnet8?width=32")
+VGGS = ("retort:vgg11_small?width=12", "retort:vgg11_small?width=6", "retort:vgg11_small?width=24")
+MOBILES = (
+    "retort:mobilenet_v2_small?width=12",
+    "retort:mobilenet_v2_small?width=8",
+    "retort:mobilenet_v2_small?width=24",
+)
+SMALL = ("retort:resnet8?width=8", "retort:resnet8?width=4", "retort:resnet8?width=16")
 PAIRS = (
-    Pair("cifar10-resnet", "cifar10", "retort:resnet9?width=64", 12, 0.90, *RESNETS),
-    Pair("cifar10-vgg", "cifar10", "retort:vgg11_small?width=48", 30, 0.90, *VGGS, peak=5e-3),
-    Pair("cifar10-mobilenet", "cifar10", "retort:resnet9?width=64", 12, 0.90, *MOBILES, settings=CONTIGUOUS),
+    Pair("cifar10-resnet", "cifar10", "retort:resnet56", 4, 0.90, *RESNETS, begun="resnet56", teacher_peak=1e-3),
+    Pair(
+        "cifar10-mobilenet",
+        "cifar10",
+        "retort:resnet56",
+        4,
+        0.90,
+        *MOBILES,
+        settings=CONTIGUOUS,
+        begun="resnet56",
+        teacher_peak=1e-3,
+    ),
     Pair("fashion-resnet", "fashion-mnist", "retort:resnet9?width=16", 15, 0.93, *SMALL),
+    Pair("cifar10-vgg", "cifar10", "retort:vgg11_small?width=48", 30, 0.90, *VGGS, peak=5e-3),
 )

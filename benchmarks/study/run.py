@@ -1,4 +1,6 @@
-"""The long study (protocol.md), resumable: python -m benchmarks.study.run --cifar FOLDER --folder OUT --budget-hours H.
+"""The long study (protocol.md), resumable:
+
+    python -m benchmarks.study.run --cifar FOLDER --clone WEIGHTS --folder OUT --budget-hours H
 
 FOLDER holds `train.parquet` and `test.parquet` of CIFAR-10; without it the pairs on CIFAR-10 are left out, and named.
 OUT keeps teachers and checkpoints: an interrupted run goes on from its last one. The lines of what has ended go to
@@ -8,36 +10,50 @@ OUT keeps teachers and checkpoints: an interrupted run goes on from its last one
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
+import shutil
 import time
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.study import published
 from benchmarks.study.ledger import Ledger
 from benchmarks.study.pairs import PAIRS, Pair
 from benchmarks.study.plan import Run, pair_of, planned, tuning
 from benchmarks.study.written import document
 from distill.modalities.images import open_dataset
 from distill.studying.grid import Cell, Study, Variant, run_cell, teacher_of, train_teacher
-from distill.types import DatasetInput, DistillConfig, TeacherInput
+from distill.types import DatasetInput, DistillConfig, StartInput, TeacherInput
 
 #: What the protocol fixes for every run, teachers included.
 COMMON: dict[str, Any] = {"batch_size": 128, "compile": False, "device": "cpu", "quality_samples": 1000}
 STUDENTS: dict[str, Any] = {"layers": 3}
 RESULTS = Path("benchmarks/results")
+#: Committed, so that all days of the study have the same teachers.
+TEACHERS = Path("benchmarks/study/teachers")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cifar", type=Path)
     parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument(
+        "--teachers", type=Path, default=TEACHERS, help="Folder of the teachers that reached their level."
+    )
+    parser.add_argument(
+        "--clone", type=Path, help="Folder of the published weights that teachers begin with (published.py)."
+    )
     parser.add_argument("--budget-hours", type=float, required=True)
+    parser.add_argument("--pairs", nargs="+", choices=[pair.name for pair in PAIRS], help="Only these today.")
     parser.add_argument("--results", type=Path, default=RESULTS, help="Folder of study-long.jsonl and study-long.md.")
     given = parser.parse_args()
-    driver = Driver(given.folder, given.cifar, Ledger(given.results / "study-long.jsonl"))
+    ledger = Ledger(given.results / "study-long.jsonl")
+    driver = Driver(given.folder, given.cifar, ledger, given.teachers, given.clone, given.pairs)
     for pair in driver.left_out:
-        print(f"Left out: {pair}, since --cifar is not given.", flush=True)
+        print(f"Left out: {pair}, since --cifar is not given or --pairs names others.", flush=True)
     end = time.monotonic() + 3600 * given.budget_hours
     while time.monotonic() < end and (run := driver.next()) is not None:
         print(driver.ran(run), flush=True)
@@ -47,9 +63,12 @@ def main() -> None:
 class Driver:
     """Runs the plan in its order, each run once."""
 
-    def __init__(self, folder: Path, cifar: Path | None, ledger: Ledger) -> None:
-        self.folder, self.ledger = folder, ledger
-        found = {pair.name: pair.dataset(cifar) for pair in PAIRS}
+    def __init__(
+        self, folder: Path, cifar: Path | None, ledger: Ledger, teachers: Path, clone: Path | None = None,
+        pairs: Collection[str] | None = None,
+    ) -> None:  # fmt: skip
+        self.folder, self.ledger, self.teachers, self.clone = folder, ledger, teachers, clone
+        found = {pair.name: pair.dataset(cifar) if pairs is None or pair.name in pairs else None for pair in PAIRS}
         self.datasets = {name: pinned(dataset) for name, dataset in found.items() if dataset is not None}
         self.left_out = [name for name, dataset in found.items() if dataset is None]
         self._teachers: dict[str, TeacherInput] = {}
@@ -102,25 +121,42 @@ class Driver:
             self.ledger.put({"key": f"curve {pair.name}", "layers": json.loads(path.read_text())["layers"]})
 
     def teacher(self, pair: Pair) -> TeacherInput:
-        """The pair's teacher, trained where it was not: for twice as long where it misses its level, and again."""
+        """The pair's teacher: of the folder of teachers, else trained: for twice as long where it misses its level,
+        and again."""
         if pair.name not in self._teachers:
-            self._teachers[pair.name] = self._taught(pair)
+            kept = self.teachers / f"{pair.data}-{pair.teacher.split(':')[1].replace('?', '-')}.safetensors"
+            if not kept.exists():
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(self._taught(pair), kept)
+            self._teachers[pair.name] = teacher_of(kept, pair.teacher_architecture, 10)
         return self._teachers[pair.name]
 
-    def _taught(self, pair: Pair) -> TeacherInput:
-        architecture = replace(pair, student=pair.teacher).student_architecture()
+    def _taught(self, pair: Pair) -> Path:
+        start = self._start(pair)
         for epochs in (pair.teacher_epochs, 2 * pair.teacher_epochs, 4 * pair.teacher_epochs):
-            place = self.folder / "teachers" / f"{pair.data}-{architecture.name.split(':')[1]}-{epochs}"
+            place = self.folder / "teachers" / f"{pair.data}-{pair.teacher_architecture.name.split(':')[1]}-{epochs}"
             settings = {"precision": "bf16", "channels_last": True, "augmentation": "crop_flip", "epochs": epochs}
-            config = DistillConfig.model_validate(COMMON | settings)
-            weights = train_teacher(self.datasets[pair.name], architecture, config, place)
+            rate = {} if pair.teacher_peak is None else {"learning_rate": pair.teacher_peak}
+            config = DistillConfig.model_validate(COMMON | settings | rate)
+            weights = train_teacher(self.datasets[pair.name], pair.teacher_architecture, config, place, start)
             report = json.loads((weights.parent / "report.json").read_text())
             accuracy = report["student"]["accuracy"]["value"]
             print(f"Teacher of {pair.name}, {epochs} epochs: {100 * accuracy:.2f} %", flush=True)
             if accuracy >= pair.level:
-                return teacher_of(weights, architecture, 10)
+                return weights
         raise SystemExit(
             f"The teacher of {pair.name} stays below {100 * pair.level:.0f} %: the protocol wants another."
+        )
+
+    def _start(self, pair: Pair) -> StartInput | None:
+        if pair.begun is None:
+            return None
+        if self.clone is None:
+            raise SystemExit(f"The teacher of {pair.name} begins with published weights: name their folder, --clone.")
+        weights = published.teacher(self.clone, pair.begun, self.folder / "published" / f"{pair.begun}.safetensors")
+        digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+        return StartInput(
+            label=f"published {pair.begun}", architecture=pair.teacher_architecture, weights=str(weights), digest=digest
         )
 
 

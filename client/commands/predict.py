@@ -14,6 +14,8 @@ from client.api import Retort
 from client.predictions import Sample
 from client.session import Session, command
 
+PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
+
 
 @click.command()
 @click.argument("job_id")
@@ -29,7 +31,7 @@ def predict(
 ) -> None:  # fmt: skip
     """Ask the finished student of a job: INPUTS are texts, or files of pictures."""
     how = {"max_tokens": max_tokens, "temperature": temperature, "seed": seed}
-    found = retort.predict(job_id, [_sample(each) for each in inputs], teacher=teacher, **how)
+    found = retort.predict(job_id, [sample(each) for each in inputs], teacher=teacher, **how)
     session.show(found, lambda: _answers(inputs, found))
 
 
@@ -43,13 +45,18 @@ def disagreements(session: Session, retort: Retort, job_id: str, most: int) -> N
     session.show(found, lambda: _ranking(found))
 
 
-def _sample(given: str) -> Sample:
-    """A file where there is one of this name, else a text."""
+def sample(given: str) -> Sample:
+    """A file where there is one of this name, else a text. Raises `click.BadParameter` for the name of a picture that
+    there is not: nobody means that as a text."""
     path = Path(given)
     try:
-        return path if path.is_file() else given
+        if path.is_file():
+            return path
     except OSError:  # longer than a name may be
         return given
+    if path.suffix.lower() in PICTURES:
+        raise click.BadParameter(f"there is no file {given!r}. Correct its path; a text has no ending of pictures.")
+    return given
 
 
 def _answers(inputs: tuple[str, ...], found: dict[str, Any]) -> Table:

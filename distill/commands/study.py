@@ -46,6 +46,9 @@ def study(  # noqa: PLR0913 - click: one each option
     """Train every recipe with every selection of layers and every seed; write study.md and study.json.
 
     Interrupt it whenever you like: the same command skips what is finished and continues what is not.
+
+    With --file FILE it searches instead as POST /studies does, for every task, on a service or without one: see
+    `retort study --file FILE --help`.
     """
     try:
         config = _config(epochs, settings)

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import nn
@@ -113,7 +113,9 @@ class Around:
 
 
 class Delivery(ABC):
-    """How a task hands a student over: the exporters ask it."""
+    """How a task hands a student over: the exporters ask it. `suppresses`: whether `suppressed` gives a graph."""
+
+    suppresses: ClassVar[bool] = False
 
     @abstractmethod
     def header(self, context: Context) -> dict[str, str]:
@@ -154,9 +156,13 @@ class Delivery(ABC):
         Raises `Skipped` where there is no such thing."""
         raise Skipped("this task's samples are not pixels")
 
-    def around(self, context: Context, pixels: bool) -> Around | None:
-        """What a program needs around an exported file; None where it takes more than a few lines. `pixels`: whether
-        the graph takes raw samples."""
+    def around(self, context: Context, graph: Graph) -> Around | None:
+        """What a program needs around an exported file of this graph; None where there is none."""
+        return None
+
+    def page(self, context: Context, graph: Graph) -> dict[str, Any] | None:
+        """What a page in a browser is told of the network, as JSON (`web/src/page/described.ts`): how it prepares a
+        sample for `graph`, and what the output means. None where a page cannot do what evaluation did."""
         return None
 
 

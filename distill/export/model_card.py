@@ -5,13 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from distill.choice_table import choice_table
 from distill.export._base import Artifact, Context, write_text
 from distill.exports_table import exports_table
 
 
 def export(context: Context, folder: Path) -> list[Artifact]:
-    parts = [context.delivery.card(context).rstrip() + "\n", _exports(context)]
+    parts = [context.delivery.card(context).rstrip() + "\n", _choice(context), _exports(context)]
     return [write_text(folder, "README.md", "\n".join(part for part in parts if part), "text/markdown")]
+
+
+def _choice(context: Context) -> str:
+    choice = context.report.get("choice")
+    return f"## How the recipe was chosen\n\n{choice_table(choice)}\n" if choice else ""
 
 
 def _exports(context: Context) -> str:

@@ -23,7 +23,6 @@ from distill.types import Event, ExportRequest
 
 COMPARED_SAMPLES = 1000
 """Test samples, at most, over which the largest difference of an output is told."""
-_MEDIA = "application/octet-stream"
 
 
 class NoGraph(UserError):
@@ -47,7 +46,7 @@ def make(
     `UnknownName`, and of a format that trains what training raises; then nothing is left."""
     exporter = exports.get(request.format)(**request.parameters)
     exporter.check_packages()
-    traced = _traced(subject, request)
+    traced = _traced(subject, request, exporter.final)
     graph, source, training = traced.graph, traced, dict[str, Any]()
     if exporter.trains:
         found = yield from tuned(subject, exporter, request.format, control)
@@ -69,15 +68,18 @@ def make(
         "output": graph.output,
         **exporter.facts(),
         **training,
-        "snippet": _snippet(subject, exporter, path.name, graph.input),
+        "snippet": _snippet(subject, exporter, path.name, graph),
     }
-    artifacts = [Artifact(each.name, each, _MEDIA) for each in files]
+    artifacts = [Artifact(each.name, each, exporter.media_type) for each in files]
     return Made(entry | proven, artifacts)
 
 
-def _traced(subject: Subject, request: ExportRequest) -> Traced:
+def _traced(subject: Subject, request: ExportRequest, final: bool) -> Traced:
+    wanted = {name: bool(request.parameters.get(name)) for name in ("pixels", "suppression")}
+    if final and subject.context.delivery.suppresses:
+        wanted["suppression"] = True
     try:
-        return subject.traced(**{name: bool(request.parameters.get(name)) for name in ("pixels", "suppression")})
+        return subject.traced(**wanted)
     except Skipped as skipped:
         title = subject.task.spec.title
         raise NoGraph(
@@ -129,13 +131,13 @@ def figure(column: Mapping[str, Any], path: str) -> Any:
     return found
 
 
-def _snippet(subject: Subject, exporter: Any, file: str, name: str) -> str:
+def _snippet(subject: Subject, exporter: Any, file: str, graph: Graph) -> str:
     """Python that runs the file on `image.png` without Retort; empty where the task has none."""
-    told = subject.context.delivery.around(subject.context, exporter.pixels)
-    if told is None:
+    told = subject.context.delivery.around(subject.context, graph)
+    if told is None or exporter.use is None:
         return ""
     imports, run = exporter.use
-    return told.code(imports, run.format(file=file, input=name))
+    return told.code(imports, run.format(file=file, input=graph.input))
 
 
 def _file(path: Path) -> Report:

@@ -45,7 +45,8 @@ class Subject:
             own = _in_fp32(delivery.of_pixels(context, graph) if pixels else graph)
             folder = self.scratch / f"{context.name}-{pixels:d}{suppression:d}"
             folder.mkdir(parents=True, exist_ok=True)
-            self._traced[kind] = Traced(own, lambda count: self.samples(own, count), folder)
+            page = delivery.page(context, own)
+            self._traced[kind] = Traced(own, lambda count: self.samples(own, count), folder, page)
         return self._traced[kind]
 
     def inputs(self, split: Split, indices: Tensor) -> Iterator[Tensor]:

@@ -34,7 +34,9 @@ class Exporter(ABC):
     which Retort's `extra` of that name has.
     `tolerance`: how far the file's outputs may be from torch's, relative to the largest absolute output of torch's;
     None where the format rounds, so that the test set alone says what it costs. `use`: Python that imports the runtime,
-    and that makes `output` (an array) of `prepare("image.png")` and the `{file}`, whose input is called `{input}`.
+    and that makes `output` (an array) of `prepare("image.png")` and the `{file}`, whose input is called `{input}`; None
+    of a file that is no program's to run. `final`: whether it ends with an answer for people where the task has such a
+    graph, as boxes after suppression. `media_type`: of its files.
     `trains`: whether the file is written of a student that was trained further with int8's rounding
     (`distill.exporting.tuned`).
     """
@@ -44,7 +46,9 @@ class Exporter(ABC):
     packages: tuple[str, ...] = ()
     extra: ClassVar[str] = "worker"
     tolerance: float | None = 1e-3
-    use: ClassVar[tuple[str, str]]
+    final: ClassVar[bool] = False
+    media_type: ClassVar[str] = "application/octet-stream"
+    use: ClassVar[tuple[str, str] | None]
     trains: bool = False
 
     def __init__(self, pixels: bool = False) -> None:

@@ -17,7 +17,7 @@ TOLERANCE = 1e-3
 """How far outputs may be from torch's, relative to the largest (**our choice**: networks of fp32 lose 1e-6 to 1e-4)."""
 OPSET = 18
 """The first opset in which torch's converter writes every operator itself; onnxruntime reads it from 1.14 on."""
-PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+PACKAGES: tuple[str, ...] = ("onnx", "onnxscript", "onnxruntime")
 
 
 def whole(traced: Traced) -> Path:
@@ -47,11 +47,20 @@ def to_onnx(graph: Graph, path: Path) -> None:
 
 
 def open_onnx(path: Path, threads: int) -> Runner:
+    return _opened(str(path), threads)
+
+
+def open_onnx_bytes(content: bytes, threads: int) -> Runner:
+    """A file that lies in another one."""
+    return _opened(content, threads)
+
+
+def _opened(given: str | bytes, threads: int) -> Runner:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads, options.log_severity_level = threads, 1, 3
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(given, options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
 
     def run(given: torch.Tensor) -> torch.Tensor:

@@ -20,9 +20,9 @@ class ExecuTorch(Exporter):
 
     ending: ClassVar[str] = ".pte"
     runtime: ClassVar[str] = "executorch"
-    packages = ("executorch",)
+    packages: tuple[str, ...] = ("executorch",)
     extra: ClassVar[str] = "executorch"
-    use: ClassVar[tuple[str, str]] = (
+    use: ClassVar[tuple[str, str] | None] = (
         "import torch\nfrom executorch.runtime import Runtime",
         'network = Runtime.get().load_program("{file}").load_method("forward")\n'
         'output = network.execute([torch.from_numpy(prepare("image.png"))])[0].numpy()',

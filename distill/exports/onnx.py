@@ -26,8 +26,8 @@ class Onnx(Exporter):
 
     ending: ClassVar[str] = ".onnx"
     runtime: ClassVar[str] = "onnxruntime"
-    packages = PACKAGES
-    use: ClassVar[tuple[str, str]] = (
+    packages: tuple[str, ...] = PACKAGES
+    use: ClassVar[tuple[str, str] | None] = (
         "import onnxruntime",
         'session = onnxruntime.InferenceSession("{file}")\n'
         '(output,) = session.run(None, {{"{input}": prepare("image.png")}})',

@@ -62,9 +62,11 @@ AT_ONCE = 16
 
 
 class OnnxInt8(Onnx):
-    """Quantise and dequantise nodes (QDQ) around every operator that onnxruntime has in int8, weights and activations
-    signed, each output channel of a weight with a scale of its own. Weights have 7 bits: processors without VNNI add two
-    products of 8 bits in 16, which overflow, so that a file answers otherwise on one machine than on another. The fp32 file that it is made of must be torch's
+    """Quantise and dequantise nodes (QDQ) around every operator that onnxruntime has in int8, each output channel of a
+    weight with a scale of its own. Weights have 7 bits: processors without VNNI add two products of 8 bits in 16,
+    which overflow, so that a file answers otherwise on one machine than on another. Activations have no sign: where
+    two operators read one of them, onnxruntime makes operators of x86 in int8 of unsigned ones alone.
+    The fp32 file that it is made of must be torch's
     equal; int8 itself rounds, so the test set says what it costs.
 
     `quantisation_aware`: the graph is that of a student trained with these roundings (`distill.fake_quantised`), with
@@ -72,7 +74,7 @@ class OnnxInt8(Onnx):
     """
 
     ending: ClassVar[str] = ".int8.onnx"
-    tolerance = None
+    tolerance: float | None = None
 
     @validated(PARAMETERS)
     def __init__(
@@ -108,7 +110,7 @@ class OnnxInt8(Onnx):
         quant_pre_process(str(whole(traced)), str(prepared), skip_symbolic_shape=True)
         quantize_static(
             str(prepared), str(path), self._reader(traced), quant_format=QuantFormat.QDQ, per_channel=True,
-            activation_type=QuantType.QInt8, weight_type=QuantType.QInt8, calibrate_method=methods[self.calibration],
+            activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, calibrate_method=methods[self.calibration],
             extra_options={"CalibStridedMinMax": 1}, reduce_range=True,
         )  # fmt: skip
 

@@ -20,8 +20,8 @@ class OpenVino(Exporter):
 
     ending: ClassVar[str] = ".openvino.xml"
     runtime: ClassVar[str] = "openvino"
-    packages = (*PACKAGES, "openvino")
-    use: ClassVar[tuple[str, str]] = (
+    packages: tuple[str, ...] = (*PACKAGES, "openvino")
+    use: ClassVar[tuple[str, str] | None] = (
         "import openvino",
         'network = openvino.Core().compile_model("{file}", "CPU")\noutput = network(prepare("image.png"))[0]',
     )

@@ -20,7 +20,7 @@ class TorchExport(Exporter):
 
     ending: ClassVar[str] = ".pt2"
     runtime: ClassVar[str] = "torch"
-    use: ClassVar[tuple[str, str]] = (
+    use: ClassVar[tuple[str, str] | None] = (
         "import torch",
         'network = torch.export.load("{file}").module()\n'
         'with torch.inference_mode():\n    output = network(torch.from_numpy(prepare("image.png"))).numpy()',

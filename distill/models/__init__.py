@@ -5,7 +5,7 @@ A name without a library is looked up in timm, then torchvision, then ours. Noth
 
 import distill.torchvision_shim  # noqa: F401  (before timm and torchvision)
 from distill.modalities.images.preprocessing import Preprocessing
-from distill.models.build import build, pin
+from distill.models.build import build, pin, settled
 from distill.models.checkpoint import CheckpointReport, check, classifier, load
 from distill.models.cost import Cost, cost
 from distill.models.listing import catalogue
@@ -29,5 +29,6 @@ __all__ = [
     "pin",
     "preprocessing",
     "save",
+    "settled",
     "start_from",
 ]

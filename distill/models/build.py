@@ -15,13 +15,16 @@ from torch.overrides import TorchFunctionMode
 
 from distill.errors import InvalidConfig
 from distill.headless import headless as of_name
-from distill.models import rt_detr, small
+from distill.models import d_fine, rt_detr, small
 from distill.models.detectors import DETECTORS
 from distill.models.fpn import backbone_of
 from distill.models.names import FCOS, PYRAMIDS, Name, is_dense, resolve
 from distill.models.options import checked
 from distill.models.segformer import segformer
 from distill.models.vision import SIZED, vision
+from distill.models.widths import narrow
+from distill.pruned import RATIO, WIDTHS, split
+from distill.pruned import check as check_pruning
 from distill.types import Architecture
 from distill.vision_folder import FAMILIES
 
@@ -49,13 +52,13 @@ def build(architecture: Architecture, num_classes: int, in_channels: int = 3, im
     `InvalidConfig`.
     """
     skeleton(architecture, num_classes, in_channels, image_size)
-    return _construct(pin(architecture, image_size), num_classes, in_channels)
+    return _construct(settled(pin(architecture, image_size), in_channels, image_size), num_classes, in_channels)
 
 
 def skeleton(architecture: Architecture, num_classes: int, in_channels: int = 3, image_size: Size = None) -> nn.Module:
     """As `build`, on the meta device: shapes without storage. Refuses what has more than `MAX_PARAMETERS`."""
     _check_counts(num_classes, in_channels, headless=headless(architecture))
-    architecture = pin(architecture, image_size)
+    architecture = settled(pin(architecture, image_size), in_channels, image_size)
     try:
         with torch.device("meta"), _NothingDrawn():
             network = _construct(architecture, num_classes, in_channels)
@@ -91,6 +94,19 @@ def pin(architecture: Architecture, image_size: Size) -> Architecture:
     return architecture.model_copy(update={"options": architecture.options | {option: height}})
 
 
+def settled(architecture: Architecture, in_channels: int, image_size: Size) -> Architecture:
+    """With the widths that its `prune_ratio` means among the options, where it has one
+    (`distill.models.pruning.settled`)."""
+    if RATIO not in architecture.options or WIDTHS in architecture.options:
+        return architecture
+    check_pruning(split(architecture.options)[1])
+    from distill.models import pruning  # torch-pruning, which the others do without
+    from distill.models.preprocessing import preprocessing
+
+    size = preprocessing(architecture, "auto", None, in_channels).size if image_size is None else image_size
+    return pruning.settled(architecture, in_channels, (size, size) if isinstance(size, int) else (size[0], size[1]))
+
+
 def size_option(architecture: Architecture) -> str | None:
     """The option that holds the input's side where parameters depend on it, of the network or of the backbone under a
     pyramid; else None."""
@@ -123,11 +139,14 @@ def _check_counts(num_classes: int, in_channels: int, *, headless: bool) -> None
 
 def _construct(architecture: Architecture, num_classes: int, in_channels: int) -> nn.Module:
     name = resolve(architecture.name)
-    options = checked(name, architecture.options)
+    own, pruning = split(architecture.options)
+    check_pruning(pruning)
+    options = checked(name, own)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _made(name, num_classes, in_channels, options)
+            network = _made(name, num_classes, in_channels, options)
+        return narrow(network, pruning[WIDTHS]) if pruning else network
     except NotImplementedError:
         raise
     except (TypeError, ValueError, AssertionError, RuntimeError, KeyError, IndexError, ArithmeticError) as error:
@@ -201,11 +220,12 @@ def _retort(name: str, num_classes: int, in_channels: int, options: dict[str, An
 def _transformers(name: str, num_classes: int, in_channels: int, options: dict[str, Any]) -> nn.Module:
     if name in FAMILIES:
         return vision(name, num_classes, in_channels, options)
-    if name == rt_detr.NAME:
-        return rt_detr.rt_detr(num_classes, in_channels, options)
+    if name in _QUERYING:
+        return _QUERYING[name](num_classes, in_channels, options)
     return segformer(num_classes, in_channels, options)
 
 
+_QUERYING = {rt_detr.NAME: rt_detr.rt_detr, d_fine.NAME: d_fine.d_fine}
 _CONSTRUCTORS: dict[str, Callable[[str, int, int, dict[str, Any]], nn.Module]] = {
     "timm": _timm,
     "torchvision": _torchvision,

@@ -74,6 +74,8 @@ _WIDTH, _WIDTHS = Number(1, 8192), Number(1, 8192, many=True)
 _DEPTH, _DEPTHS = Number(1, 128), Number(1, 128, many=True)
 _HEADS, _RATE = Number(1, 128, many=True), Number(0, 0.95, whole=False)
 _RATIO, _SIZE, _FLAG = Number(0.05, 16, whole=False), Number(1, 4096), Choice((False, True))
+_FLAGS = Number(0, 1, many=True)
+"""Lists of an architecture's options hold integers alone (`distill.types.Architecture`)."""
 
 ALLOWED: Mapping[Library, Mapping[str, Kind]] = MappingProxyType(
     {
@@ -173,12 +175,31 @@ _VISION: Mapping[str, Kind] = MappingProxyType(
         "decoder_layers": _DEPTH,
         "decoder_ffn_dim": Number(1, 65536),
         "decoder_attention_heads": Number(1, 128),
-        "decoder_n_points": Number(1, 32),
+        "decoder_n_points": Number(1, 32, many=True),
         "decoder_activation_function": _ACTIVATION,
-        "learn_initial_query": _FLAG,
         "freeze_backbone_batch_norms": _FLAG,
         "dropout": _RATE,
         "batch_norm_eps": Number(0, 0.1, whole=False),
+        "stem_channels": _WIDTHS,
+        "stage_in_channels": _WIDTHS,
+        "stage_mid_channels": _WIDTHS,
+        "stage_out_channels": _WIDTHS,
+        "stage_num_blocks": _DEPTHS,
+        "stage_downsample": _FLAGS,
+        "stage_light_block": _FLAGS,
+        "stage_kernel_size": Number(1, 31, many=True),
+        "stage_numb_of_layers": _DEPTHS,
+        "use_learnable_affine_block": _FLAG,
+        "depth_mult": Number(0.05, 16, whole=False),
+        "num_feature_levels": Choice((2, 3)),
+        "decoder_offset_scale": Number(0, 16, whole=False),
+        "decoder_method": Choice(("default", "discrete")),
+        "max_num_bins": Number(4, 256),
+        "reg_scale": Number(0.1, 64, whole=False),
+        "up": Number(0.01, 8, whole=False),
+        "top_prob_values": Number(1, 256),
+        "lqe_hidden_dim": _WIDTH,
+        "lqe_layers": Number(1, 16),
     }
 )
 _PYRAMID: Mapping[str, Kind] = {

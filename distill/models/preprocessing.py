@@ -6,13 +6,14 @@ from typing import Literal
 
 from distill.errors import InvalidConfig
 from distill.modalities.images.preprocessing import Interpolation, Preprocessing
-from distill.models import rt_detr, segformer
+from distill.models import queries, segformer
 from distill.models.detectors import DETECTORS
 from distill.models.fpn import backbone_of
 from distill.models.names import PYRAMIDS, Name, is_dense, resolve
 from distill.models.small import FAMILY
 from distill.models.vision import seeing
 from distill.types import Architecture
+from distill.vision_folder import DETECTORS as QUERYING
 from distill.vision_folder import FAMILIES
 
 SMALL = 32
@@ -128,8 +129,8 @@ def _retort(_: Name) -> Preprocessing:
 def _transformers(name: Name) -> Preprocessing:
     if name.name in FAMILIES:
         return seeing(name.name)
-    if name.name == rt_detr.NAME:
-        return rt_detr.seeing()
+    if name.name in QUERYING:
+        return queries.seeing()
     return Preprocessing(segformer.MEAN, segformer.STD, (segformer.SIDE, segformer.SIDE))
 
 

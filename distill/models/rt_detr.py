@@ -7,20 +7,19 @@ Names of tensors are transformers' own. Nothing is downloaded.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 import distill.torchvision_shim  # noqa: F401 - before torchvision, which transformers imports
-from distill.modalities.images.preprocessing import Preprocessing
-from distill.models.queries import QUERIES, queried
+from distill.models.private_module import QUERYING, private_module
+from distill.models.queries import QUERIES, of_backbone, queried, without_denoising
 
-NAME, SIDE = "rt_detr", 640
+NAME = "rt_detr"
 LEVELS = 3
 """Of the backbone's stages the last three are read, at strides 8, 16 and 32."""
-_BACKBONE = "backbone_"
-_CLASS: list[type[nn.Module]] = []
 
 
 def rt_detr(num_classes: int, in_channels: int, options: Mapping[str, Any]) -> nn.Module:
@@ -29,51 +28,32 @@ def rt_detr(num_classes: int, in_channels: int, options: Mapping[str, Any]) -> n
     from transformers.models.rt_detr import RTDetrConfig
     from transformers.models.rt_detr.configuration_rt_detr_resnet import RTDetrResNetConfig
 
-    of_backbone = {key.removeprefix(_BACKBONE): value for key, value in options.items() if key.startswith(_BACKBONE)}
-    own = {key: value for key, value in options.items() if not key.startswith(_BACKBONE)}
+    backbones, own = of_backbone(options)
     stages = [f"stage{number}" for number in range(2, 2 + LEVELS)]
-    backbone = RTDetrResNetConfig(num_channels=in_channels, out_features=stages, **of_backbone)
+    backbone = RTDetrResNetConfig(num_channels=in_channels, out_features=stages, **backbones)
     config = RTDetrConfig(
         backbone_config=backbone, encoder_in_channels=list(backbone.hidden_sizes[-LEVELS:]), num_labels=num_classes,
         **own,
     )  # fmt: skip
     config.decoder_in_channels = [config.encoder_hidden_dim] * LEVELS
-    network = _class()(config)
-    unused = getattr(network.model, "denoising_class_embed", None)
-    if unused is not None:
-        unused.requires_grad_(False)
-    return network
+    return without_denoising(_class()(config))
 
 
+@cache
 def _class() -> type[nn.Module]:
     """One class, so that two such networks are of one."""
-    if not _CLASS:
-        from transformers.models.rt_detr import RTDetrForObjectDetection, modeling_rt_detr
+    theirs = private_module("transformers.models.rt_detr.modeling_rt_detr", QUERYING)
 
-        modeling_rt_detr.len = _length
+    class QueryingRTDetr(theirs.RTDetrForObjectDetection):  # type: ignore[misc, name-defined]
+        """Denoising queries are not used: they are made of labels, which a network does not see."""
 
-        class QueryingRTDetr(RTDetrForObjectDetection):  # type: ignore[misc]
-            """Denoising queries are not used: they are made of labels, which a network does not see."""
+        last_layer = "model.encoder"
+        answers = QUERIES
 
-            last_layer = "model.encoder"
-            answers = QUERIES
+        def forward(self, x: Tensor) -> Tensor:
+            found = self.model(x)
+            classes = torch.cat([found.enc_topk_logits[:, None], found.intermediate_logits], 1)
+            boxes = torch.cat([found.enc_topk_bboxes[:, None], found.intermediate_reference_points], 1)
+            return queried(classes.flatten(1, 2), boxes.flatten(1, 2), (x.shape[-2], x.shape[-1]))
 
-            def forward(self, x: Tensor) -> Tensor:
-                found = self.model(x)
-                classes = torch.cat([found.enc_topk_logits[:, None], found.intermediate_logits], 1)
-                boxes = torch.cat([found.enc_topk_bboxes[:, None], found.intermediate_reference_points], 1)
-                return queried(classes.flatten(1, 2), boxes.flatten(1, 2), (x.shape[-2], x.shape[-1]))
-
-        _CLASS.append(QueryingRTDetr)
-    return _CLASS[0]
-
-
-def _length(value: Any) -> Any:
-    """What `len` gives; of a tensor as its shape has it. transformers asks a batch for its `len`, by which a graph
-    would be traced for that number of images alone."""
-    return value.shape[0] if isinstance(value, Tensor) else len(value)
-
-
-def seeing() -> Preprocessing:
-    """How the published weights see, where nobody tells: values from 0 to 1, without mean and std."""
-    return Preprocessing((0.0,) * 3, (1.0,) * 3, (SIDE, SIDE))
+    return QueryingRTDetr

@@ -23,7 +23,8 @@ def evaluate(session: Session, outcome: Outcome) -> Report:
     """The report. Reads the test set, once for each network."""
     task, first = session.task, session.teachings[0] if session.teachings else None
     found = judged(session, outcome) if task.answer.taught else by_features(session, outcome)
-    return {
+    choice = {"choice": session.choice} if session.choice else {}
+    return choice | {
         "schema": SCHEMA,
         "title": f"{task.student.architecture.name} by {task.config.recipe} on {task.dataset.name}",
         "task": task.spec.name,

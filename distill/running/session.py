@@ -28,8 +28,8 @@ class Session:
     """`task`: data and networks, opened. `carry`: what the checkpoint that the run continues from had to tell. Filled
     by the phases: `teachings` (one a teacher, with its curve and pairs), `recipe`, `outcome`, `resolved` (configuration
     and reasons), `metrics` (the data of its events, in order), `warnings` (likewise), `report`, `companions` (networks
-    that the recipe delivers beside the student, by name), `notes` of the evaluation, and `apart` (how far the student's
-    answers are from the teacher's)."""
+    that the recipe delivers beside the student, by name), `notes` of the evaluation, `apart` (how far the student's
+    answers are from the teacher's), and `choice` (how the recipe was chosen; None: it was named)."""
 
     spec: RunSpec
     folder: Path
@@ -45,6 +45,7 @@ class Session:
     companions: dict[str, Network] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     apart: Apart | None = None
+    choice: dict[str, Any] | None = None
 
     @classmethod
     def open(cls, spec: RunSpec, folder: Path, control: Control) -> Session:

@@ -51,13 +51,26 @@ class Bought:
         return found is not None and level(found, self.budget) in ("half", "budget")
 
     def answer(self, trained: Iterable[Trained], maximised: bool) -> Json:
-        """By level the best configuration, null where none was trained, and the front of value and limited figures."""
-        known = [(each, found) for each in trained if (found := self.counted(each.job)) is not None]
+        """By level the best configuration, null where none was trained; `outside`: the best that is not within the
+        budget, where it did better; and the front of value and limited figures."""
+        every = list(trained)
+        known = [(each, found) for each in every if (found := self.counted(each.job)) is not None]
         levels = {
             name: self._best([pair for pair in known if self._within(pair[1], factor)], maximised)
             for name, factor in LEVELS.items()
         }
-        return levels | {"front": self._front(known, maximised), "reading": self._reading(levels)}
+        outside = self._outside(every, levels["budget"], maximised)
+        reading = self._reading(levels) + (f" Better lay outside the budget: {_worth(outside)}." if outside else "")
+        return levels | {"outside": outside, "front": self._front(known, maximised), "reading": reading}
+
+    def _outside(self, trained: Sequence[Trained], within: Json | None, maximised: bool) -> Json | None:
+        """The best configuration outside the budget, where it did better than the best within it; the base job too."""
+        sign = -1 if maximised else 1
+        others = [each for each in trained if each.seeds and not self.allows(each.job)]
+        best = min(others, key=lambda each: (sign * each.value, each.configuration), default=None)
+        if best is None or within is None or sign * best.value >= sign * within["value"]:
+            return None
+        return _told(best, self.counted(best.job) or {})
 
     def _within(self, figures: Mapping[str, float], factor: float) -> bool:
         return all(figures.get(name, float("inf")) <= most for name, most in self.budget.scaled(factor).items())
@@ -91,9 +104,10 @@ def _told(each: Trained, figures: Mapping[str, float]) -> Json:
 def _worth(found: Json | None) -> str:
     if found is None:
         return "nothing was trained to its end"
-    name = found["student"]["name"]
+    student = found["student"]
+    name = student["name"] if isinstance(student, Mapping) else student
     ended = f"{found['value']:.4g} over {found['seeds']} seeds" if found["seeds"] else f"{found['value']:.4g}, given up"
-    return f"{name}, {ended}, {described(found['figures'])}"
+    return ", ".join(part for part in (name, ended, described(found["figures"])) if part)
 
 
 def document(budget: Mapping[str, Any], counted: Iterable[Candidate]) -> Json:

@@ -16,7 +16,7 @@ from distill.errors import Diverged, RetortError
 from distill.run import run
 from distill.selection import choose
 from distill.training import checkpoint
-from distill.types import Architecture, DatasetInput, DistillConfig, QCurve, RunSpec, TeacherInput
+from distill.types import Architecture, DatasetInput, DistillConfig, QCurve, RunSpec, StartInput, TeacherInput
 
 MARK = "cell.json"  # written last: a folder with it is finished
 BASELINE = "cross_entropy"
@@ -229,12 +229,17 @@ def teacher_of(weights: Path, architecture: Architecture, classes: int) -> Teach
     return TeacherInput(architecture=architecture, weights=str(weights), num_classes=classes, digest=digest)
 
 
-def train_teacher(dataset: DatasetInput, architecture: Architecture, config: DistillConfig, folder: Path) -> Path:
-    """Train a teacher on the labels, or find the one that an earlier attempt trained. The path of its weights."""
+def train_teacher(
+    dataset: DatasetInput, architecture: Architecture, config: DistillConfig, folder: Path,
+    start: StartInput | None = None,
+) -> Path:  # fmt: skip
+    """Train a teacher on the labels, or find the one that an earlier attempt trained. The path of its weights.
+
+    `start`: the weights that it begins with; None: it is newly made."""
     place = folder / "teacher"
     weights = place / "artifacts" / "student.safetensors"
     settings = DistillConfig(**(config.model_dump() | {"recipe": BASELINE, "recipe_parameters": {}, "seed": 0}))
-    spec = RunSpec(config=settings, student=architecture, dataset=dataset)
+    spec = RunSpec(config=settings, student=architecture, dataset=dataset, start=start)
     if _finished(place, spec) is None:
         resume = _resumable(place, spec)
         _write(place / "spec.json", {"fingerprint": fingerprint(spec)})

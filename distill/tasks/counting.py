@@ -12,12 +12,9 @@ import torch
 from distill.errors import InvalidConfig, UserError
 from distill.evaluate import latency
 from distill.other_load import QUIET, OtherLoad
+from distill.tasks.chains_counted import KEPT, TIMED, Counted, beyond, follow
 
-Counted = dict[str, Any]
-#: A chain is followed to this many times a limit: that is what half and double the budget are told from.
-BEYOND = 2.0
 REPEATS = 20
-KEPT = ("parameters", "flops", "bytes", "int8_bytes")
 
 
 @dataclass(frozen=True)
@@ -31,42 +28,43 @@ class Counting:
     form: str
     timed: bool
 
-    def follow(self, common: Counted, varied: list[Counted]) -> Iterator[Counted]:
-        """Of the questions `common | varied[place]`, from the smallest network to the first that exceeds `BEYOND` times
-        a limit: {place, parameters, flops, bytes, int8_bytes, latency_ms} or {place, error}."""
-        for place, own in enumerate(varied):
+    def follow(self, common: Counted, varied: list[Counted], known: Mapping[int, Counted]) -> list[Counted]:
+        """Of the questions `common | varied[place]`: {place, parameters, flops, bytes, int8_bytes, latency_ms} or
+        {place, error}, as `chains_counted.follow` has them. `known`: what was counted before, by place."""
+
+        def look(place: int) -> Counted:
             try:
-                found = self._counted(common | own)
+                return self._looked(common | varied[place], known.get(place))
             except UserError as error:
-                yield {"place": place, "error": error.message}
-                continue
-            yield {"place": place} | found
-            if self._beyond(found):
-                return
+                return {"error": error.message}
 
-    def _counted(self, asked: Counted) -> Counted:
-        cost = self.measure(asked)
-        found = {name: cost[name] for name in KEPT}
-        if self.timed and not self._beyond(found):
-            if self.build is None:
-                raise InvalidConfig("Networks of this task are not timed.", "Leave latency_ms out of the budget.")
-            found["latency_ms"] = latency(*self.build(asked), repeats=REPEATS)["median_ms"]
-        return found
+        return list(follow(range(len(varied)), look, self.limits, self.form))
 
-    def _beyond(self, found: Counted) -> bool:
-        weighed = found | {"bytes": found["int8_bytes" if self.form == "int8" else "bytes"]}
-        return any(name in weighed and weighed[name] > BEYOND * most for name, most in self.limits.items())
+    def _looked(self, asked: Counted, known: Counted | None) -> Counted:
+        if known is None:
+            cost = self.measure(asked)
+            known = {name: cost[name] for name in KEPT}
+        if not self.timed or "error" in known or beyond(known, self.limits, self.form):
+            return known
+        if self.build is None:
+            raise InvalidConfig("Networks of this task are not timed.", "Leave latency_ms out of the budget.")
+        return known | {TIMED: latency(*self.build(asked), repeats=REPEATS)["median_ms"]}
 
 
 def count(question: Mapping[str, Any], measure: Any, build: Any) -> Counted:
-    """The answer to {chains: [{common, varied}], limits, form, threads}: `Counting.follow` of each chain. Where there
-    is a limit of latency, `others`: how many processors others took meanwhile (null: unknown), and `quiet`: that it was
-    next to nothing."""
-    timed = "latency_ms" in question["limits"]
+    """The answer to {chains: [{common, varied}], limits, form, threads, known}: `Counting.follow` of each chain.
+    `known`: of each chain what was counted before, place -> figures (optional). Where there is a limit of latency,
+    `others`: how many processors others took meanwhile (null: unknown), and `quiet`: that it was next to nothing."""
+    timed = TIMED in question["limits"]
+    known = [{int(place): each for place, each in chain.items()} for chain in question.get("known", ())]
+    known = known or [{} for _ in question["chains"]]
     counting = Counting(measure, build, question["limits"], question["form"], timed)
     others = OtherLoad()
     with _threads(question["threads"]):
-        found = [list(counting.follow(chain["common"], chain["varied"])) for chain in question["chains"]]
+        found = [
+            counting.follow(chain["common"], chain["varied"], own)
+            for chain, own in zip(question["chains"], known, strict=True)
+        ]
     load = others.so_far()
     told = {"others": load, "quiet": load is not None and load < QUIET} if timed else {}
     return {"chains": found, "threads": question["threads"]} | told

@@ -6,10 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from distill.estimate import SampleWork
+from distill.pruned import FAMILY, RATIOS, architecture_of
 from distill.recorded import recorded_view
-from distill.tasks.candidates import Chain, chains
+from distill.tasks import accepting, spec
+from distill.tasks.candidates import Chain, chains, family_of, unknown
 from distill.tasks.forecast import Forecast, Parts, Question, Report, older
 from distill.told import assumed
+from distill.types import Architecture
 from distill.warned import RunWarning, named
 
 _REHEARSED = {"recipe", "recipe_parameters", "layers", "student_layers", "teacher_layers"}
@@ -84,7 +87,16 @@ class ImageForecast(Forecast):
     def students(
         self, parts: Parts, entries: Sequence[Mapping[str, Any]], families: Sequence[str] | None
     ) -> list[Chain]:
-        return chains(self.task, entries, families)
+        if families is None or FAMILY not in families:
+            return chains(self.task, entries, families)
+        place = list(families).index(FAMILY)
+        if len(parts.teachers) != 1 or not spec(self.task).prunes:
+            able = [entry for entry in entries if self.task in accepting(entry["name"])]
+            raise unknown(FAMILY, place, [family_of(entry) for entry in able])
+        teacher = Architecture.model_validate(parts.teachers[0]["architecture"])
+        pruned = Chain(FAMILY, tuple(architecture_of(teacher, ratio) for ratio in RATIOS))
+        others = [family for family in families if family != FAMILY]
+        return [pruned, *(chains(self.task, entries, others) if others else [])]
 
     def work(self, parts: Parts, counted: Mapping[str, Mapping[str, Any]], tested: int) -> SampleWork:
         return SampleWork(_pixels(parts.dataset))

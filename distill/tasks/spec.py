@@ -75,9 +75,10 @@ class TaskSpec:
     `architectures`: prefixes of the names of networks that answer this task (see `distill.tasks.accepting`).
     `container`: how its networks are kept. `student`: the architecture that a form suggests; empty: none.
     `needs_teacher`: whether every recipe wants a teacher to start from. `student_weights`: whether a job may name the
-    weights that its student starts from. `unlabelled`: whether samples may lack a label. `several_teachers`: whether a
-    job may name a set of teachers. `exports`: whether its students are written for other runtimes (`distill.exports`).
-    `writes`: whether its networks' answers are texts, written token by token.
+    weights that its student starts from. `prunes`: whether a student may be its teacher, pruned. `unlabelled`:
+    whether samples may lack a label. `several_teachers`: whether a job may name a set of teachers. `exports`:
+    whether its students are written for other runtimes (`distill.exports`). `writes`: whether its networks' answers
+    are texts, written token by token.
 
     `older_kind`: the `kind` in reports of releases that did not write `task` ("": reports without a `kind`); None:
     there are none of this task.
@@ -101,6 +102,7 @@ class TaskSpec:
     student: str = ""
     needs_teacher: bool = False
     student_weights: bool = False
+    prunes: bool = False
     files: tuple[str, ...] = ()
     teacher_files: str = "safetensors, a torch.save file (`.pt`, `.pth`, `.bin`), or shards with their index"
     student_hint: str = ""

@@ -17,7 +17,12 @@ from publishing.errors import TargetUnavailable, of_status
 from publishing.targets._base import Delivered, Say, Target
 
 PARAMETERS = {
-    "registry": {"type": "string", "format": "uri", "description": "URL of the registry, as https://ghcr.io."},
+    "registry": {
+        "type": "string",
+        "format": "uri",
+        "pattern": "[a-z]+://[^/?#]*/?",
+        "description": "URL of the registry, as https://ghcr.io.",
+    },
     "repository": {
         "type": "string",
         "pattern": "[a-z0-9]+([._/-]+[a-z0-9]+){0,50}",

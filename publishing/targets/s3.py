@@ -18,7 +18,12 @@ from publishing.errors import TargetRefused, TargetUnavailable, of_status
 from publishing.targets._base import Delivered, Say, Target
 
 PARAMETERS = {
-    "endpoint": {"type": "string", "format": "uri", "description": "URL of the store, without bucket or path."},
+    "endpoint": {
+        "type": "string",
+        "format": "uri",
+        "pattern": "[a-z]+://[^/?#]*/?",
+        "description": "URL of the store, without bucket or path.",
+    },
     "bucket": {
         "type": "string",
         "pattern": "[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",

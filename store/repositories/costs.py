@@ -1,5 +1,6 @@
 """Networks' costs, which the API asks for and a worker counts: entries of the catalogue, under a digest of what was
-asked. `wanted` rows are the questions, `cost` rows the answers; a question that two workers answer is answered once."""
+asked. `wanted` rows are the questions, `cost` rows the answers; a question that two workers answer is answered once.
+`cost_chain` rows hold what was counted of a chain of students, whatever budget asked for it."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from sqlalchemy.orm import Session
 from store.repositories import rows
 from store.tables import CatalogueEntry
 
-WANTED, KNOWN = "cost_wanted", "cost"
+WANTED, KNOWN, CHAIN = "cost_wanted", "cost", "cost_chain"
 MOST_WANTED, MOST_KNOWN = 100, 10_000
 
 
@@ -55,6 +56,29 @@ def answer(session: Session, question: dict[str, Any], found: dict[str, Any]) ->
     if (known or 0) >= MOST_KNOWN:
         session.execute(delete(CatalogueEntry).where(CatalogueEntry.kind == KNOWN))
     _put(session, KNOWN, key(question), {"question": question} | found)
+
+
+def chains(session: Session, question: dict[str, Any]) -> list[dict[int, dict[str, Any]]]:
+    """What is known of each chain of a question about a budget, by place."""
+    found = [session.get(CatalogueEntry, (CHAIN, key(each))) for each in _chains(question)]
+    return [{int(place): told for place, told in row.data.items()} if row else {} for row in found]
+
+
+def keep_chains(session: Session, question: dict[str, Any], known: list[dict[int, dict[str, Any]]]) -> None:
+    """Replace what is known of its chains; all are forgotten once there are too many."""
+    count = session.scalar(select(func.count()).select_from(CatalogueEntry).where(CatalogueEntry.kind == CHAIN))
+    if (count or 0) >= MOST_KNOWN:
+        session.execute(delete(CatalogueEntry).where(CatalogueEntry.kind == CHAIN))
+    for each, told in zip(_chains(question), known, strict=True):
+        data = {str(place): found for place, found in told.items()}
+        values = {"kind": CHAIN, "name": key(each), "data": data}
+        made = rows.insert(session, CatalogueEntry).values(**values)
+        session.execute(made.on_conflict_do_update(index_elements=["kind", "name"], set_={"data": data}))
+
+
+def _chains(question: dict[str, Any]) -> list[dict[str, Any]]:
+    """Each chain with all that its figures depend on."""
+    return [{"task": question["task"], **chain} for chain in question["chains"]]
 
 
 def _put(session: Session, kind: str, name: str, data: dict[str, Any]) -> None:

@@ -8,12 +8,14 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from store.repositories.jobs import trained_recipe
 from store.tables import Attempt, Job
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A job that succeeded at its first attempt. `seconds` from claim to end; `peak_bytes`: its trainer's memory."""
+    """A job that succeeded at its first attempt. `seconds` from claim to end, without the choice of its recipe;
+    `peak_bytes`: its trainer's memory."""
 
     recipe: str
     student: dict[str, Any]
@@ -38,4 +40,5 @@ def _run(job: Job, peak_bytes: int | None) -> Run:
     ended = job.finished_at or job.started_at
     config = (job.resolved or {}).get("config", job.config)
     seconds = (ended - job.started_at).total_seconds()
-    return Run(job.recipe, job.student, config, job.result, seconds, peak_bytes)
+    seconds -= (job.choice or {}).get("seconds", 0.0)  # the choice of a recipe is no part of the training
+    return Run(trained_recipe(job), job.student, config, job.result, seconds, peak_bytes)

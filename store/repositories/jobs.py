@@ -186,6 +186,19 @@ def student(session: Session, job_id: str) -> Artifact | None:
     return next(filter(None, (artifact(session, job_id, name) for name in STUDENTS)), None)
 
 
+def trained_recipe(job: Job) -> str:
+    """The recipe that the job trains by: what was chosen, where that was left to it and is known."""
+    return (job.choice or {}).get("recipe") or job.recipe
+
+
+def trained_config(job: Job) -> dict[str, Any]:
+    """The configuration of the job that names its recipe: for what goes on from a finished job."""
+    recipe = trained_recipe(job)
+    if recipe == job.recipe:
+        return job.config
+    return {name: value for name, value in job.config.items() if not name.startswith("auto_")} | {"recipe": recipe}
+
+
 def checkpoints(session: Session, job_id: str) -> list[Checkpoint]:
     """Newest first."""
     query = select(Checkpoint).where(Checkpoint.job_id == job_id).order_by(Checkpoint.step.desc())

@@ -50,8 +50,7 @@ def queued(
     """Ids of jobs that may start now, in the order of `shares`. `max_running`: how many of one tenant's jobs
     may run side by side where it has no quota of its own; 0: any number. `processes`: how many a job may have where
     they are to run. `publications`: those that publish, which need no slot, and not those that train."""
-    kind = Job.publication.is_not(None) if publications else Job.publication.is_(None)
-    conditions = (shares.due(), Job.processes <= processes, kind)
+    conditions = (shares.due(), Job.processes <= processes, shares.queue(publications))
     return list(session.scalars(shares.in_order(max_running, *conditions).limit(limit)))
 
 

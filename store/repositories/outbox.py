@@ -17,9 +17,10 @@ from sqlalchemy.orm import Session
 
 from store.clock import db_now
 from store.ids import new_id
-from store.repositories import tallies
+from store.repositories import tallies, webhook_secrets
 from store.repositories.page import newest_first
 from store.repositories.rows import Gone
+from store.sealing import SealBroken, Sealer
 from store.states import STATUSES
 from store.tables import Delivery, Webhook
 
@@ -41,13 +42,14 @@ class Waiting(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A message taken for one try, and where it goes."""
+    """A message taken for one try, and where it goes. `secret`: what signs it, or the error of a seal that no key
+    opens."""
 
     id: str
     webhook_id: str
     tenant_id: str
     url: str
-    secret: str
+    secret: str | SealBroken
     payload: dict[str, Any]
     tries: int  # this one included
     until: datetime  # the database's time at which it counts as lost; no two tries of a message have the same
@@ -97,8 +99,8 @@ def due(session: Session, limit: int = 20, busy: Mapping[str, str] | None = None
     return [Waiting(*row) for row in found]
 
 
-def take(session: Session, message_id: str, hold_seconds: float) -> Due | None:
-    """Take a due message for one try; None when another has it."""
+def take(session: Session, message_id: str, hold_seconds: float, sealer: Sealer | None = None) -> Due | None:
+    """Take a due message for one try; None when another has it. `sealer`: opens the webhook's secret."""
     free = (Delivery.id == message_id, Delivery.status == "pending", Delivery.next_at <= db_now())
     taken = update(Delivery).where(*free).values(tries=Delivery.tries + 1, next_at=db_now(hold_seconds))
     row = session.execute(
@@ -108,7 +110,11 @@ def take(session: Session, message_id: str, hold_seconds: float) -> Due | None:
     hook = None if row is None else session.get(Webhook, row.webhook_id)
     if row is None or hook is None:
         return None
-    return Due(message_id, hook.id, hook.tenant_id, hook.url, hook.secret, row.payload, row.tries, row.next_at)
+    try:
+        secret: str | SealBroken = webhook_secrets.of(hook, sealer)
+    except SealBroken as error:
+        secret = error
+    return Due(message_id, hook.id, hook.tenant_id, hook.url, secret, row.payload, row.tries, row.next_at)
 
 
 def note(session: Session, taken: Due, status: str, result: dict[str, Any], wait_seconds: float = 0.0) -> bool:

@@ -77,6 +77,15 @@ def _resolved(session: Session, lease: Lease, data: dict[str, Any]) -> None:
         events.append(session, lease.job_id, "resolved", data, lease.attempt)
 
 
+def _choice(session: Session, lease: Lease, data: dict[str, Any]) -> None:
+    """As far as it has come; an attempt that goes on from a checkpoint says again what it knows."""
+    fenced(session, lease)
+    known = session.scalar(select(Job.choice).where(Job.id == lease.job_id)) or {}
+    if {**known, "seconds": 0} != {**data, "seconds": 0}:
+        fenced(session, lease, choice=data)
+        events.append(session, lease.job_id, "choice", data, lease.attempt)
+
+
 def _layers(session: Session, lease: Lease, data: dict[str, Any]) -> None:
     _of_teacher(session, lease, "layers", "curve", data)
 
@@ -154,6 +163,7 @@ def _result(session: Session, lease: Lease, data: dict[str, Any]) -> None:
 _RULES: dict[str, Callable[[Session, Lease, dict[str, Any]], None]] = {
     "phase": _phase,
     "resolved": _resolved,
+    "choice": _choice,
     "layers": _layers,
     "layer_quality": _layer_quality,
     "selection": _selection,

@@ -66,13 +66,25 @@ def due() -> ColumnElement[bool]:
 def positions(session: Session, jobs: Sequence[Job], max_running: int = 0) -> dict[str, int]:
     """Of every waiting job among `jobs`, how many start before it: those that may start now in the order above, behind
     them in the same order those that may not, for a back-off or as their tenant has no room (`max_running`: where it
-    has no number of its own). Counts by tenant, so ten thousand waiting jobs cost no more than their index."""
+    has no number of its own). Publications wait in a queue of their own. Counts by tenant, so ten thousand waiting jobs
+    cost no more than their index."""
     waiting = [job for job in jobs if job.status == "queued"]
-    if not waiting:
-        return {}
-    groups = _groups(session, max_running)
+    found: dict[str, int] = {}
+    for publications in (False, True):
+        if alike := [job for job in waiting if (job.publication is not None) == publications]:
+            found |= _positions(session, alike, max_running, queue(publications))
+    return found
+
+
+def queue(publications: bool) -> ColumnElement[bool]:
+    """Which of the two queues a job waits in: that of publications, or that of the slots."""
+    return Job.publication.is_not(None) if publications else Job.publication.is_(None)
+
+
+def _positions(session: Session, waiting: list[Job], max_running: int, mine: ColumnElement[bool]) -> dict[str, int]:
+    groups = _groups(session, max_running, mine)
     full = {tenant for tenant, ready in groups if not ready and groups[tenant, ready].full}
-    turns = _turns(session, waiting, full) if len(waiting) > FEW else _few_turns(session, waiting, full)
+    turns = _turns(session, waiting, full, mine) if len(waiting) > FEW else _few_turns(session, waiting, full, mine)
     return {
         job.id: sum(each.before(groups[job.tenant_id, ready], turn) for each in groups.values())
         for job in waiting
@@ -109,9 +121,10 @@ class _Group:
         return min(self.waiting, max(0, level)) + int(equal)
 
 
-def _groups(session: Session, max_running: int) -> dict[tuple[str, bool], _Group]:
+def _groups(session: Session, max_running: int, mine: ColumnElement[bool]) -> dict[tuple[str, bool], _Group]:
     """By tenant and whether its jobs may start now."""
-    queued = select(Job.tenant_id, func.count(), func.sum(case((due(), 1), else_=0))).where(Job.status == "queued")
+    queued = select(Job.tenant_id, func.count(), func.sum(case((due(), 1), else_=0)))
+    queued = queued.where(Job.status == "queued", mine)
     waiting = {row[0]: (row[1], int(row[2])) for row in session.execute(queued.group_by(Job.tenant_id))}
     held = select(Job.tenant_id, func.count()).where(Job.status.in_(LEASED)).group_by(Job.tenant_id)
     running = {row[0]: row[1] for row in session.execute(held)}
@@ -133,26 +146,31 @@ def _ready(full: set[str]) -> ColumnElement[int]:
     return case((Job.tenant_id.in_(sorted(full)), 0), (due(), 1), else_=0)
 
 
-def _few_turns(session: Session, jobs: list[Job], full: set[str]) -> dict[str, tuple[bool, int]]:
+def _few_turns(
+    session: Session, jobs: list[Job], full: set[str], mine: ColumnElement[bool]
+) -> dict[str, tuple[bool, int]]:
     """Of each job whether it may start now, and how many jobs of its own tenant, alike in that, start before it."""
     ready = select(Job.id, _ready(full)).where(Job.id.in_([job.id for job in jobs]), Job.status == "queued")
     known = {row[0]: row[1] for row in session.execute(ready)}
-    return {job.id: (bool(known[job.id]), _turn(session, job, full, known[job.id])) for job in jobs if job.id in known}
+    return {
+        job.id: (bool(known[job.id]), _turn(session, job, full, known[job.id], mine)) for job in jobs if job.id in known
+    }
 
 
-def _turn(session: Session, job: Job, full: set[str], ready: int) -> int:
+def _turn(session: Session, job: Job, full: set[str], ready: int, mine: ColumnElement[bool]) -> int:
     ahead = (Job.priority > job.priority) | ((Job.priority == job.priority) & (Job.id < job.id))
     own = select(func.count()).select_from(Job).where(Job.status == "queued", Job.tenant_id == job.tenant_id, ahead)
+    own = own.where(mine)
     return session.scalar(own.where(_ready(full) == ready)) or 0
 
 
-def _turns(session: Session, jobs: list[Job], full: set[str]) -> dict[str, tuple[bool, int]]:
+def _turns(session: Session, jobs: list[Job], full: set[str], mine: ColumnElement[bool]) -> dict[str, tuple[bool, int]]:
     """The same of many, in one query."""
     ready = _ready(full)
     turn = func.row_number().over(partition_by=(Job.tenant_id, ready), order_by=(Job.priority.desc(), Job.id)) - 1
     tenant_ids, job_ids = {job.tenant_id for job in jobs}, [job.id for job in jobs]
     own = select(Job.id, ready.label("ready"), turn.label("turn"))
-    queue = own.where(Job.status == "queued", Job.tenant_id.in_(sorted(tenant_ids))).subquery()
-    c = queue.c
+    waiting = own.where(Job.status == "queued", mine, Job.tenant_id.in_(sorted(tenant_ids))).subquery()
+    c = waiting.c
     found = session.execute(select(c.id, c.ready, c.turn).where(c.id.in_(job_ids)))
     return {row[0]: (bool(row[1]), int(row[2])) for row in found}

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from store.database import Database
 from store.objects import FolderStore, ObjectStore
 from store.repositories import idempotency, outbox, recording
+from store.sealing_anew import seal_anew
 from store.settings import Settings
 from store.tidying import orphans, retention
 
@@ -25,6 +26,7 @@ def tidy(
         gone["deliveries"] = outbox.forget(session, settings.keep_deliveries_days * DAY_SECONDS)
         gone["curves"] = recording.forget_curves(session, DAY_SECONDS)
         gone["idempotency_keys"] = idempotency.forget_old(session)
+    seal_anew(settings, database)
     if settings.orphan_grace_days:
         gone["orphans"] = orphans.sweep(database, objects, settings.orphan_grace_days * DAY_SECONDS)
     if isinstance(objects, FolderStore):

@@ -209,6 +209,8 @@ def test_a_study_trains_the_candidates_and_says_what_the_budget_buys(
     assert bought["half"]["figures"]["bytes"] <= BUDGET["bytes"] / 2
     assert bought["double"]["value"] > bought["budget"]["value"] > bought["half"]["value"]
     assert BUDGET["bytes"] < bought["double"]["figures"]["bytes"] <= 2 * BUDGET["bytes"]
+    assert bought["outside"] == bought["double"]
+    assert found["result"]["student_budget"]["reading"].count(bought["outside"]["student"]["name"]) > 0
 
 
 def _student(database: Database, study_id: str, trial: Any) -> str:
@@ -227,7 +229,7 @@ def test_a_given_up_candidate_still_says_what_half_the_budget_buys(
     end(database, first.job_id or "", 0.9)
     stepped(database, shown["id"])
     bought = client.get(shown["links"]["self"]).json()["result"]["student_budget"]
-    assert (bought["budget"]["seeds"], bought["half"]) == (1, None)
+    assert (bought["budget"]["seeds"], bought["half"], bought["outside"]) == (1, None, None)
 
 
 def test_a_space_may_name_the_budget_beside_a_base_job_that_does_not(
@@ -300,3 +302,58 @@ def test_errors_are_those_of_the_form_that_was_meant(
 ) -> None:
     asked = job(driver, BUDGET) | {"student": student}
     assert pointers(problem(client.post("/jobs", json=asked), 422, "invalid_request")) == places
+
+
+def pruned(driver: Driver, **student: Any) -> dict[str, Any]:
+    report = {
+        "num_classes": 2, "in_channels": 1, "parameters": 75_290, "classes": ["a", "b"],
+        "architecture": {"name": "retort:resnet8", "options": {"width": 16}},
+    }  # fmt: skip
+    teacher = driver.teacher(report=report)
+    return {"teacher": teacher, "dataset": driver.dataset(report=REPORT), "student": student, "config": {"epochs": 2}}
+
+
+def test_a_pruned_teacher_is_its_network_with_its_weights(client: TestClient, driver: Driver, counter: Counter) -> None:
+    body = pruned(driver, prune={"ratio": 0.5, "importance": "bn_scale"})
+    made = client.post("/jobs", json=body)
+    assert made.status_code == 202, made.text
+    shown = made.json()
+    assert shown["student"] == {"name": "retort:resnet8", "options": {"width": 16, "prune_ratio": 0.5, "round_to": 4}}
+    assert shown["student_weights"] == {"teacher": body["teacher"], "importance": "bn_scale"}
+
+
+def test_a_budget_may_be_kept_by_pruning_the_teacher(client: TestClient, driver: Driver, counter: Counter) -> None:
+    body = pruned(driver, budget={"parameters": 40_000}, families=["pruned"])
+    made = client.post("/jobs", json=body, headers={"Prefer": "wait=60"})
+    assert made.status_code == 202, made.text
+    shown = made.json()
+    assert shown["student"]["name"] == "retort:resnet8"
+    assert 0 < shown["student"]["options"]["prune_ratio"] < 1
+    assert shown["student_weights"] == {"teacher": body["teacher"]}
+    rows = {canonical(row["architecture"]): row for row in shown["student_budget"]["table"]}
+    assert 20_000 < rows[canonical(shown["student"])]["parameters"] <= 40_000
+
+
+@pytest.mark.parametrize(
+    ("prune", "pointer"),
+    [({"ratio": ratio}, "/student/prune/ratio") for ratio in (0, 1, -0.5)]
+    + [
+        ({}, "/student/prune/ratio"),
+        ({"ratio": 0.5, "importance": "luck"}, "/student/prune/importance"),
+    ],
+)
+def test_ratios_that_leave_all_or_nothing_are_refused(
+    client: TestClient, driver: Driver, prune: dict[str, Any], pointer: str
+) -> None:
+    answer = client.post("/jobs", json=pruned(driver, prune=prune))
+    assert pointers(answer.json()) == {pointer}
+
+
+def test_pruning_wants_one_teacher_that_is_named(client: TestClient, driver: Driver, counter: Counter) -> None:
+    body = pruned(driver, prune={"ratio": 0.5}) | {"config": {"recipe": "cross_entropy"}}
+    del body["teacher"]
+    answer = client.post("/jobs", json=body)
+    assert pointers(answer.json()) == {"/student/prune/teacher"}
+    assert problem(answer, 422, "teacher_required")
+    answer = client.post("/jobs", json=body | {"student": {"budget": {"bytes": 40_000}, "families": ["pruned"]}})
+    assert pointers(answer.json()) == {"/student/families/0"}

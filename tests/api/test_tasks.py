@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.resources.jobs.measuring import questions
-from api.resources.jobs.validation import Plan
+from api.resources.jobs.plan import Plan
 from distill import models, recipes, tasks
 from distill.tasks import TaskSpec
 from distill.tasks.forecast import Forecast, forecast

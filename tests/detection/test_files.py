@@ -20,7 +20,7 @@ from distill.tasks.detect_objects.heads.files import FINAL, FLAT
 from distill.traced import Traced
 from distill.types import Architecture
 from tests.detection.made_up import CLASSES, DETECTOR, batch
-from tests.detection.test_queries import RT_DETR
+from tests.detection.test_queries import D_FINE, RT_DETR
 
 SIDE = 64
 SMALL = {"backbone": "resnet18"}
@@ -32,6 +32,7 @@ NETWORKS = {
     ),
     "proposals": Architecture(name="torchvision:fasterrcnn_resnet50_fpn", options=SMALL | {"proposals": 16}),
     "queries": RT_DETR,
+    "refined_queries": D_FINE,
 }
 DELIVERY = BoxDelivery("detect_objects", "ap")
 

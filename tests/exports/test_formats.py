@@ -21,6 +21,7 @@ from distill.tasks._images.pixels import FromPixels
 from distill.traced import Traced
 
 SHAPE = (3, 8, 8)
+PAGE = {"kind": "class"}
 FORMATS = [
     pytest.param(name, marks=[] if exports.get(name).extra == "worker" else [pytest.mark.slow, pytest.mark.executorch])
     for name in exports.names()
@@ -58,7 +59,7 @@ def samples(count: int) -> Iterator[Tensor]:
 
 @pytest.fixture(scope="module")
 def traced(graph: Graph, tmp_path_factory: pytest.TempPathFactory) -> Traced:
-    return Traced(graph, samples, tmp_path_factory.mktemp("traced"))
+    return Traced(graph, samples, tmp_path_factory.mktemp("traced"), PAGE)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -132,7 +133,9 @@ def test_what_a_format_does_not_hold_is_named(name: str, tmp_path: Path) -> None
     odd = Graph(Fft(), torch.randn(2, *SHAPE), "image", "logits")
     (tmp_path / "scratch").mkdir()
     with pytest.raises(NotExportable, match="svd") as caught:
-        written(exports.get(name)(), Traced(odd, samples, tmp_path / "scratch"), tmp_path / "made" / "student", name)
+        written(
+            exports.get(name)(), Traced(odd, samples, tmp_path / "scratch", PAGE), tmp_path / "made" / "student", name
+        )
     assert caught.value.details["format"] == name
     assert "svd" in caught.value.details["operator"]
     assert not any((tmp_path / "made").iterdir())

@@ -149,7 +149,8 @@ def _race(database: Database, dataset_id: str, asked: str) -> list[str]:
 def test_11_cancel_and_stop_at_every_phase_boundary(site: Site) -> None:
     """With real runs, two at a time: asked at the moment the phase begins, and before the job begins at all."""
     site.worker("w", RETORT_SLOTS="2")
-    cases = list(itertools.product(["cancel", "stop"], ["queued", *PHASES]))
+    passed = [phase for phase in PHASES if phase != "choosing"]  # these jobs name their recipe
+    cases = list(itertools.product(["cancel", "stop"], ["queued", *passed]))
     with ThreadPoolExecutor(2) as pool:
         for (action, phase), job_id, accepted in pool.map(lambda case: _ask_at(site, *case), cases):
             story = told(site, job_id)

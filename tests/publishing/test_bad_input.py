@@ -15,6 +15,7 @@ from tests.publishing.world import World, ask, look
 
 MLFLOW = {"target": "mlflow", "tracking_uri": "https://mlflow.example.org"}
 S3 = {"target": "s3", "bucket": "models", "secret": "hub"}
+OCI = {"target": "oci", "repository": "me/birds"}
 
 
 def test_the_catalogue_lists_targets_with_their_options(client: TestClient) -> None:
@@ -51,6 +52,10 @@ def test_a_target_is_whole(name: str) -> None:
         (MLFLOW | {"tracking_uri": "http://mlflow.example.org"}, "url_refused", "/parameters/tracking_uri"),
         (MLFLOW | {"tracking_uri": "https://me:password@example.org"}, "url_refused", "/parameters/tracking_uri"),
         ({"target": "tensorboard", "parameters": 3}, "invalid_request", "/parameters"),
+        ({"target": "tensorboard", "secret": "hub"}, "invalid_config", "/secret"),
+        (S3 | {"endpoint": "https://s3.example.org/bucket"}, "invalid_config", "/parameters/endpoint"),
+        (S3 | {"endpoint": "https://s3.example.org?versionId=1"}, "invalid_config", "/parameters/endpoint"),
+        (OCI | {"registry": "https://ghcr.io/me"}, "invalid_config", "/parameters/registry"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named(

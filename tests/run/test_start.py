@@ -12,6 +12,8 @@ from safetensors.torch import load_file, save_file
 
 from distill.control import Control
 from distill.errors import InvalidConfig
+from distill.pruned import WIDTHS, architecture_of
+from distill.student import load_student
 from distill.training import checkpoint
 from distill.types import Architecture, StartInput, TeacherInput, TeacherPreprocessing
 from tests.run.conftest import STUDENT, TEACHER, go, sha256, spec
@@ -119,3 +121,43 @@ def test_the_student_sees_pictures_as_its_weights_did(tmp_path: Path) -> None:
     go(spec(start=start, recipe="cross_entropy", **SMALL), tmp_path / "run")
     seen = report_of(tmp_path / "run")["student"]["preprocessing"]
     assert (seen["mean"], seen["std"], seen["size"]) == ([0.1], [0.2], [12, 12])
+
+
+def test_a_pruned_teacher_is_trained_delivered_and_loaded_without_it(tmp_path: Path, teacher: TeacherInput) -> None:
+    """And a run that is handed over goes on with the same network."""
+    student = architecture_of(teacher.architecture, 0.5, round_to=2)
+    given = spec(teacher, student=student, start=start_of(teacher), recipe="feature_only", **SMALL)
+    control = Control()
+
+    def leave(event: Any) -> None:
+        if event.kind == "checkpoint" and event.data["step"] > 0:
+            control.handover = True
+
+    go(given, tmp_path / "straight")
+    go(given, tmp_path / "parts", control, leave)
+    newest = checkpoint.existing(tmp_path / "parts/checkpoints")[-1]
+    go(given.model_copy(update={"resume_from": str(newest)}), tmp_path / "parts")
+    path = tmp_path / "straight/artifacts/student.safetensors"
+    one, other = load_file(path), load_file(tmp_path / "parts/artifacts/student.safetensors")
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    report = report_of(tmp_path / "straight")
+    assert report["start"]["made"]["count"] == 0
+    assert report["start"]["left"]["count"] == 0
+    assert "pruned by magnitude" in report["start"]["label"]
+    whole = sum(tensor.numel() for tensor in load_file(teacher.weights).values())
+    assert sum(tensor.numel() for tensor in one.values()) < whole
+    Path(teacher.weights).unlink()
+    loaded = load_student(path)
+    assert WIDTHS in loaded.architecture.options
+    with torch.no_grad():
+        assert loaded.model(torch.zeros(1, loaded.preprocessing.channels, *loaded.preprocessing.size)).shape == (1, 10)
+    cards = [each.read_text() for each in path.parent.glob("*.md")]
+    assert any("load_student" in card for card in cards)
+
+
+def test_only_its_own_whole_network_is_pruned_into_a_student(tmp_path: Path) -> None:
+    teacher = made(tmp_path / "t", Architecture(name="retort:vgg11_small", options={"width": 4}), 7)
+    student = architecture_of(Architecture(name="retort:resnet8"), 0.5)
+    with pytest.raises(InvalidConfig) as caught:
+        go(spec(recipe="cross_entropy", student=student, start=start_of(teacher), **SMALL), tmp_path / "run")
+    assert caught.value.details["field"] == "student"

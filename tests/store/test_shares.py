@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -26,7 +28,7 @@ def tenant(database: Database) -> tuple[str, str]:
     return tenant_id, dataset.id
 
 
-def queue(database: Database, owner: tuple[str, str], **values: int) -> str:
+def queue(database: Database, owner: tuple[str, str], **values: Any) -> str:
     return new_job(database, owner[1], tenant_id=owner[0], **values)
 
 
@@ -201,3 +203,16 @@ def test_whether_anything_waits_agrees_with_the_queue(database: Database) -> Non
     assert look(0)
     assert look(2)
     assert not look(1)
+
+
+def test_publications_wait_in_a_queue_of_their_own(database: Database) -> None:
+    owner = tenant(database)
+    trained = [queue(database, owner) for _ in range(4)]
+    sent = [queue(database, owner, publication={"target": "tensorboard"}, priority=5) for _ in range(2)]
+    with database.read() as session:
+        few = {job_id: shares.positions(session, [session.get_one(Job, job_id)])[job_id] for job_id in trained + sent}
+        many = shares.positions(session, [session.get_one(Job, job_id) for job_id in trained])
+        starts = leases.queued(session), leases.queued(session, publications=True)
+    assert [few[job_id] for job_id in trained] == [many[job_id] for job_id in trained] == [0, 1, 2, 3]
+    assert [few[job_id] for job_id in sent] == [0, 1]
+    assert starts == (trained, sent)

@@ -6,12 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
 
 from benchmarks.study.figures import by_length, by_size, pictures, worth
 from benchmarks.study.ledger import OF_THE_TEST_SET, Ledger
 from benchmarks.study.pairs import PAIRS
 from benchmarks.study.plan import FIRST, planned, tuning
+from benchmarks.study.published import converted
 from benchmarks.study.written import document
+from distill.models.build import build
+from distill.types import Architecture
 
 RUNS = list(planned({"cifar10-resnet": ["stem", "stages.3.0"]}))
 
@@ -89,3 +95,48 @@ def test_the_pictures_are_made_of_the_lines_that_there_are(ledger: Ledger) -> No
         ("stem", 50), ("stages.3.0", 50),
     ]  # fmt: skip
     assert [name for name, draw in pictures(ledger) if draw()] == ["study-size", "study-length", "study-worth"]
+
+
+class Theirs(nn.Module):
+    """The published ResNet in small: a stem of 4 channels, a block a stage, shortcuts that pad on both sides."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(3, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4)
+        self.layer1, self.layer2, self.layer3 = (
+            nn.Sequential(Block(4 * (stage or 1), 4 * (stage + stage or 1), 1 + bool(stage))) for stage in (0, 1, 2)
+        )
+        self.linear = nn.Linear(16, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.layer3(self.layer2(self.layer1(functional.relu(self.bn1(self.conv1(x))))))
+        out: Tensor = self.linear(y.mean((2, 3)))
+        return out
+
+
+class Block(nn.Module):
+    def __init__(self, before: int, after: int, stride: int) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(before, after, 3, stride, 1, bias=False), nn.BatchNorm2d(after)
+        self.conv2, self.bn2 = nn.Conv2d(after, after, 3, 1, 1, bias=False), nn.BatchNorm2d(after)
+        self.stride, self.side = stride, (after - before) // 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.bn2(self.conv2(functional.relu(self.bn1(self.conv1(x)))))
+        padded = functional.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, self.side, self.side))
+        return functional.relu(y + padded)
+
+
+def test_a_published_network_answers_the_same_under_our_names() -> None:
+    torch.manual_seed(0)
+    theirs = Theirs()
+    theirs(torch.randn(16, 3, 8, 8))  # so that the statistics differ by channel
+    for parameter in theirs.parameters():
+        nn.init.normal_(parameter, std=0.5)
+    ours = build(Architecture(name="retort:resnet8", options={"width": 4}), 10)
+    state = converted({f"module.{name}": tensor for name, tensor in theirs.state_dict().items()})
+    missing, unexpected = ours.load_state_dict(state, strict=False)
+    assert unexpected == []
+    assert all(name.endswith("num_batches_tracked") for name in missing)
+    x = torch.randn(4, 3, 8, 8)
+    torch.testing.assert_close(ours.eval()(x), theirs.eval()(x))

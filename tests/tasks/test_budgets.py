@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 
 from distill import tasks
 from distill.errors import UnknownName
@@ -13,9 +14,10 @@ from distill.models.listing import catalogue
 from distill.models.names import family
 from distill.search import sizing
 from distill.student_budget import StudentBudget
-from distill.tasks import networks
+from distill.tasks import chains_counted, networks
 from distill.tasks.budget_question import question
 from distill.tasks.candidates import Chain
+from distill.tasks.counting import count
 from distill.tasks.forecast import Parts, forecast
 from distill.types import Architecture, DistillConfig
 from tests.language import tiny
@@ -94,3 +96,36 @@ def test_a_language_model_shrinks_within_its_own_family() -> None:
     assert sizes == [(layers, width) for layers in (1, 2, 3) for width in (8, 16) if (layers, width) != (3, 16)]
     with pytest.raises(UnknownName):
         rules.students(about, [], ["transformers:bert"])
+
+
+def test_another_budget_asks_only_for_what_is_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    rules, about = forecast("classify_images"), parts("classify_images")
+    chains = rules.students(about, OURS, ["retort:resnet8"])
+    counted: list[int] = []
+
+    def counting(asked: dict[str, Any]) -> dict[str, Any]:
+        counted.append(asked["architecture"]["options"]["width"])
+        return dict.fromkeys(chains_counted.KEPT, 1000 * counted[-1] ** 2)
+
+    def answer(most: int, known: dict[int, Any], **more: Any) -> dict[str, Any]:
+        asked = question(rules, about, chains, StudentBudget(parameters=most, **more))
+        build = lambda _: (torch.nn.Identity(), torch.zeros(1))  # noqa: E731
+        return count({**asked, "known": [known]}, counting, build)
+
+    small = answer(10_000, {})
+    assert counted == [1, 2, 3, 4, 5]  # 25,000 is the first beyond twice 10,000
+    known = chains_counted.remembered(small["chains"][0], {})
+    counted.clear()
+    large = answer(40_000, known)
+    assert counted == [6, 7, 8, 10]
+    assert large["chains"] == answer(40_000, {})["chains"]
+    wider = chains_counted.remembered(large["chains"][0], known)
+    for most in (5_000, 10_000, 40_000):
+        asked = question(rules, about, chains, StudentBudget(parameters=most))
+        assert chains_counted.from_known(asked, [wider]) == answer(most, {})
+    assert chains_counted.from_known(question(rules, about, chains, StudentBudget(parameters=90_000)), [wider]) is None
+    timed = question(rules, about, chains, StudentBudget(parameters=10_000, latency_ms=1e6))
+    assert chains_counted.from_known(timed, [wider]) is None
+    measured = answer(10_000, wider, latency_ms=1e6)["chains"][0]
+    assert [each["place"] for each in measured if "latency_ms" in each] == [0, 1, 2, 3]
+    assert not [each for each in chains_counted.remembered(measured, {}).values() if "latency_ms" in each]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -16,7 +17,9 @@ import pytest
 from PIL import Image
 
 from distill import tasks
+from distill.student import load_student
 from distill.types import DistillConfig, Event
+from tests.detection.made_up import picture
 from tests.tasks.house import House, go
 
 #: The format whose file is written fastest; `digits` below has them all.
@@ -39,6 +42,38 @@ def exported(house: House, folder: Path, wanted: list[Any]) -> tuple[list[Event]
     return events, found
 
 
+def boxes(student: Any, path: Path) -> list[Any]:
+    return [[box.label, box.score, list(box.corners)] for box in student.predict(path)]
+
+
+def tags(student: Any, path: Path) -> list[Any]:
+    said = student.predict(path)
+    return [[[name, score] for name, score in said.scores.items() if name in said.labels]]
+
+
+def shares(student: Any, path: Path) -> list[Any]:
+    return [{name: share for name, share in student.predict(path).shares().items() if share > 0}]
+
+
+PRINTED: dict[str, Callable[[Any, Path], list[Any]]] = {
+    "detect_objects": boxes, "tag_images": tags, "segment_images": shares,
+}  # fmt: skip
+"""What a file's program prints, line by line, as the student itself says it."""
+
+
+def leaves(value: Any) -> list[Any]:
+    """What nested lists and mappings hold, in order; names and numbers."""
+    if isinstance(value, dict):
+        return leaves(list(value.items()))
+    return [leaf for each in value for leaf in leaves(each)] if isinstance(value, list | tuple) else [value]
+
+
+def said_by_the_program(code: str, folder: Path) -> list[Any]:
+    """Of `image.png`, all boxes that count."""
+    printed = answer_of(code.replace("least_score = 0.3", "least_score = 0.05"), folder)
+    return leaves([ast.literal_eval(line) for line in printed.splitlines()])
+
+
 @pytest.mark.parametrize("name", EXPORTED)
 def test_its_task_judges_the_file_as_the_student(
     name: str, house: Callable[[str], House], tmp_path: Path
@@ -57,6 +92,22 @@ def test_its_task_judges_the_file_as_the_student(
     assert report["exports"] == found
     made = {event.data["name"] for event in events if event.kind == "artifact"}
     assert {FILE, "exports.json", "README.md"} <= made
+    if name in PRINTED:
+        folder = tmp_path / "artifacts"
+        Image.fromarray(picture(200, 96)[0]).resize((96, 60)).save(folder / "image.png")
+        wanted = leaves(PRINTED[name](load_student(folder / "student.safetensors"), folder / "image.png"))
+        said = said_by_the_program(entry["snippet"], folder)
+        assert wanted
+        assert [each for each in said if isinstance(each, str)] == [each for each in wanted if isinstance(each, str)]
+        numbers = [each for each in wanted if not isinstance(each, str)]
+        assert [each for each in said if not isinstance(each, str)] == pytest.approx(numbers, abs=1e-3, rel=1e-3)
+
+
+def test_every_picture_task_has_a_program() -> None:
+    assert PRINTED.keys() >= {spec.name for spec in tasks.specs() if spec.exports} - {
+        "classify_images",
+        "regress_images",
+    }
 
 
 def pictured(folder: Path) -> Path:

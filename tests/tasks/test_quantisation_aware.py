@@ -52,9 +52,13 @@ def test_its_program_runs_without_retort(job: Path) -> None:
 
 
 def test_it_can_be_asked_for_later(job: Path, house: Callable[[str], House], tmp_path: Path) -> None:
-    spec, artifacts = house("classify_images").spec(recipe="feature_only"), job / "artifacts"
+    """Of a job that chose its recipe too."""
+    spec, artifacts = house("classify_images").spec(recipe="auto"), job / "artifacts"
     student = ComparisonInput(
-        label="student", architecture=spec.student, weights=str(artifacts / "student.safetensors"), recipe="feature_only"
+        label="student",
+        architecture=spec.student,
+        weights=str(artifacts / "student.safetensors"),
+        recipe="feature_only",
     )
     request = ExportRequest(format="onnx-int8", parameters=AWARE, max_drop=1)
     given = ExportInput(requests=(request,), student=student, report=str(artifacts / "report.json"))

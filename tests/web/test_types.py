@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 from fastapi import FastAPI
+from PIL import Image
 
 from api.app import create_app
 from distill import tasks
@@ -27,3 +29,12 @@ def test_the_dashboard_is_tested_with_the_tasks_that_there_are() -> None:
     copied = json.loads((WEB / "src" / "testing" / "tasks.json").read_text())
     ours = [spec.to_dict() for spec in tasks.specs()]
     assert copied == json.loads(json.dumps(ours)), "run `make web-types` and commit what it changes"
+
+
+def test_the_page_of_exports_is_tested_with_what_pillow_gives() -> None:
+    for case in json.loads((WEB / "src" / "page" / "pillow.json").read_text()):
+        given, (width, height) = case["picture"], case["size"]
+        pixels = np.array(given["data"], np.uint8).reshape(given["height"], given["width"], 3)
+        how = Image.Resampling[case["how"].upper()]
+        found = Image.fromarray(pixels).resize((width, height), how, box=case["box"])
+        assert np.asarray(found).flatten().tolist() == case["wanted"]

@@ -243,6 +243,34 @@ def test_a_count_that_was_killed_is_asked_for_again_and_not_remembered(world: Wo
     assert found["cost"]["parameters"] > 0
 
 
+def test_a_smaller_budget_starts_no_process(world: World) -> None:
+    picture = {"num_classes": 10, "in_channels": 3, "image_size": 32, "native_size": [32, 32]}
+    varied = [{"architecture": {"name": "retort:resnet8", "options": {"width": each}}} for each in (4, 6, 8, 10, 12)]
+    asked = {
+        "task": "classify_images", "chains": [{"common": picture, "varied": varied}], "limits": {"parameters": 9000},
+        "form": "fp32", "threads": 1,
+    }  # fmt: skip
+    killed = (sys.executable, "-c", SCRIPTS["is killed"])
+    with world.database.write() as session:
+        costs.ask(session, asked)
+    assert answer_next(world.settings, world.database, lambda: None)
+    smaller, larger = asked | {"limits": {"parameters": 5000}}, asked | {"limits": {"parameters": 10**6}}
+    for question in (smaller, larger):
+        with world.database.write() as session:
+            costs.ask(session, question)
+        assert answer_next(world.settings, world.database, lambda: None, killed)
+    with world.database.read() as session:
+        first, less, more = (costs.find(session, question) for question in (asked, smaller, larger))
+        known = costs.chains(session, larger)
+    assert first is not None
+    assert less is not None
+    assert more is None  # its process was killed: something was to be counted
+    chain = first["cost"]["chains"][0]
+    assert less["cost"]["chains"][0] == chain[: len(less["cost"]["chains"][0])]
+    assert len(less["cost"]["chains"][0]) < len(chain) < len(varied)
+    assert sorted(known[0]) == [each["place"] for each in chain]
+
+
 def test_an_input_that_kills_every_worker_is_given_up(world: World, inspect: Inspections) -> None:
     dataset_id = new_dataset(world.database, status="inspecting", attempt=world.settings.max_attempts)
     assert inspect.run_next()

@@ -66,7 +66,8 @@ def _succeeds(attempt: Callable[[], None]) -> bool:
 
 
 def readable_paths(plan: Plan) -> tuple[str, ...]:
-    """What the child may read: the plan's inputs, the interpreter, its libraries and our own two packages.
+    """What the child may read: the plan's inputs, the interpreter, its libraries, our own two packages and the page
+    that a student is written into.
 
     Of the checkout and the environment only the packages: what lies beside them may be an `.env` file, or the data.
     The folder that `python -m` was called in is on the path and no place for packages.
@@ -75,7 +76,7 @@ def readable_paths(plan: Plan) -> tuple[str, ...]:
     interpreter = {f"{home}/{part}" for home in homes for part in _INTERPRETER}
     interpreter |= {path for path in sys.path if path not in ("", plan.root, str(Path.cwd()))}
     interpreter |= set(tasks.extensions())
-    ours = {f"{plan.root}/{package}" for package in ("worker", "distill")}
+    ours = {f"{plan.root}/{package}" for package in ("worker", "distill", "web/dist-page")}
     wanted = {*plan.read_only, *interpreter, *ours, *_SYSTEM, *_DEVICES}
     both = wanted | {os.path.realpath(path) for path in wanted}
     return tuple(sorted(path for path in both if path.startswith("/") and path != "/" and Path(path).exists()))

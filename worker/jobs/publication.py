@@ -15,7 +15,7 @@ from publishing.bundle import Bundle, BundleFile
 from publishing.errors import MissingCredentials
 from publishing.redacting import Redactor
 from publishing.request import PublicationRequest, whole
-from store.repositories import secrets
+from store.repositories import jobs, secrets
 from store.repositories.leases import Ending
 from store.sealing import REMEDY, SealBroken
 from store.settings import Settings
@@ -109,7 +109,7 @@ def _bundle(needed: Published, fetcher: Fetcher, folder: Path) -> Bundle:
         publication=needed.publication.id,
         job=job.id,
         name=job.name,
-        recipe=job.recipe,
+        recipe=jobs.trained_recipe(job),
         task=needed.task,
         config=_config(job),
         student=job.student,

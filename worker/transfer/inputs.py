@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from distill.pruned import Importance
 from distill.tasks import container, of_report
 from distill.tasks.several_teachers import labels
 from distill.types import (
@@ -53,6 +54,7 @@ class Started:
     sha256: str
     preprocessing: TeacherPreprocessing | None = None
     named: dict[str, str] | None = None
+    importance: Importance = "magnitude"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +184,8 @@ def _teacher(row: Teacher, label: str, position: int, fetcher: Fetcher) -> Teach
 def _start(session: Session, reference: dict[str, Any] | None) -> Started | None:
     if reference is None:
         return None
-    return replace(_weights(session, reference), named=reference.get("map"))
+    importance = reference.get("importance", "magnitude")
+    return replace(_weights(session, reference), named=reference.get("map"), importance=importance)
 
 
 def _weights(session: Session, reference: dict[str, Any]) -> Started:
@@ -218,6 +221,7 @@ def _start_input(found: Started | None, fetcher: Fetcher) -> StartInput | None:
         preprocessing=found.preprocessing,
         digest=found.sha256,
         map=found.named,
+        importance=found.importance,
     )
 
 
@@ -242,10 +246,10 @@ def _comparison(inputs: Inputs, fetcher: Fetcher) -> ComparisonInput | None:
 def _finished(job: Job, student: Artifact, called: str, fetcher: Fetcher) -> ComparisonInput:
     """A finished job's student; `called`: how its file's name begins."""
     return ComparisonInput(
-        label=job.name or job.recipe,
+        label=job.name or jobs.trained_recipe(job),
         architecture=Architecture.model_validate(job.student),
         weights=str(fetcher.get(student.object_key, student.sha256, f"{called}{Path(student.name).suffix}")),
-        recipe=job.recipe,
+        recipe=jobs.trained_recipe(job),
         job_id=job.id,
         run=_run_of(job),
     )

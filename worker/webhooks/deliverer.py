@@ -83,7 +83,7 @@ class Deliverer:
         for message in waiting:
             if len(taken) < room and shares[message.tenant_id] < MOST_OF_ONE:
                 with self._database.write() as session:
-                    due = outbox.take(session, message.id, hold)
+                    due = outbox.take(session, message.id, hold, self._settings.sealer)
                 taken += [due] if due else []
                 shares[message.tenant_id] += bool(due)
         return taken

@@ -16,6 +16,7 @@ import httpx
 from store import signing
 from store.egress import AsyncPinnedTransport, NameNotResolved, UrlRefused, resolve_and_pin
 from store.repositories.outbox import Due
+from store.sealing import SealBroken
 from store.settings import Settings
 
 ANSWER_BYTES = 1024
@@ -56,7 +57,7 @@ async def send(settings: Settings, due: Due, trust: ssl.SSLContext, resolvers: E
             done = await _post(settings, due, trust, resolvers)
     except TimeoutError:
         done = Try(None, f"no complete answer within {settings.webhook_timeout_seconds:g} s")
-    except (UrlRefused, NameNotResolved) as error:
+    except (UrlRefused, NameNotResolved, SealBroken) as error:
         done = Try(None, error.message)
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         done = Try(None, f"{type(error).__name__}: {error}"[:300])
@@ -64,6 +65,8 @@ async def send(settings: Settings, due: Due, trust: ssl.SSLContext, resolvers: E
 
 
 async def _post(settings: Settings, due: Due, trust: ssl.SSLContext, resolvers: Executor) -> Try:
+    if isinstance(due.secret, SealBroken):
+        raise due.secret
     loop = asyncio.get_running_loop()
     target = await loop.run_in_executor(resolvers, resolve_and_pin, due.url, settings.webhook_policy)
     body = json.dumps(due.payload, separators=(",", ":")).encode()

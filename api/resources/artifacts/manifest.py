@@ -48,7 +48,7 @@ def _told(session: Session, job: Job) -> dict[str, Any]:
         "schema": SCHEMA,
         "job": job.id,
         "export_of": job.student_of if job.publication is None else None,
-        "recipe": job.recipe,
+        "recipe": jobs.trained_recipe(job),
         "student": job.student,
         "teachers": [{"id": each.id, "sha256": each.sha256, "architecture": each.architecture} for each in teachers],
         "dataset": {"id": dataset.id, "name": dataset.name, "digest": dataset.digest},

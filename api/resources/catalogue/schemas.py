@@ -168,6 +168,7 @@ class TaskOut(ResponseModel):
     student_weights: bool = Field(
         description="Whether a job may name the weights that its student starts from.", examples=[True]
     )
+    prunes: bool = Field(False, description="Whether a student may be its teacher, pruned.", examples=[True])
     exports: bool = Field(True, description="Whether its students are written for other runtimes.", examples=[True])
     writes: bool = Field(
         False, description="Whether its networks' answers are texts, written token by token.", examples=[False]

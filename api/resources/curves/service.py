@@ -40,10 +40,11 @@ def load(session: Session, tenant: str, job_id: str, position: int) -> Scored:
         remedy = f"Ask for one from 0 to {len(of) - 1}." if len(of) > 1 else "Leave `teacher` out."
         raise NotFound(f"Job {job_id} has no teacher {position}.", remedy, code="no_q_curve")
     points = jobs.curve_points(session, job_id, position)
-    known = job.recipe in recipes.names()
-    if not points and known and not recipes.registry.flag(job.recipe, "needs_layers", default=True):
+    recipe = jobs.trained_recipe(job)
+    known = recipe in recipes.names()
+    if not points and known and not recipes.registry.flag(recipe, "needs_layers", default=True):
         raise NotFound(
-            f"Job {job_id} has no Q curve: the recipe {job.recipe} uses no layers.",
+            f"Job {job_id} has no Q curve: the recipe {recipe} uses no layers.",
             "Ask for the curve of a job with a recipe that does, feature_only for one.",
             code="no_q_curve",
         )

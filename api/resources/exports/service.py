@@ -27,7 +27,8 @@ def submit(context: Context, tenant: str, job_id: str, body: ExportCreate, key: 
         source = find(session, tenant, job_id)
         _check(session, source, body)
         request = body.model_dump(mode="json")
-        name, config = f"{body.format} of {source.name or source.id}", source.config | {"exports": [request]}
+        name = f"{body.format} of {source.name or source.id}"
+        config = jobs.trained_config(source) | {"exports": [request]}
         return companions.row(context.settings, source, name, config=config, export=request)
 
     sent = body.model_dump(mode="json")

@@ -16,7 +16,7 @@ class EventOut(ResponseModel):
 
     seq: int = Field(examples=[1])
     kind: str = Field(
-        description="status, phase, resolved, layers, layer_quality, selection, metrics, checkpoint, artifact, "
+        description="status, phase, resolved, choice, layers, layer_quality, selection, metrics, checkpoint, artifact, "
         "warning, result.",
         examples=["status"],
     )

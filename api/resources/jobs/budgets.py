@@ -14,11 +14,12 @@ from api.resources.datasets.service import task_of
 from api.resources.jobs import fitting, measuring, teaching, validation
 from api.resources.jobs.findings import Findings
 from api.resources.jobs.referring import ready
-from api.resources.jobs.schemas import JobCreate, StudentCreate
+from api.resources.jobs.schemas import FromTeacher, JobCreate, StudentCreate
 from api.services import architectures
 from api.state.context import Context
-from distill import tasks
+from distill import auto_recipe, tasks
 from distill.errors import UnknownName
+from distill.pruned import is_pruned
 from distill.search import sizing
 from distill.search.sizing import Candidate
 from distill.student_budget import BudgetedStudent, StudentBudget
@@ -74,7 +75,10 @@ async def settled(
 
 
 def with_student(body: JobCreate, student: Architecture) -> JobCreate:
-    return body.model_copy(update={"student": StudentCreate(name=student.name, options=student.options)})
+    """One of the teacher's own, pruned, starts from its weights."""
+    weights = FromTeacher(teacher=teaching.named(body)[0]) if is_pruned(student) else None
+    given = {"name": student.name, "options": student.options} | ({"weights": weights} if weights else {})
+    return body.model_copy(update={"student": StudentCreate(**given)})
 
 
 async def counted(
@@ -110,7 +114,7 @@ def _question(
     if task not in tasks.names():
         fitting.check(findings, teachers, stand_in, dataset, body)
         findings.raise_if_any()
-    rules, parts = forecast(task), fitting.parts(teachers, stand_in, dataset, body.config)
+    rules, parts = forecast(task), fitting.parts(teachers, stand_in, dataset, auto_recipe.representative(body.config))
     if missing := rules.missing(parts):
         findings.add(place, f"No student can be chosen by a budget. {missing}", "Name a student.", "invalid_config")
         findings.raise_if_any()

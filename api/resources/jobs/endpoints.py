@@ -13,7 +13,7 @@ from api.http.negotiation import IfNoneMatch, Prefer, applied, wait_seconds
 from api.http.openapi import documented
 from api.http.paging import Cursor, Limit, encode
 from api.http.preconditions import CONDITIONAL, HEADERS, IfMatch, stamped, tagged
-from api.resources.jobs import budgets, changing, extending, service, tags
+from api.resources.jobs import budgets, changing, extending, pruning, service, tags
 from api.resources.jobs.schemas import CREATE_EXAMPLES, DryRun, JobCreate, JobExtend, JobOut, JobPage, JobPatch
 from api.services import waiting
 from api.state.context import Context
@@ -38,6 +38,7 @@ async def _queued(
     dry_run: bool,
 ) -> JobOut | DryRun:
     dataset = await service.dataset_id(context, tenant, body, prefer)
+    body = await pruning.settled(context, tenant, body, dataset)
     body, sized = await budgets.settled(context, tenant, body, dataset, prefer)
     if dry_run:
         response.status_code = 200

@@ -8,13 +8,13 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from api.resources.jobs import throughput
+from api.resources.jobs import recipe_choice, throughput
 from api.resources.jobs.measuring import questions
+from api.resources.jobs.plan import Plan
 from api.resources.jobs.processes import LIVE_SECONDS
 from api.resources.jobs.schemas import Estimate, Estimates
-from api.resources.jobs.validation import Plan
 from api.services import optimizers
-from distill import estimate, recipes, tasks
+from distill import auto_recipe, estimate, recipes, tasks
 from distill.estimate import NetworkCost, Workload
 from distill.tasks.forecast import forecast, of
 from distill.types import DistillConfig
@@ -26,6 +26,14 @@ DISK_FACTOR = 1.5
 
 def estimates(session: Session, plan: Plan, config: DistillConfig, found: dict[str, Any]) -> Estimates:
     """Every figure that what is known allows, and notes on those it does not."""
+    if plan.candidates:
+        each = [(name, auto_recipe.variant(config, name)) for name in plan.candidates]
+        found_of = [(name, _estimates(session, plan, own, found)) for name, own in each]
+        return recipe_choice.estimated(found_of, config.auto_minutes)
+    return _estimates(session, plan, config, found)
+
+
+def _estimates(session: Session, plan: Plan, config: DistillConfig, found: dict[str, Any]) -> Estimates:
     wanted = questions(plan, config)
     counted = {role: answer["cost"] for role, answer in found.items() if role in wanted and "cost" in answer}
     if not wanted or not wanted.keys() <= counted.keys():

@@ -53,7 +53,8 @@ def extended(session: Session, tenant: str, job_id: str, body: JobExtend) -> Job
 
 
 def _config(job: Job, body: JobExtend) -> dict[str, Any]:
-    changed = presets.change(job.config, body.config, _DEFAULTS)
-    another = changed.get("recipe", job.recipe) != job.recipe
+    before = jobs.trained_config(job)
+    changed = presets.change(before, body.config, _DEFAULTS)
+    another = changed.get("recipe", before["recipe"]) != before["recipe"]
     dropped: dict[str, Any] = {"max_steps": None} | ({"recipe_parameters": {}} if another else {})
-    return job.config | dropped | changed | {"epochs": body.epochs}
+    return before | dropped | changed | {"epochs": body.epochs}

@@ -7,11 +7,11 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from api.resources.jobs.findings import Findings
+from api.resources.jobs.plan import Plan
 from api.resources.jobs.processes import LIVE_SECONDS
-from api.resources.jobs.validation import Plan
 from api.services import waiting
 from api.state.context import Context
-from distill import recipes
+from distill import auto_recipe, recipes
 from distill.tasks.forecast import Question, forecast
 from distill.types import DistillConfig
 from store.repositories import costs, system
@@ -29,7 +29,9 @@ async def answers(context: Context, plan: Plan, config: DistillConfig, seconds: 
 def worth_asking(config: DistillConfig) -> bool:
     """Whether a job waits for its rehearsal before it is queued: where layers of the student are named. That is what is
     often wrong, and a job in the queue helps nobody then."""
-    return config.student_layers is not None and recipes.registry.flag(config.recipe, "needs_layers", default=True)
+    if config.student_layers is None or auto_recipe.asked(config):
+        return False
+    return recipes.registry.flag(config.recipe, "needs_layers", default=True)
 
 
 async def rehearse(context: Context, plan: Plan, config: DistillConfig, seconds: float) -> None:
@@ -98,12 +100,24 @@ def _pointer(role: str, error: dict[str, Any]) -> str:
 
 
 def rehearsal(plan: Plan, config: DistillConfig) -> dict[str, Question]:
-    """What to put together, as the task would have it; {} where it asks for nothing."""
+    """What to put together, as the task would have it; {} where it asks for nothing, and where the recipe is to be
+    chosen: its run tells of those that do not fit."""
+    if plan.candidates:
+        return {}
     question = forecast(plan.task).rehearsal(plan.parts(config))
     return {} if question is None else {REHEARSAL: question}
 
 
 def questions(plan: Plan, config: DistillConfig) -> dict[str, Question]:
-    """What to count, as the task would have it."""
-    rules, parts = forecast(plan.task), plan.parts(config)
+    """What to count, as the task would have it; where the recipe is to be chosen, for a recipe that needs all that any
+    candidate does."""
+    rules, parts = forecast(plan.task), plan.parts(_most_needing(plan, config))
     return {} if rules.missing(parts) else rules.questions(parts)
+
+
+def _most_needing(plan: Plan, config: DistillConfig) -> DistillConfig:
+    """With the first candidate that learns from a teacher, or the first of all."""
+    if not plan.candidates:
+        return config
+    taught = [name for name in plan.candidates if recipes.registry.flag(name, "needs_teacher", default=True)]
+    return auto_recipe.variant(config, (taught or list(plan.candidates))[0])

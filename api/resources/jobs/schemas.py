@@ -12,6 +12,7 @@ from api.http.paging import PageInfo
 from api.http.schemas import Labels, Name, RequestModel, ResponseModel
 from api.resources.datasets.schemas import NamedSet
 from api.resources.teachers.schemas import ArtifactReference
+from distill.pruned import Importance, PrunedStudent
 from distill.student_budget import BudgetedStudent
 from distill.types import Architecture, DistillConfig
 from store.repositories.shares import MOST_PROCESSES
@@ -50,10 +51,12 @@ TensorMap = Annotated[
 
 
 class FromTeacher(RequestModel):
-    """Weights of a teacher. Where it is deeper than the student, every n-th block, both ends kept."""
+    """Weights of a teacher. Where it is deeper than the student, every n-th block, both ends kept; of a pruned student
+    the channels that matter."""
 
     map: TensorMap = None
     teacher: str = Field(max_length=60, description="Id of a ready teacher.")
+    importance: Importance = Field("magnitude", description="Of a pruned student: which channels it keeps.")
 
 
 class FromCheckpoint(RequestModel):
@@ -86,6 +89,8 @@ class StudentCreate(Architecture):
 def _meant(given: Any) -> str:
     """Which form of a student was meant, so that its errors alone are told."""
     names = set(given) if isinstance(given, dict) else set()
+    if isinstance(given, PrunedStudent) or "prune" in names:
+        return "by_pruning"
     if isinstance(given, BudgetedStudent) or "budget" in names or ("families" in names and "name" not in names):
         return "by_budget"
     return "by_architecture" if names or isinstance(given, (dict, StudentCreate)) else "by_name"
@@ -94,7 +99,8 @@ def _meant(given: Any) -> str:
 Student = Annotated[
     Annotated[str, Field(min_length=1, max_length=200), Tag("by_name")]
     | Annotated[StudentCreate, Tag("by_architecture")]
-    | Annotated[BudgetedStudent, Tag("by_budget")],
+    | Annotated[BudgetedStudent, Tag("by_budget")]
+    | Annotated[PrunedStudent, Tag("by_pruning")],
     Discriminator(_meant),
 ]
 TeacherId = Annotated[str, Field(max_length=60)]
@@ -126,7 +132,7 @@ class JobCreate(RequestModel):
     )
     student: Student = Field(
         description="The student's architecture: a catalogue name, or one with options, and with weights to start "
-        "from; or what it may cost, for the largest student that the budget allows."
+        "from; or what it may cost, for the largest student that the budget allows; or how its teacher is pruned."
     )
     config: DistillConfig = Field(default_factory=lambda: DistillConfig.model_validate({}))
     name: Name = ""
@@ -197,6 +203,7 @@ JOB_EXAMPLE: dict[str, Any] = {
     "config": DistillConfig.model_validate({"epochs": 10}).model_dump(mode="json"),
     "resolved": None,
     "student": {"name": "retort:resnet8", "options": {"width": 8}},
+    "choice": None,
     "student_budget": None,
     "student_weights": None,
     "teacher": "tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES",
@@ -252,13 +259,20 @@ class JobOut(ResponseModel):
     labels: dict[str, str]
     status: Status
     phase: str | None = Field(
-        description="fetching, scoring, distilling, evaluating, packaging, uploading; of a publication publishing."
+        description="fetching, choosing, scoring, distilling, evaluating, packaging, uploading; of a publication "
+        "publishing."
     )
     priority: int
     recipe: str
     config: DistillConfig
     resolved: dict[str, Any] | None = Field(description="{config, reasons}: every `auto` replaced, and why so.")
     student: Architecture
+    choice: dict[str, Any] | None = Field(
+        None,
+        description="Of recipe `auto`, as far as it has come: {recipe, reason, metric, minutes, seconds, rungs, "
+        "table}. `rungs` has the steps of each round, `table` the candidates, the best first, each with its value on "
+        "validation samples after every round, or a note why it is none; null: the recipe was named.",
+    )
     student_budget: dict[str, Any] | None = Field(
         None,
         description="{budget, families, reason, table, measured} of a student that was chosen by its budget: `table` "
@@ -332,6 +346,14 @@ class Estimates(ResponseModel):
     notes: list[str] = Field(examples=[["Time in the queue is not included."]])
 
 
+class Candidate(ResponseModel):
+    """A recipe that recipe `auto` may choose, or why it may not."""
+
+    recipe: str = Field(examples=["feature_only"])
+    fits: bool = Field(examples=[True])
+    reason: str | None = Field(description="Why it does not fit; null: it does.", examples=[None])
+
+
 class DryRun(ResponseModel):
     """A job that would be accepted: nothing was queued."""
 
@@ -340,6 +362,11 @@ class DryRun(ResponseModel):
     student: Architecture
     student_budget: dict[str, Any] | None = Field(
         None, description="As of a job: why a budget buys this student.", examples=[None]
+    )
+    recipes: list[Candidate] | None = Field(
+        None,
+        description="Of recipe `auto`: the candidates, and what is none; null: the recipe is named.",
+        examples=[None],
     )
     teacher: str | None = Field(
         description="The first, where there are several.", examples=["tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"]

@@ -12,11 +12,12 @@ from api.http.idempotency import replayed, request_hash
 from api.http.negotiation import wait_seconds
 from api.resources.datasets import service as datasets
 from api.resources.datasets.schemas import NamedDataset
-from api.resources.jobs import estimating, fitting, measuring, processes, starting, teaching
+from api.resources.jobs import estimating, fitting, measuring, processes, recipe_choice, starting, teaching
 from api.resources.jobs.budgets import Sized
 from api.resources.jobs.links import kind_of, links_of
+from api.resources.jobs.plan import Plan
 from api.resources.jobs.schemas import DryRun, JobCreate, JobOut, JobWarning, NamedReference
-from api.resources.jobs.validation import Plan, check
+from api.resources.jobs.validation import check
 from api.services import quotas, registration
 from api.services.registration import Key
 from api.services.removing import remove
@@ -152,6 +153,7 @@ def _dry_run(context: Context, body: JobCreate, dataset: str, plan: Plan, found:
             teachers=ids,
             dataset=dataset,
             warnings=[*_cautions(plan, body.config), *_rehearsed(found)],
+            recipes=recipe_choice.candidates(plan),
             input_bytes=plan.input_bytes,
             estimates=processes.noted(estimating.estimates(session, plan, body.config, found), body.resources),
         )
@@ -334,6 +336,7 @@ def _shown(
         recipe=job.recipe,
         config=DistillConfig.model_validate(job.config),
         resolved=_resolved(job),
+        choice=job.choice,
         student_budget=job.student_budget,
         student=Architecture.model_validate(job.student),
         student_weights=job.start,

@@ -36,7 +36,13 @@ def reference(body: JobCreate) -> dict[str, Any] | None:
     named = {} if given.map is None else {"map": given.map}
     if isinstance(given, FromArtifact):
         return {"artifact": given.artifact.model_dump(mode="json")} | named
-    return {"teacher": _registered(given)} | named
+    kept = {"importance": given.importance} if isinstance(given, FromTeacher) and _says(given) else {}
+    return {"teacher": _registered(given)} | named | kept
+
+
+def _says(given: FromTeacher) -> bool:
+    """Whether which channels are kept differs from what is left out."""
+    return bool(given.importance != FromTeacher.model_fields["importance"].default)
 
 
 def _registered(given: FromTeacher | FromCheckpoint) -> str:

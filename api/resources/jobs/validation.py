@@ -2,50 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from api.resources.datasets.service import task_of
-from api.resources.jobs import exporting, fitting, processes, starting, teaching
+from api.resources.jobs import exporting, fitting, processes, recipe_choice, starting, teaching
 from api.resources.jobs.findings import Findings
+from api.resources.jobs.plan import Plan
 from api.resources.jobs.referring import ready
 from api.resources.jobs.schemas import JobCreate
 from api.services import architectures, optimizers
-from distill import parameters, presets, recipes, selection
+from distill import auto_recipe, parameters, presets, pruned, recipes, selection
 from distill.optimisation import Facts
+from distill.pruned import PrunedStudent
 from distill.student_budget import BudgetedStudent
-from distill.tasks.forecast import Parts
 from distill.types import Architecture, DistillConfig
 from store.repositories import jobs, system
-from store.tables import Dataset, Job, Teacher
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A request that holds together, with its names resolved."""
-
-    student: Architecture
-    teachers: tuple[Teacher, ...]
-    dataset: Dataset
-
-    @property
-    def task(self) -> str:
-        return task_of(self.dataset)
-
-    @property
-    def input_bytes(self) -> int:
-        """Of teachers and dataset."""
-        return sum(teacher.size_bytes for teacher in self.teachers) + self.dataset.size_bytes
-
-    def parts(self, config: DistillConfig) -> Parts:
-        """As a task's forecast sees them."""
-        return fitting.parts(self.teachers, self.student, self.dataset, config)
+from store.tables import Dataset, Job
 
 
 def check(session: Session, tenant: str, body: JobCreate, dataset_id: str) -> Plan:
     """Raises `Unprocessable` with every finding."""
+    if auto_recipe.asked(body.config):
+        return recipe_choice.checked(body, lambda each: _check(session, tenant, each, dataset_id))
+    return _check(session, tenant, body, dataset_id)
+
+
+def _check(session: Session, tenant: str, body: JobCreate, dataset_id: str) -> Plan:
     findings = Findings()
     _check_config(findings, body.config)
     facts = _optimizer(session, findings, body.config)
@@ -74,6 +58,10 @@ def _optimizer(session: Session, findings: Findings, config: DistillConfig) -> F
 
 
 def _check_config(findings: Findings, config: DistillConfig) -> None:
+    for name in auto_recipe.SETTINGS:
+        if getattr(config, name) != DistillConfig.model_fields[name].default:
+            message = f"{name} is of the recipe auto, and the recipe is {config.recipe}."
+            findings.add(f"/config/{name}", message, "Leave it out, or set recipe to auto.", "invalid_config")
     with findings.at("/config/preset"):
         presets.check(config.preset)
     with findings.at("/config/recipe"):
@@ -106,7 +94,8 @@ def _check_lists(findings: Findings, config: DistillConfig) -> None:
 
 def _student(session: Session, findings: Findings, body: JobCreate) -> Architecture:
     given = body.student
-    assert not isinstance(given, BudgetedStudent)  # its student is chosen before (api.resources.jobs.budgets)
+    # Of these the student is settled before (api.resources.jobs.budgets, .pruning).
+    assert not isinstance(given, BudgetedStudent | PrunedStudent)
     student = (
         Architecture(name=given) if isinstance(given, str) else Architecture(name=given.name, options=given.options)
     )
@@ -115,8 +104,11 @@ def _student(session: Session, findings: Findings, body: JobCreate) -> Architect
         student = architectures.resolved(session, student)
         known = system.catalogue_entry(session, architectures.KIND, student.name).get("options")
         if known:
+            own, pruning = pruned.split(student.options)
             with findings.at("/student/options", "parameter"):
-                parameters.check(known, dict(student.options))
+                parameters.check(known, own)
+            with findings.at("/student/options", "option"):
+                pruned.check(pruning)
             _check_networks(session, findings, known, student)
     return student
 

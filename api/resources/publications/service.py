@@ -70,7 +70,12 @@ def _check_urls(findings: Findings, settings: Settings, body: PublicationCreate)
 def _check_secret(
     session: Session, findings: Findings, settings: Settings, tenant: str, body: PublicationCreate
 ) -> None:
-    """Note a secret that there is not (another tenant's is as none), and one that lacks what the target needs."""
+    """Note a secret that there is not (another tenant's is as none), one that lacks what the target needs, and one for
+    a target that takes none: nobody hands over what nobody asks for."""
+    if body.secret is not None and not targets.credentials(body.target):
+        message = f"{body.target} takes no credentials."
+        findings.add("/secret", message, "Leave secret out.", "invalid_config")
+        return
     needed = [name for name, each in targets.credentials(body.target).items() if each.get("required")]
     row = secrets.get(session, tenant, body.secret) if body.secret is not None else None
     if body.secret is not None:

@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from api.resources.jobs import processes, starting, teaching
+from api.resources.jobs.plan import Plan
 from api.resources.jobs.schemas import FromTeacher, JobCreate, StudentCreate
 from api.resources.jobs.service import max_runtime
-from api.resources.jobs.validation import Plan
 from api.services import architectures
 from distill import presets
 from distill.search.space import Domain, Json, Space

@@ -11,6 +11,7 @@ from api.resources.jobs.budgets import Sized
 from api.resources.jobs.findings import Findings
 from api.resources.studies.schemas import DomainIn, StudyCreate
 from api.state.context import Context
+from distill.pruned import FAMILY
 from distill.search import bought, sizing
 from distill.search.space import escaped
 from distill.student_budget import BudgetedStudent
@@ -37,6 +38,7 @@ async def settled(context: Context, tenant: str, body: StudyCreate, dataset: str
     if found is None:
         return StudySized(body, body)
     place, asked = found
+    _check_pruned(body, asked, place)
     base = body.base.model_copy(update={"student": asked})
     try:
         sized = await budgets.counted(context, tenant, base, asked, dataset, prefer)
@@ -63,6 +65,18 @@ def _asked(body: StudyCreate) -> tuple[str, BudgetedStudent] | None:
     if domain is not None and domain.student is not None:
         return f"/space/{escaped(STUDENT)}/student", domain.student
     return None
+
+
+def _check_pruned(body: StudyCreate, asked: BudgetedStudent, place: str) -> None:
+    """All students of a study start from the base job's weights, so that pruned ones and others are no choices of one
+    place."""
+    if FAMILY not in (asked.families or ()) or (asked.families == [FAMILY] and place == "/base/student"):
+        return
+    findings = Findings()
+    message = "Pruned students start from their teacher's weights, and the other students of the study do not."
+    remedy = f'Give families ["{FAMILY}"] alone, in the budget of the base job.'
+    findings.add(f"{place}/families", message, remedy, "invalid_config")
+    findings.raise_if_any()
 
 
 def _moved(refused: Unprocessable, place: str) -> Unprocessable:

@@ -15,6 +15,7 @@ from api.resources.jobs.findings import Findings
 from api.resources.jobs.schemas import JobCreate
 from api.resources.studies import variations
 from api.resources.studies.base import given, inputs
+from distill import auto_recipe
 from distill.search.space import Assignment, Json, Space, applied, canonical, escaped
 
 _CONDITION = "Vary it only `when` it applies, or put values that go together into choices at /config."
@@ -58,6 +59,9 @@ class Points:
         body = self._job(assignment)
         try:
             job = JobCreate.model_validate(body)
+            if auto_recipe.asked(job.config):
+                self._note(findings, assignment, "A study's jobs name their recipes.", "Name them.", "invalid_config")
+                return True
             validation.check(self._session, self._tenant, job, self._dataset_id)
         except ValidationError as error:
             first: Any = error.errors(include_url=False)[0]

@@ -222,7 +222,8 @@ class StudyOut(ResponseModel):
     result: dict[str, Any] | None = Field(
         description="{winner, base_is_best, confirmed, difference: {mean, low, high, n, verdict}, fresh_seeds, "
         "reading}: `difference` is that of winner and base job on fresh seeds. Of a budget also `student_budget`: "
-        "{budget, half, double, front, reading}: the best within it, within half and double of it, and the front."
+        "{budget, half, double, outside, front, reading}: the best within it, within half and double of it, the best "
+        "outside it where that did better, and the front."
     )
     error: dict[str, Any] | None
     created_at: datetime

@@ -9,15 +9,15 @@ from sqlalchemy.orm import Session
 from api.errors.problems import Unprocessable
 from api.resources.jobs import validation
 from api.resources.jobs.findings import Findings
+from api.resources.jobs.plan import Plan
 from api.resources.jobs.referring import ready
 from api.resources.jobs.schemas import JobCreate
 from api.resources.jobs.service import max_runtime
-from api.resources.jobs.validation import Plan
 from api.resources.studies import places
 from api.resources.studies.base import document, inputs, settled
 from api.resources.studies.points import Points, Refusal, refusal
 from api.resources.studies.schemas import ObjectiveIn, StrategyIn, StudyCreate
-from distill import parameters, tasks
+from distill import auto_recipe, parameters, tasks
 from distill.search import strategies
 from distill.search.objectives import COSTS, LOSS, Objective, validated
 from distill.search.space import Domain, Json, Space
@@ -101,6 +101,10 @@ def _check_base(
     if base.compare_with is not None:
         message = "A study compares with its base job."
         findings.add("/base/compare_with", message, "Leave compare_with out.", "invalid_config")
+    if auto_recipe.asked(base.config):
+        message = "A study compares recipes itself, and its jobs name theirs."
+        findings.add("/base/config/recipe", message, "Vary /config/recipe in the space.", "invalid_config")
+        findings.raise_if_any()
     try:
         max_runtime(settings, base)
         return validation.check(session, tenant, base.model_copy(update={"compare_with": None}), dataset_id), set()

@@ -13,7 +13,7 @@ from distill.errors import RetortError
 from store import signing
 from store.egress import NameNotResolved, UrlRefused, resolve_and_pin
 from store.ids import new_id
-from store.repositories import outbox, quotas, rows, webhooks
+from store.repositories import outbox, quotas, rows, webhook_secrets, webhooks
 from store.tables import Delivery, Webhook
 
 
@@ -41,9 +41,8 @@ def create(work: Work, tenant: str, body: WebhookCreate) -> WebhookCreated:
         )
     secret = body.secret or signing.new_secret()
     events = ",".join(sorted(set(body.events)))
-    row = Webhook(
-        id=new_id("whk"), tenant_id=tenant, url=body.url, description=body.description, events=events, secret=secret
-    )
+    row = Webhook(id=new_id("whk"), tenant_id=tenant, url=body.url, description=body.description, events=events)
+    webhook_secrets.keep(row, secret, work.context.settings.sealer)
     work.session.add(row)
     work.session.flush()
     work.session.refresh(row)

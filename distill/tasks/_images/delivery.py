@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
 from distill.export import Artifact, Context, Delivery, Graph, described
+from distill.modalities.images.canvas import blank
 from distill.models import Preprocessing, save
 from distill.tasks._images.pixels import FromPixels
 from distill.types import Architecture
@@ -37,7 +38,10 @@ def header(
 
 class PictureDelivery(Delivery):
     """`task`: the name that goes into the header; `metrics`: the figures of the report that go there too, where the
-    network has them."""
+    network has them. `framing`: what evaluation shows of a picture: `centre`, in the input's shape; `whole`, distorted;
+    `fitted`, all of it in the upper left."""
+
+    framing: ClassVar[str] = "centre"
 
     def __init__(self, task: str, *metrics: str) -> None:
         self.task, self.metrics = task, metrics
@@ -75,3 +79,32 @@ class PictureDelivery(Delivery):
         module = FromPixels(graph.module, context.preprocessing)
         pixels = torch.zeros(graph.example.shape, dtype=torch.uint8)
         return replace(graph, module=module, example=pixels, input="pixels", encode=module.encode)
+
+    def answering(self, context: Context) -> dict[str, Any] | None:
+        """Of `page`: the `kind` of the answer, and what it takes to read it; None where a page has no answer."""
+        return None
+
+    def page(self, context: Context, graph: Graph) -> dict[str, Any] | None:
+        """None too of 16-bit grey: browsers read 8 bits."""
+        how, said = context.preprocessing, self.answering(context)
+        if said is None or how.pixel_range is not None:
+            return None
+        seen = {
+            "name": graph.input, "dtype": str(graph.example.dtype).removeprefix("torch."), "channels": how.channels,
+            "height": how.size[0], "width": how.size[1], "interpolation": how.interpolation, "crop": how.crop,
+            "mean": list(how.mean), "std": list(how.std), "order": how.channel_order,
+            "native": list(context.native) if context.native else None,
+            "around": _around("L" if how.channels == 1 else "RGB", how), "around_grey": _around("L", how),
+        }  # fmt: skip
+        told = {
+            "title": f"{context.architecture.name}, {context.report['recipe']}", "file": context.name,
+            "classes": list(context.classes), "framing": self.framing, "input": seen, "output": graph.output,
+            "threshold": 0.0, "palette": [],
+        }  # fmt: skip
+        return told | said
+
+
+def _around(mode: str, how: Preprocessing) -> list[int]:
+    """The colour around a picture of that mode: one number, or one a channel."""
+    colour = blank(mode, how).getpixel((0, 0))
+    return [int(each) for each in (colour if isinstance(colour, tuple) else (colour,))]  # type: ignore[arg-type]

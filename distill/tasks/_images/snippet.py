@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from distill.export import Context
 from distill.models.names import resolve
 from distill.models.vision import configured, named
+from distill.pruned import is_pruned
 
 _CENTRE = '''
 def prepare(path):
@@ -76,7 +77,8 @@ def snippet(context: Context) -> str:
     it gives the features."""
     name = resolve(context.architecture.name)
     how = context.preprocessing
-    if how.pixel_range is not None or name.library == "retort" or (name.library == "torchvision" and how.channels != 3):
+    unusual = how.pixel_range is not None or is_pruned(context.architecture)
+    if unusual or name.library == "retort" or (name.library == "torchvision" and how.channels != 3):
         return _OURS if context.classes else _OUR_BACKBONE
     keywords = {"num_classes": len(context.classes)} | dict(context.architecture.options)
     logits = ""

@@ -23,10 +23,12 @@ from distill.models import (
     load,
     pin,
     preprocessing,
+    settled,
     start_from,
 )
 from distill.models.drop_path import built, rate_of
 from distill.models.sizes import FORWARD_ERRORS, unfit_size
+from distill.pruned import is_pruned
 from distill.recorded import recorded_classes, recorded_recipe
 from distill.tasks import learnt_elsewhere
 from distill.tasks.base import Split, Task
@@ -48,7 +50,7 @@ from distill.teacher_classes import Known, match_classes, match_set
 from distill.told import assumed, told_view
 from distill.training.data import Order, Source, TrainData
 from distill.training.rng import seed_everything
-from distill.types import Architecture, RunSpec, TeacherInput, TeacherPreprocessing
+from distill.types import Architecture, RunSpec, StartInput, TeacherInput, TeacherPreprocessing
 from distill.warned import RunWarning, named
 
 
@@ -150,9 +152,10 @@ class ImageTask(Task):
         reason = "given" if config.image_size != "auto" else f"{how.size[0]} x {how.size[1]}: the student's input size"
         if config.image_size == "auto" and how.size == native:
             reason = f"{how.size[0]} x {how.size[1]}: {whose}"
-        architecture = pin(given, how.size)
+        architecture = settled(pin(given, how.size), how.channels, how.size)
         seed_everything(config.seed)
-        network = Network(self._made(given, how), architecture, how, config.recipe)
+        made = self._made(architecture if is_pruned(architecture) else given, how)
+        network = Network(made, architecture, how, config.recipe)
         self._check_runs(network)
         why_depth = "given" if config.drop_path != "auto" else "as the architecture has it"
         return network, {"image_size": reason, "drop_path": why_depth} | self._started(network, source)
@@ -196,8 +199,21 @@ class ImageTask(Task):
         match = match_classes(source.num_classes, names, self.outputs, self.classes, learnt=learnt)
         heads = set() if match.same else classifier(network.architecture, network.preprocessing.channels)
         module = load(source.architecture, given.weights, source.num_classes or None)
-        self.start = start_from(network.module, module, given.label, heads, given.map)
+        label = given.label
+        if given.map is None and is_pruned(network.architecture) and not is_pruned(source.architecture):
+            module = self._cut(network, module, given)
+            label = f"{label}, pruned by {given.importance}"
+        self.start = start_from(network.module, module, label, heads, given.map)
         return {"weights": self.start.told()}
+
+    @staticmethod
+    def _cut(network: Network, source: torch.nn.Module, given: StartInput) -> torch.nn.Module:
+        """The source with the channels that the student has. Raises `InvalidConfig` for another network."""
+        if type(source) is not type(network.module):
+            return source  # which `start_from` refuses by name
+        from distill.models.pruning import cut  # torch-pruning, which other runs do without
+
+        return cut(source, network.architecture, given.importance, network.one(torch.device("cpu")))
 
     @torch.no_grad()
     def _check_runs(self, network: Network) -> None:

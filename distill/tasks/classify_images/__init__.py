@@ -52,6 +52,7 @@ SPEC = TaskSpec(
     ),
     recipes=recipes.without("needs_regions"),
     student_weights=True,
+    prunes=True,
     unlabelled=True,
     several_teachers=True,
     older_kind="",

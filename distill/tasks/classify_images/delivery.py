@@ -22,11 +22,14 @@ class ClassifierDelivery(PictureDelivery):
     def more(self, context: Context) -> dict[str, Any]:
         return told(context)
 
-    def around(self, context: Context, pixels: bool) -> Around | None:
+    def answering(self, context: Context) -> dict[str, Any] | None:
+        return {"kind": "class"} if context.classes else None
+
+    def around(self, context: Context, graph: Graph) -> Around | None:
         if not context.classes:
-            return around(context, pixels, "print(output.shape)")
+            return around(context, graph, "print(output.shape)")
         classes = ascii(list(context.classes))
-        return around(context, pixels, f"classes = {classes}\nprint(classes[int(output[0].argmax())])")
+        return around(context, graph, f"classes = {classes}\nprint(classes[int(output[0].argmax())])")
 
     def card(self, context: Context) -> str:
         how = context.preprocessing

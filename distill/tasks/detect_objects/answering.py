@@ -30,7 +30,7 @@ POINTS = Kind("points (FCOS)")
 SIGMOIDS = Kind("anchors with sigmoids (RetinaNet)")
 DEFAULT_BOXES = Kind("default boxes with a softmax (SSD)")
 PROPOSALS = Kind("proposals (Faster R-CNN)", averages=False)
-QUERIES = Kind("object queries (RT-DETR)", averages=False, pairs=False, suppresses=False)
+QUERIES = Kind("object queries (RT-DETR, D-FINE)", averages=False, pairs=False, suppresses=False)
 
 _OWN = "retort:fcos"
 _KINDS: Mapping[str, Kind] = MappingProxyType(

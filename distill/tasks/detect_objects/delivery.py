@@ -6,13 +6,13 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from distill.bootstrap import REPLICATES
-from distill.export import Artifact, Context, Graph, class_section, share_in_words, write_text
+from distill.export import Around, Artifact, Context, Graph, class_section, share_in_words, write_text
 from distill.tasks._images.delivery import PictureDelivery
 from distill.tasks.detect_objects.detections import LEAST_SCORE, MOST, OVERLAP, SURE
 from distill.tasks.detect_objects.examples import Example, draw
@@ -20,6 +20,7 @@ from distill.tasks.detect_objects.flat import Apart, Final, Flat, Spread
 from distill.tasks.detect_objects.gallery import Worst
 from distill.tasks.detect_objects.heads import head_of
 from distill.tasks.detect_objects.heads.files import FINAL, FLAT
+from distill.tasks.detect_objects.program import program
 
 EXAMPLES, PREDICTIONS = "examples.webp", "predictions.json"
 CURVES, WORST, SHEET = "precision-recall.json", "worst.json", "worst.webp"
@@ -44,6 +45,12 @@ class BoxContext(Context):
 
 
 class BoxDelivery(PictureDelivery):
+    suppresses: ClassVar[bool] = True
+    framing: ClassVar[str] = "fitted"
+
+    def answering(self, context: Context) -> dict[str, Any] | None:
+        return {"kind": "boxes", "threshold": SURE}
+
     def card(self, context: Context) -> str:
         report, how = context.report, context.preprocessing
         student = report["student"]
@@ -87,6 +94,9 @@ with its teacher and says how it was trained.
             Final(context.student), _example(context), "image", "boxes", decode=Spread(len(context.classes)),
             answers=FINAL, apart=Apart(_side(context), in_place=False),
         )  # fmt: skip
+
+    def around(self, context: Context, graph: Graph) -> Around | None:
+        return program(context, graph, head_of(context.student).kind.suppresses)
 
     def examples(self, context: Context, folder: Path) -> list[Artifact]:
         assert isinstance(context, BoxContext)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from distill.answers import logits_of
 from distill.bootstrap import REPLICATES
-from distill.export import Artifact, Context, Graph, class_section, share_in_words
+from distill.export import Around, Artifact, Context, Graph, class_section, share_in_words
+from distill.tasks._images.around import around
 from distill.tasks._images.delivery import PictureDelivery
 from distill.tasks.segment_images.examples import Example, draw
 from distill.tasks.segment_images.legend import Colour
@@ -26,6 +27,30 @@ student = load_student("student.safetensors")
 mask = student.predict("image.png")
 mask.save("mask.png")
 print(mask.shares())
+"""
+
+
+_SEEN = '''
+def prepare(path):
+    """An image file, the whole of it resized to the file's input, (1, {channels}, {height}, {width})."""
+    image = Image.open(path).convert("{mode}").resize(({width}, {height}), Image.Resampling.{resampling})
+'''
+_READ = """
+def resized(values, size):
+    \"\"\"Values (..., n) at `size` places between them, linearly.\"\"\"
+    n = values.shape[-1]
+    places = np.clip((np.arange(size) + 0.5) * n / size - 0.5, 0, n - 1)
+    low = places.astype(int)
+    share = (places - low).astype(np.float32)
+    return values[..., low] * (1 - share) + values[..., np.minimum(low + 1, n - 1)] * share
+
+
+picture = Image.open("image.png")
+logits = resized(resized(output[0], picture.width).swapaxes(-1, -2), picture.height).swapaxes(-1, -2)
+mask = logits.argmax(0)  # (height, width): the class of each pixel
+Image.fromarray(mask.astype(np.{dtype})).save("mask.png")
+classes = {classes}
+print({{classes[i]: float((mask == i).mean()) for i in np.unique(mask)}})
 """
 
 
@@ -52,6 +77,12 @@ class MaskContext(Context):
 
 
 class MaskDelivery(PictureDelivery):
+    framing: ClassVar[str] = "whole"
+
+    def answering(self, context: Context) -> dict[str, Any] | None:
+        assert isinstance(context, MaskContext)
+        return {"kind": "mask", "palette": [list(colour) for colour in context.palette]}
+
     def header(self, context: Context) -> dict[str, str]:
         return super().header(context) | self._palette(context)
 
@@ -94,6 +125,11 @@ classes' numbers, in the dataset's colours. `student.json` has the same, machine
     def graph(self, context: Context) -> Graph:
         how = context.preprocessing
         return Graph(Flat(context.student), torch.zeros(2, how.channels, *how.size), "image", "logits")
+
+    def around(self, context: Context, graph: Graph) -> Around | None:
+        names = list(context.classes)
+        read = _READ.format(classes=ascii(names), dtype="uint8" if len(names) <= 256 else "uint16")
+        return around(context, graph, read, _SEEN)
 
     def sections(self, report: dict[str, Any]) -> list[str]:
         return [section for section in (_confusion(report), _intervals()) if section]

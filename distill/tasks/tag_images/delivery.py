@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from distill.bootstrap import REPLICATES
-from distill.export import Around, Context, class_section, share_in_words
+from distill.export import Around, Context, Graph, class_section, share_in_words
 from distill.tasks._images.around import around
 from distill.tasks._images.delivery import PictureDelivery
 
@@ -30,11 +30,15 @@ class TagDelivery(PictureDelivery):
         assert isinstance(context, TagContext)
         return {"threshold": context.threshold}
 
-    def around(self, context: Context, pixels: bool) -> Around | None:
+    def answering(self, context: Context) -> dict[str, Any] | None:
+        assert isinstance(context, TagContext)
+        return {"kind": "labels", "threshold": context.threshold}
+
+    def around(self, context: Context, graph: Graph) -> Around | None:
         assert isinstance(context, TagContext)
         classes = ascii(list(context.classes))
         return around(
-            context, pixels,
+            context, graph,
             f"classes = {classes}\nscores = 1 / (1 + np.exp(-output[0]))\n"
             f"print([(classes[i], float(scores[i])) for i in np.flatnonzero(scores >= {context.threshold:g})])",
         )  # fmt: skip

@@ -1723,13 +1723,15 @@ export interface components {
             name: string;
             /**
              * Options
-             * @description Keyword arguments of the architecture's constructor (widths, depths), from an allow-list.
+             * @description Keyword arguments of the architecture's constructor (widths, depths), from an allow-list, and of pictures' networks `prune_ratio` and `round_to`: what is removed of every layer.
              * @example {
              *       "width": 8
              *     }
              */
             options?: {
-                [key: string]: boolean | number | string | number[];
+                [key: string]: boolean | number | string | number[] | {
+                    [key: string]: number[];
+                };
             };
         };
         /**
@@ -1924,9 +1926,31 @@ export interface components {
             budget: components["schemas"]["StudentBudget"];
             /**
              * Families
-             * @description `library:family` as the catalogue of architectures has them, or names of single networks. Null: Retort's own networks that answer the dataset's task, and of language models the teacher's family.
+             * @description `library:family` as the catalogue of architectures has them, names of single networks, or `pruned`: the teacher's own network with a part of its channels, from its weights. Null: Retort's own networks that answer the dataset's task, and of language models the teacher's family.
              */
             families?: string[] | null;
+        };
+        /**
+         * Candidate
+         * @description A recipe that recipe `auto` may choose, or why it may not.
+         */
+        Candidate: {
+            /**
+             * Recipe
+             * @example feature_only
+             */
+            recipe: string;
+            /**
+             * Fits
+             * @example true
+             */
+            fits: boolean;
+            /**
+             * Reason
+             * @description Why it does not fit; null: it does.
+             * @example null
+             */
+            reason: string | null;
         };
         /**
          * CatalogueOut
@@ -2564,7 +2588,7 @@ export interface components {
             preset?: string | null;
             /**
              * Recipe
-             * @description Name from the catalogue's recipes.
+             * @description Name from the catalogue's recipes; `auto`: the one that a short successive halving on validation samples chooses, before the training.
              * @default feature_only
              */
             recipe: string;
@@ -2575,6 +2599,23 @@ export interface components {
             recipe_parameters?: {
                 [key: string]: unknown;
             };
+            /**
+             * Auto Minutes
+             * @description Of recipe `auto`: about how long the choice may take, under a worker.
+             * @default 10
+             */
+            auto_minutes: number;
+            /**
+             * Auto Steps
+             * @description Of recipe `auto`: steps that every candidate is trained for at first. `auto`: what auto_minutes allow, by the time that a step takes here; a number makes two runs compare alike.
+             * @default auto
+             */
+            auto_steps: number | "auto";
+            /**
+             * Auto Recipes
+             * @description Of recipe `auto`: the candidates; null: every recipe that fits teacher, data and task.
+             */
+            auto_recipes?: string[] | null;
             /**
              * Selection
              * @description Name from the catalogue's selection rules, or `auto`.
@@ -2970,6 +3011,12 @@ export interface components {
                 [key: string]: unknown;
             } | null;
             /**
+             * Recipes
+             * @description Of recipe `auto`: the candidates, and what is none; null: the recipe is named.
+             * @example null
+             */
+            recipes?: components["schemas"]["Candidate"][] | null;
+            /**
              * Teacher
              * @description The first, where there are several.
              * @example tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES
@@ -3096,7 +3143,7 @@ export interface components {
             seq: number;
             /**
              * Kind
-             * @description status, phase, resolved, layers, layer_quality, selection, metrics, checkpoint, artifact, warning, result.
+             * @description status, phase, resolved, choice, layers, layer_quality, selection, metrics, checkpoint, artifact, warning, result.
              * @example status
              */
             kind: string;
@@ -3363,7 +3410,8 @@ export interface components {
         };
         /**
          * FromTeacher
-         * @description Weights of a teacher. Where it is deeper than the student, every n-th block, both ends kept.
+         * @description Weights of a teacher. Where it is deeper than the student, every n-th block, both ends kept; of a pruned student
+         *     the channels that matter.
          */
         FromTeacher: {
             /**
@@ -3382,6 +3430,13 @@ export interface components {
              * @description Id of a ready teacher.
              */
             teacher: string;
+            /**
+             * Importance
+             * @description Of a pruned student: which channels it keeps.
+             * @default magnitude
+             * @enum {string}
+             */
+            importance: "magnitude" | "bn_scale";
         };
         /**
          * HubReference
@@ -3495,9 +3550,9 @@ export interface components {
             dataset: string | components["schemas"]["NamedReference"];
             /**
              * Student
-             * @description The student's architecture: a catalogue name, or one with options, and with weights to start from; or what it may cost, for the largest student that the budget allows.
+             * @description The student's architecture: a catalogue name, or one with options, and with weights to start from; or what it may cost, for the largest student that the budget allows; or how its teacher is pruned.
              */
-            student: string | components["schemas"]["StudentCreate"] | components["schemas"]["BudgetedStudent"];
+            student: string | components["schemas"]["StudentCreate"] | components["schemas"]["BudgetedStudent"] | components["schemas"]["PrunedStudent"];
             config?: components["schemas"]["DistillConfig"];
             /**
              * Name
@@ -3590,9 +3645,13 @@ export interface components {
          * @description A job. `links` holds what can be read, and those actions that its status allows now.
          * @example {
          *       "attempt": 1,
+         *       "choice": null,
          *       "compare_with": null,
          *       "config": {
          *         "augmentation": "none",
+         *         "auto_minutes": 10,
+         *         "auto_recipes": null,
+         *         "auto_steps": "auto",
          *         "backbone_learning_rate": "auto",
          *         "batch_size": 128,
          *         "cache_memory_bytes": 4294967296,
@@ -3724,7 +3783,7 @@ export interface components {
             status: "queued" | "running" | "pausing" | "paused" | "stopping" | "cancelling" | "succeeded" | "failed" | "cancelled";
             /**
              * Phase
-             * @description fetching, scoring, distilling, evaluating, packaging, uploading; of a publication publishing.
+             * @description fetching, choosing, scoring, distilling, evaluating, packaging, uploading; of a publication publishing.
              */
             phase: string | null;
             /** Priority */
@@ -3740,6 +3799,13 @@ export interface components {
                 [key: string]: unknown;
             } | null;
             student: components["schemas"]["Architecture"];
+            /**
+             * Choice
+             * @description Of recipe `auto`, as far as it has come: {recipe, reason, metric, minutes, seconds, rungs, table}. `rungs` has the steps of each round, `table` the candidates, the best first, each with its value on validation samples after every round, or a note why it is none; null: the recipe was named.
+             */
+            choice?: {
+                [key: string]: unknown;
+            } | null;
             /**
              * Student Budget
              * @description {budget, families, reason, table, measured} of a student that was chosen by its budget: `table` has the largest of every kind within half, all and double of it; null: it was named.
@@ -4586,6 +4652,43 @@ export interface components {
             };
         };
         /**
+         * PrunedStudent
+         * @description The teacher's own network, pruned, with the weights that are left.
+         */
+        PrunedStudent: {
+            prune: components["schemas"]["Pruning"];
+        };
+        /**
+         * Pruning
+         * @description Structured pruning: whole channels, hidden units and attention heads go, by equal shares of every layer.
+         */
+        Pruning: {
+            /**
+             * Ratio
+             * @description Share of the channels of every hidden layer that is removed.
+             * @example 0.5
+             */
+            ratio: number;
+            /**
+             * Importance
+             * @description Which channels stay: those of the largest L2 norm over all weights that go with a channel, or of the largest scale in their batch norms.
+             * @default magnitude
+             * @enum {string}
+             */
+            importance: "magnitude" | "bn_scale";
+            /**
+             * Round To
+             * @description The channels that are left are a multiple of this.
+             * @default 4
+             */
+            round_to: number;
+            /**
+             * Teacher
+             * @description Id of the teacher that is pruned; null: the job's only one.
+             */
+            teacher?: string | null;
+        };
+        /**
          * PublicationCreate
          * @description Where a finished job's student is to be handed over.
          * @example {
@@ -5200,13 +5303,15 @@ export interface components {
             name: string;
             /**
              * Options
-             * @description Keyword arguments of the architecture's constructor (widths, depths), from an allow-list.
+             * @description Keyword arguments of the architecture's constructor (widths, depths), from an allow-list, and of pictures' networks `prune_ratio` and `round_to`: what is removed of every layer.
              * @example {
              *       "width": 8
              *     }
              */
             options?: {
-                [key: string]: boolean | number | string | number[];
+                [key: string]: boolean | number | string | number[] | {
+                    [key: string]: number[];
+                };
             };
             /**
              * Weights
@@ -5618,7 +5723,7 @@ export interface components {
             used_minutes: number;
             /**
              * Result
-             * @description {winner, base_is_best, confirmed, difference: {mean, low, high, n, verdict}, fresh_seeds, reading}: `difference` is that of winner and base job on fresh seeds. Of a budget also `student_budget`: {budget, half, double, front, reading}: the best within it, within half and double of it, and the front.
+             * @description {winner, base_is_best, confirmed, difference: {mean, low, high, n, verdict}, fresh_seeds, reading}: `difference` is that of winner and base job on fresh seeds. Of a budget also `student_budget`: {budget, half, double, outside, front, reading}: the best within it, within half and double of it, the best outside it where that did better, and the front.
              */
             result: {
                 [key: string]: unknown;
@@ -5981,6 +6086,13 @@ export interface components {
              * @example true
              */
             student_weights: boolean;
+            /**
+             * Prunes
+             * @description Whether a student may be its teacher, pruned.
+             * @default false
+             * @example true
+             */
+            prunes: boolean;
             /**
              * Exports
              * @description Whether its students are written for other runtimes.

@@ -13,7 +13,8 @@ export function Phases({ job, history, scores }: { job: Job; history: History; s
   const now = useNow();
   const active = isActive(job.status) && !waits(job.status);
   const last = history.phases.at(-1)?.phase ?? job.phase ?? undefined; // the job's own where its events are gone
-  const shown = PHASES.filter((phase) => phase !== "scoring" || scores || history.phases.some((span) => span.phase === phase));
+  const usual = { scoring: scores, choosing: job.recipe === "auto" } as Record<string, boolean>;
+  const shown = PHASES.filter((phase) => (usual[phase] ?? true) || history.phases.some((span) => span.phase === phase));
   return (
     <ol className="phases" aria-label="Phases">
       {shown.map((phase) => {
@@ -31,7 +32,7 @@ export function Phases({ job, history, scores }: { job: Job; history: History; s
             {state === "now" && phase === "scoring" && history.frame && (
               <Bar fraction={history.layers.length / Math.max(1, history.frame.total_layers)} label="Layers scored" />
             )}
-            {state === "now" && phase === "distilling" && progressOf(job.progress).fraction !== null && <Bar fraction={progressOf(job.progress).fraction ?? 0} label="Steps done" />}
+            {state === "now" && ["choosing", "distilling"].includes(phase) && progressOf(job.progress).fraction !== null && <Bar fraction={progressOf(job.progress).fraction ?? 0} label="Steps done" />}
           </li>
         );
       })}

@@ -23,7 +23,10 @@ export function progressOf(progress: Job["progress"]): Progress {
   };
 }
 
-export const PHASES = ["fetching", "scoring", "distilling", "evaluating", "packaging", "uploading"] as const;
+export const PHASES = ["fetching", "choosing", "scoring", "distilling", "evaluating", "packaging", "uploading"] as const;
+
+/** The recipe that a job trains by: what was chosen, where that was left open and is known. */
+export const recipeOf = (job: Pick<Job, "recipe" | "choice">): string => String(job.choice?.recipe || job.recipe);
 
 /** The curve for a reader: where it peaks and what was chosen. */
 export function curveLabel(curve: Pick<Curve, "layers" | "chosen" | "total_layers">): string {

@@ -3,6 +3,7 @@ import { useEffect, useState } from "react";
 import { api, unwrap } from "../api/client";
 import { readResult } from "../api/result";
 import { isActive, type Job as JobData } from "../api/types";
+import { ChoiceCard } from "../components/ChoiceCard";
 import { CurveCards, unscored } from "../components/CurveCard";
 import { Disagreements } from "../components/Disagreements";
 import { Exports } from "../components/Exports";
@@ -26,7 +27,7 @@ import { useLayered } from "../hooks/useLayered";
 import { useNames } from "../hooks/useNames";
 import { usePoll } from "../hooks/usePoll";
 import { bare, options, words } from "../lib/format";
-import { title } from "../lib/jobs";
+import { recipeOf, title } from "../lib/jobs";
 import { useJobHistory } from "../live/useJobHistory";
 import { Link } from "../router";
 
@@ -37,7 +38,7 @@ export function Job({ id }: { id: string }) {
   const { data: job, problem, reload } = usePoll(`job ${id}`, () => unwrap(api.GET("/jobs/{job_id}", { params: { path: { job_id: id } } })), active ? 4000 : null);
   const names = useNames();
   const layered = useLayered();
-  const kept = useKeptCurve(job && layered && layered.get(job.recipe) !== false ? job : undefined, live.history);
+  const kept = useKeptCurve(job && layered && layered.get(recipeOf(job)) !== false ? job : undefined, live.history);
 
   useEffect(() => {
     if (job) setActive(isActive(job.status));
@@ -51,7 +52,7 @@ export function Job({ id }: { id: string }) {
   }
   const result = readResult(job);
   const { history } = kept;
-  const scores = (layered?.get(job.recipe) ?? false) || history.layers.length > 0;
+  const scores = (layered?.get(recipeOf(job)) ?? false) || history.layers.length > 0;
   return (
     <Page
       title={title(job)}
@@ -78,6 +79,7 @@ export function Job({ id }: { id: string }) {
       <Warnings job={job} />
       {job.status === "failed" && <FailureCard job={job} />}
       {result && <ResultCard job={job} result={result} />}
+      <ChoiceCard job={job} />
       {result && job.finished_at && <TestedCards job={job} />}
       <TryIt job={job} />
       {result && <Disagreements job={job} />}

@@ -1,4 +1,4 @@
-import { render, screen, within } from "@testing-library/react";
+import { fireEvent, render, screen, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
@@ -6,7 +6,8 @@ import { assigned, difference, sorted } from "../lib/studies";
 import { baseOf, EMPTY_STUDY, NO_PLACE, parted, study as asked } from "../lib/varying";
 import { Absolute } from "../testing/absolute";
 import { job } from "../testing/samples";
-import type { StudyRow } from "../api/types";
+import { axesOf, brushed } from "../charts/parallel";
+import type { StudyRow, StudyTable } from "../api/types";
 import { NewStudy } from "./NewStudy";
 import { Studies } from "./Studies";
 import { Study } from "./Study";
@@ -91,6 +92,40 @@ test("a click on the front leads to the job", async () => {
   await userEvent.setup().click(plot.querySelector("[data-configuration=\"2\"]") as Element);
   expect(window.location.pathname).toBe("/ui/jobs/job_2");
   expect(screen.getByRole("progressbar", { name: "learning_rate: 70 %" })).toBeTruthy();
+});
+
+test("parallel coordinates lead to the job, and what is brushed filters the table", async () => {
+  render(<Study id="stu_1" />);
+  const plot = await screen.findByRole("application", { name: /4 of 4 configurations on 3 axes/ });
+  const table = within(screen.getByRole("group", { name: "Table of configurations" }));
+  const user = userEvent.setup();
+  await user.click(screen.getByText("Filter by an axis"));
+  expect(screen.getByRole("slider", { name: "accuracy to" }).getAttribute("aria-valuetext")).toBe("0.9");
+  fireEvent.change(screen.getByRole("slider", { name: "accuracy from" }), { target: { value: "0.5" } });
+  await screen.findByRole("application", { name: /1 of 4 configurations/ });
+  expect(table.getAllByRole("row")).toHaveLength(2);
+  expect(table.getAllByRole("row")[1]?.textContent).toContain("learning_rate 0.2");
+  await user.click(screen.getByRole("button", { name: "Show all" }));
+  expect(table.getAllByRole("row")).toHaveLength(5);
+  plot.focus();
+  await user.keyboard("{ArrowDown}");
+  expect(screen.getByText(/^Configuration 2: learning_rate 0.2, accuracy 0.9/)).toBeTruthy();
+  await user.keyboard("{Enter}");
+  expect(window.location.pathname).toBe("/ui/jobs/job_2");
+});
+
+test("a line breaks where a configuration has no value, and axes are even by ratio where the space is", () => {
+  const table = ANSWERS["/studies/stu_1/table"] as StudyTable;
+  const [rate, accuracy] = axesOf(table, { [RATE]: { low: 0.1, high: 1, log: true } });
+  expect(rate?.at(row(2, 0.9))).toBeCloseTo(Math.log(2) / Math.log(3));
+  expect(rate?.at(row(0, 0.5))).toBeUndefined();
+  expect(accuracy?.at(row(3, null))).toBeUndefined();
+  const rows = table.rows.map((each) => ({ ...each, assignment: { "/config/recipe": each.configuration > 1 ? "logit" : "mse" } })) as unknown as StudyRow[];
+  const [recipe] = axesOf({ ...table, rows }, { "/config/recipe": {} });
+  expect(recipe?.ticks.map(({ label }) => label)).toEqual(["logit", "mse"]);
+  expect([recipe?.told(0), recipe?.told(1)]).toEqual(["logit", "mse"]);
+  expect(brushed({ a: [0.2, 0.4] }, "a", 0, 1)).toEqual({});
+  expect(brushed({}, "a", 0.7, 0.2)).toEqual({ a: [0.2, 0.7] });
 });
 
 test("a study of a job is checked, and begun as it was written", async () => {

@@ -11,7 +11,7 @@ from distill.errors import InvalidTeacher
 from distill.models.anchors import DEFAULT_BOXES, SIGMOIDS
 from distill.models.points import POINTS
 from distill.models.proposals import PROPOSALS
-from distill.models.queries import QUERIES
+from distill.models.queries import QUERIES, REFINED_QUERIES
 from distill.tasks.detect_objects.heads.anchors import AnchorHead
 from distill.tasks.detect_objects.heads.base import Head, Scored
 from distill.tasks.detect_objects.heads.default_boxes import DefaultBoxHead
@@ -19,6 +19,7 @@ from distill.tasks.detect_objects.heads.files import FINAL, FLAT, FinalHead, Fla
 from distill.tasks.detect_objects.heads.points import PointHead
 from distill.tasks.detect_objects.heads.proposals import ProposalHead
 from distill.tasks.detect_objects.heads.queries import QueryHead
+from distill.tasks.detect_objects.heads.refined_queries import RefinedQueryHead
 
 __all__ = ["HEADS", "Head", "Scored", "head_of"]
 
@@ -29,6 +30,7 @@ HEADS: Mapping[str, type[Head]] = MappingProxyType(
         DEFAULT_BOXES: DefaultBoxHead,
         PROPOSALS: ProposalHead,
         QUERIES: QueryHead,
+        REFINED_QUERIES: RefinedQueryHead,
         FLAT: FlatHead,
         FINAL: FinalHead,
     }

@@ -1,0 +1,67 @@
+"""A student that is cut out of its teacher: the request with the student's architecture and weights in place of how."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from api.resources.datasets.service import task_of
+from api.resources.jobs import teaching
+from api.resources.jobs.findings import Findings
+from api.resources.jobs.referring import ready
+from api.resources.jobs.schemas import FromTeacher, JobCreate, StudentCreate
+from api.state.context import Context
+from distill import tasks
+from distill.pruned import PrunedStudent, Pruning, architecture_of
+from distill.types import Architecture
+from store.tables import Dataset, Teacher
+
+
+async def settled(
+    context: Context, tenant: str, body: JobCreate, dataset: str, place: str = "/student"
+) -> JobCreate:  # fmt: skip
+    """As it is where the student is not a pruned teacher. Raises `Unprocessable` where there is no teacher, or none of
+    several is named, and for tasks whose networks are not pruned."""
+    if not isinstance(body.student, PrunedStudent):
+        return body
+    how = body.student.prune
+
+    def look() -> StudentCreate:
+        with context.database.read() as session:
+            return _student(session, tenant, body, how, dataset, place)
+
+    return body.model_copy(update={"student": await context.lanes.reading.run(look)})
+
+
+def _student(
+    session: Session, tenant: str, body: JobCreate, how: Pruning, dataset_id: str, place: str
+) -> StudentCreate:  # fmt: skip
+    findings, known = Findings(), teaching.named(body)
+    above = place.removesuffix("/student")
+    wanted = how.teacher or (known[0] if len(known) == 1 else None)
+    if wanted is None:
+        message = "No teacher is named that could be pruned." if not known else "Several teachers are named."
+        findings.add(f"{place}/prune/teacher", message, "Name the teacher to prune.", "teacher_required")
+        findings.raise_if_any()
+    assert wanted is not None
+    pointer = f"{place}/prune/teacher" if how.teacher else f"{above}/teacher"
+    teacher = ready(session, tenant, findings, pointer, Teacher, wanted)
+    dataset = ready(session, tenant, findings, f"{above}/dataset", Dataset, dataset_id)
+    findings.raise_if_any()
+    assert teacher is not None
+    assert dataset is not None
+    _check_task(findings, dataset, place)
+    whole = Architecture.model_validate((teacher.report or {}).get("architecture") or teacher.architecture)
+    found = architecture_of(whole, how.ratio, how.round_to)
+    weights = FromTeacher(teacher=teacher.id, importance=how.importance)
+    return StudentCreate(name=found.name, options=found.options, weights=weights)
+
+
+def _check_task(findings: Findings, dataset: Dataset, place: str) -> None:
+    task = task_of(dataset)
+    if task not in tasks.names() or tasks.spec(task).prunes:
+        return  # an unknown task is refused with everything else
+    spec = tasks.spec(task)
+    able = " and ".join(each.title for each in tasks.specs() if each.prunes)
+    message = f"{spec.title}: teachers are not pruned; the networks of {able} are."
+    findings.add(place, message, "Name a student.", "invalid_config", task=spec.name)
+    findings.raise_if_any()

@@ -1,0 +1,154 @@
+"""A study from a file: what it names is registered, the study is begun once, followed to its end, and written down.
+
+The file holds the body of `POST /studies`. In its `base` the dataset may be files here (`{"files": {"train": ...,
+"test": ...}}` or `{"file": ...}`, with `name` and `task` where wanted), and the teacher a checkpoint here
+(`{"file": ..., "architecture": ..., "options": ...}`) or a job that trains it first (`{"job": {"student": ...,
+"config": ...}}`). Paths are relative to a folder that the caller names.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from client.api import Retort
+from client.errors import JobFailed, Unusable
+from client.session import strict_json
+from client.types import Event, Study
+
+NOTE = "made.json"
+LIMITS = ("trials", "minutes")
+Body = dict[str, Any]
+Say = Callable[[str], None]
+
+
+class StudyFile:
+    """One study in one folder. What was made for it is noted there, so that the same call again goes on."""
+
+    def __init__(self, retort: Retort, body: Body, data: Path, output: Path, say: Say) -> None:
+        self._retort, self._body, self._data, self._say = retort, body, data, say
+        self._output, self._note = output, output / NOTE
+        self._made: Body = json.loads(self._note.read_text()) if self._note.exists() else {}
+
+    def begun(self) -> Study:
+        """The study, made now or found; with more trials or minutes than before it is extended. Raises
+        `Unusable` where the folder holds another study."""
+        asked = _digest(self._body)
+        if self._made.get("asked", asked) != asked:
+            raise Unusable(
+                f"{self._output} holds the study of another file.", "Give another --output, or the file as it was."
+            )
+        self._keep("asked", asked)
+        if "study" not in self._made:
+            body = copy.deepcopy(self._body)
+            body["base"] = self._base(body.get("base") or {})
+            self._keep("budget", body.get("budget") or {})
+            key = f"study-{hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()}"
+            self._keep("study", self._retort.create_study(idempotency_key=key, **body)["id"])
+            return self._retort.study(self._made["study"])
+        return self._extended(self._retort.study(self._made["study"]))
+
+    def _extended(self, study: Study) -> Study:
+        before, now = self._made.get("budget") or {}, self._body.get("budget") or {}
+        more = {name: now[name] - before[name] for name in LIMITS if name in now and name in before}
+        more = {name: value for name, value in more.items() if value > 0}
+        if more:
+            study = self._retort.extend_study(study["id"], **more)
+            self._keep("budget", now)
+        return study
+
+    def _base(self, base: Body) -> Body:
+        found = dict(base)
+        dataset = base.get("dataset")
+        if isinstance(dataset, dict) and "named" not in dataset:
+            found["dataset"] = self._once("dataset", lambda: self._dataset(dataset))
+        teacher = base.get("teacher")
+        if isinstance(teacher, dict):
+            found["teacher"] = self._once("teacher", lambda: self._teacher(teacher, found["dataset"]))
+        return found
+
+    def _dataset(self, given: Body) -> str:
+        rest = {name: given[name] for name in ("name", "task") if name in given}
+        files: dict[str, Any] = {role: self._there(path) for role, path in (given.get("files") or {}).items()}
+        if "file" in given:
+            return self._retort.add_dataset(self._there(given["file"]), **rest)["id"]
+        return self._retort.add_dataset(**files, **rest)["id"]
+
+    def _teacher(self, given: Body, dataset: Any) -> str:
+        if "file" in given:
+            path, options = self._there(given["file"]), given.get("options")
+            return self._retort.add_teacher(path, given.get("architecture"), options, given.get("name", ""))["id"]
+        if "job" not in given:
+            raise Unusable("The file's teacher is neither a file nor a job.", 'Give {"file": ...} or {"job": ...}.')
+        job_id = self._once(
+            "teacher_job", lambda: self._retort.submit(name="teacher", dataset=dataset, **given["job"])["id"]
+        )
+        self._say(f"Training the teacher: {job_id}")
+        job = self._retort.wait(job_id)
+        if job["status"] != "succeeded":
+            raise JobFailed(dict(job))
+        return self._retort.teacher_from_job(job_id)["id"]
+
+    def _there(self, path: str) -> Path:
+        found = self._data / path
+        if not found.exists():
+            raise Unusable(f"There is no {found}.", "--data names the folder that the file's paths start from.")
+        return found
+
+    def _once(self, name: str, make: Callable[[], str]) -> str:
+        if name not in self._made:
+            self._keep(name, make())
+        return str(self._made[name])
+
+    def _keep(self, name: str, value: Any) -> None:
+        self._made[name] = value
+        part = self._note.with_suffix(".part")
+        part.write_text(json.dumps(self._made, indent=1))
+        part.replace(self._note)
+
+
+def read(file: Path) -> Body:
+    """Raises `Unusable` for what is no JSON object."""
+    try:
+        found = strict_json(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise Unusable(f"{file} is no JSON: {error}", "Write the body of POST /studies.") from error
+    if not isinstance(found, dict):
+        raise Unusable(f"{file} holds no JSON object.", "Write the body of POST /studies.")
+    return found
+
+
+def follow(retort: Retort, study: Study, see: Callable[[Event], None]) -> Study:
+    """The study once it has ended."""
+    for event in retort.study_events(study["id"]):
+        see(event)
+    return retort.study(study["id"])
+
+
+def write(retort: Retort, study: Study, output: Path) -> list[Path]:
+    """study.md, study.json, table.csv and pareto.svg, as far as the study has come."""
+    study_id, result = study["id"], study["result"] or {}
+    bought = (result.get("student_budget") or {}).get("reading", "")
+    said = [result.get("reading", f"It is {study['status']}."), bought]
+    table = retort.study_table_as(study_id, "md").decode()
+    document = {"schema": 2, "study": study, "table": retort.study_table(study_id)}
+    document["trials"] = list(retort.study_trials(study_id))
+    files = {
+        "study.md": (table + "\n" + "\n\n".join(text for text in said if text) + "\n").encode(),
+        "study.json": json.dumps(document, indent=1).encode(),
+        "table.csv": retort.study_table_as(study_id, "csv"),
+        "pareto.svg": retort.study_pareto_as(study_id, "svg"),
+    }
+    for name, content in files.items():
+        (output / name).write_bytes(content)
+    return [output / name for name in files]
+
+
+def _digest(body: Body) -> str:
+    """Of all but how much is tried, which may grow, and how many at once."""
+    budget = {name: value for name, value in (body.get("budget") or {}).items() if name not in (*LIMITS, "parallel")}
+    return hashlib.sha256(json.dumps(body | {"budget": budget}, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,246 @@
+"""Structured pruning by torch-pruning's dependency graph (Fang et al. 2023, "DepGraph", arXiv:2301.12900): which
+channels of a network go together, and which of them stay.
+
+Widths depend on the architecture alone: every hidden layer loses the same share. Layers that cannot lose a channel by
+themselves are left whole: what carries a residual stream past a zero-padded shortcut, or past a class token.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import torch
+import torch_pruning as tp
+from torch import Tensor, nn
+
+from distill.errors import InvalidConfig
+from distill.models.build import pin, skeleton
+from distill.models.names import is_dense, resolve
+from distill.models.sizes import FORWARD_ERRORS
+from distill.models.widths import widths_between
+from distill.pruned import RATIO, ROUND_TO, ROUNDED, WIDTHS, Importance, split
+from distill.types import Architecture
+
+Size = tuple[int, int]
+_PROBES = (7, 11)  # numbers of classes, by which the classifier's layers are known
+_ROOTS = (nn.Conv2d, nn.Linear)
+_FAILURES = (*FORWARD_ERRORS, KeyError, AttributeError, NotImplementedError)
+
+
+def settled(architecture: Architecture, in_channels: int, size: Size) -> Architecture:
+    """With the widths that its `prune_ratio` means among the options (`distill.pruned.WIDTHS`), so that it is built
+    again without the dependency graph; as it is where they are there, or where it is not pruned. `size`: (h, w) of the
+    input. Raises `InvalidConfig` for a network that cannot be pruned, or not by that share."""
+    options = architecture.options
+    if RATIO not in options or WIDTHS in options:
+        return architecture
+    whole = architecture.model_copy(update={"options": split(options)[0]})
+    ratio, round_to = float(options[RATIO]), int(options.get(ROUND_TO, ROUNDED))  # type: ignore[arg-type]
+    found = _widths(whole.model_dump_json(), ratio, round_to, in_channels, size)
+    return architecture.model_copy(update={"options": options | {WIDTHS: json.loads(found)}})
+
+
+def cut(source: nn.Module, architecture: Architecture, importance: Importance, example: Tensor) -> nn.Module:
+    """A copy of `source`, a network of the settled `architecture` before it is pruned, with the most important channels
+    of every layer. `example`: an input. Deterministic in all arguments.
+
+    Importance of channel c, over the tensors w of all layers that lose it together: `magnitude`: the mean of
+    ||w[c]||_2, each layer's divided by their mean over c; `bn_scale`: the mean of |gamma[c]| of the batch norms (Liu et
+    al. 2017, arXiv:1708.06519). Raises `InvalidConfig` for `bn_scale` without batch norms, and for another network."""
+    whole = architecture.model_copy(update={"options": split(architecture.options)[0]})
+    kept = _whole_layers(whole.model_dump_json(), example.shape[1], (example.shape[2], example.shape[3]))
+    if importance == "bn_scale" and not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in source.modules()):
+        message = f"{architecture.name} has no batch norms whose scales could say which channels stay."
+        raise InvalidConfig(message, "Use the importance magnitude.", {"field": "student", "importance": importance})
+    measure = tp.importance.BNScaleImportance() if importance == "bn_scale" else _Magnitude()
+    network = copy.deepcopy(source).eval()
+    options = architecture.options
+    _prune(network, example, float(options[RATIO]), int(options.get(ROUND_TO, ROUNDED)), kept, measure)  # type: ignore[arg-type]
+    return network
+
+
+class _InOrder:
+    """Importance by number of channel, for networks whose weights have no values."""
+
+    def __call__(self, group: Any) -> Tensor:
+        return torch.arange(len(group[0].idxs), 0, -1, dtype=torch.float32)
+
+
+_Magnitude = tp.importance.GroupMagnitudeImportance
+
+
+@cache
+def _widths(whole: str, ratio: float, round_to: int, channels: int, size: Size) -> str:
+    """As JSON, since a cache's values are shared."""
+    architecture = Architecture.model_validate_json(whole)
+    kept = _whole_layers(whole, channels, size)
+    network = _meta(architecture, channels, size)
+    pruned, example = copy.deepcopy(network), _example(channels, size)
+    try:
+        _prune(pruned, example, ratio, round_to, kept, _InOrder())
+        runs = _answers(pruned, example) == _answers(network, example)
+    except _FAILURES as error:
+        raise _refused(architecture, str(error)[:200]) from error
+    found = widths_between(network, pruned) if runs else {}
+    if not runs:
+        raise _refused(architecture, "what is left of it does not run")
+    if not found:
+        raise InvalidConfig(
+            f"Pruning {ratio:g} of {architecture.name} removes nothing: its layers have too few channels for multiples "
+            f"of {round_to}.",
+            "Raise the ratio, or lower round_to.",
+            {"field": "student", RATIO: ratio, ROUND_TO: round_to},
+        )
+    return json.dumps(found)
+
+
+@cache
+def _whole_layers(whole: str, channels: int, size: Size) -> tuple[str, ...]:
+    """Paths of the layers that are not cut: the classifier's, and the first of every group without which the network
+    does not run. Raises `InvalidConfig` where there is nothing else, or no graph."""
+    architecture = Architecture.model_validate_json(whole)
+    if is_dense(resolve(architecture.name)):
+        raise _refused(architecture, "networks that answer for places of an image are not pruned")
+    network, example = _meta(architecture, channels, size), _example(channels, size)
+    heads = _heads(architecture, channels, size)
+    try:
+        if _all_fit(network, example, heads):
+            return heads
+        groups = _groups(network, example, heads)
+        found = [path for path, fits in groups if not fits]
+    except _FAILURES as error:
+        raise _refused(architecture, f"its graph cannot be traced: {str(error)[:200]}") from error
+    if len(found) == len(groups):
+        raise _refused(architecture, "no layer can lose a channel by itself")
+    return (*heads, *found)
+
+
+def _all_fit(network: nn.Module, example: Tensor, heads: tuple[str, ...]) -> bool:
+    """Whether it runs when every group has lost half: most networks do, and need no look at each group."""
+    pruned = copy.deepcopy(network)
+    try:
+        _prune(pruned, example, 0.5, 1, heads, _InOrder())
+        return bool(_answers(pruned, example) == _answers(network, example))
+    except _FAILURES:
+        return False
+
+
+def _groups(network: nn.Module, example: Tensor, heads: tuple[str, ...]) -> list[tuple[str, bool]]:
+    """Of each group of coupled layers its first layer's path, and whether the network runs without half of it."""
+    modules, wanted = dict(network.named_modules()), _answers(network, example)
+    graph = _graph(network, example)
+    paths = {module: path for path, module in modules.items()}
+    ignored, attention = [modules[path] for path in heads], {m.qkv: m for m in _attentions(network)}
+    found = []
+    for group in graph.get_all_groups(ignored_layers=ignored, root_module_types=_ROOTS):
+        root, prune = group[0].dep.target.module, group[0].dep.handler
+        if not isinstance(root, nn.Module):
+            continue
+        if root in attention:
+            found.append((paths[root], True))  # by whole heads, which `_prune` sees to
+            continue
+        found.append((paths[root], _fits(graph, network, example, (root, prune, len(group[0].idxs)), wanted)))
+    return found
+
+
+def _fits(graph: Any, network: nn.Module, example: Tensor, root: tuple[Any, Any, int], wanted: Any) -> bool:
+    layer, prune, channels = root
+    group = graph.get_pruning_group(layer, prune, list(range(channels // 2)))
+    members = [dep.target.module for dep, _ in group]
+    if channels < 2 or any(isinstance(member, nn.Parameter) for member in members):
+        return False
+    with _restored([member for member in members if isinstance(member, nn.Module)]):
+        try:
+            group.prune()
+            return bool(_answers(network, example) == wanted)
+        except _FAILURES:
+            return False
+
+
+@contextmanager
+def _restored(modules: list[nn.Module]) -> Iterator[None]:
+    before = [(m, dict(vars(m)), dict(m._parameters), dict(m._buffers)) for m in modules]
+    try:
+        yield
+    finally:
+        for module, own, parameters, buffers in before:
+            vars(module).update(own)
+            module._parameters.clear()
+            module._parameters.update(parameters)
+            module._buffers.clear()
+            module._buffers.update(buffers)
+
+
+def _prune(
+    network: nn.Module, example: Tensor, ratio: float, round_to: int, kept: tuple[str, ...], importance: Any
+) -> None:
+    modules = dict(network.named_modules())
+    attentions = _attentions(network)
+    with _quiet(), torch.enable_grad():
+        pruner = tp.pruner.BasePruner(
+            network, example, importance, pruning_ratio=ratio, ignored_layers=[modules[path] for path in kept],
+            round_to=round_to, in_channel_groups={}, out_channel_groups={}, pruning_ratio_dict={},
+            num_heads={each.qkv: each.num_heads for each in attentions},
+            prune_num_heads=True, prune_head_dims=False, head_pruning_ratio=ratio,
+        )  # fmt: skip
+        pruner.step()
+    for each in attentions:
+        each.num_heads = each.qkv.out_features // (3 * each.head_dim)
+        each.attn_dim = each.num_heads * each.head_dim
+
+
+def _attentions(network: nn.Module) -> list[Any]:
+    """timm's attention modules with one layer for queries, keys and values, whose heads can be fewer."""
+    return [
+        module
+        for module in network.modules()
+        if isinstance(getattr(module, "qkv", None), nn.Linear) and hasattr(module, "attn_dim")
+    ]
+
+
+def _graph(network: nn.Module, example: Tensor) -> Any:
+    with _quiet(), torch.enable_grad():
+        return tp.DependencyGraph().build_dependency(network, example_inputs=example)
+
+
+def _meta(architecture: Architecture, channels: int, size: Size, classes: int = _PROBES[0]) -> nn.Module:
+    return skeleton(pin(architecture, size), classes, channels, size).to("meta").eval()
+
+
+def _example(channels: int, size: Size) -> Tensor:
+    return torch.zeros(1, channels, *size, device="meta")
+
+
+@torch.no_grad()
+def _answers(network: nn.Module, example: Tensor) -> Any:
+    found = network(example)
+    found = getattr(found, "logits", found)
+    return found.shape if isinstance(found, Tensor) else None
+
+
+def _heads(architecture: Architecture, channels: int, size: Size) -> tuple[str, ...]:
+    """Paths of the layers whose shapes follow the number of classes."""
+    one, other = (_meta(architecture, channels, size, classes).state_dict() for classes in _PROBES)
+    names = [name for name, tensor in one.items() if other[name].shape != tensor.shape]
+    return tuple(dict.fromkeys(name.rpartition(".")[0] for name in names))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _refused(architecture: Architecture, why: str) -> InvalidConfig:
+    return InvalidConfig(
+        f"{architecture.name} cannot be pruned: {why}.",
+        "Name a student, or prune another teacher; docs/models.md says which networks are pruned.",
+        {"field": "student", "architecture": architecture.name},
+    )

@@ -1,0 +1,97 @@
+"""Students that are cut out of their teachers by structured pruning: how a request and an architecture say so.
+Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from distill.errors import InvalidConfig
+from distill.strict_model import Model
+from distill.types import Architecture
+
+RATIO, ROUND_TO, WIDTHS = "prune_ratio", "round_to", "pruned"
+"""Options of an architecture: the share of every hidden layer's channels that is removed; what the channels that are
+left are a multiple of; and what came of both, {path of a module or parameter: [its leading sizes, 0 as built]}, which
+alone decides where it is there."""
+ROUNDED = 4  # our choice
+Importance = Literal["magnitude", "bn_scale"]
+SCHEMA: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        RATIO: {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+        ROUND_TO: {"type": "integer", "minimum": 1, "maximum": 256},
+    }
+)
+FAMILY = "pruned"
+"""What a budget's families call the teacher's own network, pruned."""
+RATIOS = tuple(number / 10 for number in range(9, 0, -1))
+"""Of the candidates of a budget, the smallest network first (our choice)."""
+
+
+class Pruning(Model):
+    """Structured pruning: whole channels, hidden units and attention heads go, by equal shares of every layer."""
+
+    ratio: Annotated[float, Field(gt=0, lt=1)] = Field(
+        description="Share of the channels of every hidden layer that is removed.", examples=[0.5]
+    )
+    importance: Importance = Field(
+        "magnitude",
+        description="Which channels stay: those of the largest L2 norm over all weights that go with a channel, or of "
+        "the largest scale in their batch norms.",
+    )
+    round_to: Annotated[int, Field(ge=1, le=256)] = Field(
+        ROUNDED, description="The channels that are left are a multiple of this."
+    )
+    teacher: Annotated[str, Field(max_length=60)] | None = Field(
+        None, description="Id of the teacher that is pruned; null: the job's only one."
+    )
+
+
+class PrunedStudent(Model):
+    """The teacher's own network, pruned, with the weights that are left."""
+
+    prune: Pruning
+
+
+def architecture_of(teacher: Architecture, ratio: float, round_to: int = ROUNDED) -> Architecture:
+    """The teacher's network with `ratio` of its channels removed."""
+    return teacher.model_copy(update={"options": teacher.options | {RATIO: ratio, ROUND_TO: round_to}})
+
+
+def is_pruned(architecture: Architecture) -> bool:
+    """Whether its options say that it is."""
+    return RATIO in architecture.options or WIDTHS in architecture.options
+
+
+def split(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Those of the network's constructor, and those of pruning."""
+    own = {name: value for name, value in options.items() if name not in (RATIO, ROUND_TO, WIDTHS)}
+    return own, {name: value for name, value in options.items() if name not in own}
+
+
+def check(options: Mapping[str, Any]) -> None:
+    """Raises `InvalidConfig` for options of pruning that cannot be."""
+    ratio, rounded = options.get(RATIO), options.get(ROUND_TO, ROUNDED)
+    if RATIO in options and not (isinstance(ratio, int | float) and not isinstance(ratio, bool) and 0 < ratio < 1):
+        raise _refused(RATIO, ratio, "Give a share above 0 and below 1.")
+    if type(rounded) is not int or not 1 <= rounded <= 256:
+        raise _refused(ROUND_TO, rounded, "Give a number from 1 to 256.")
+    if ROUND_TO in options and not {RATIO, WIDTHS} & options.keys():
+        raise _refused(ROUND_TO, rounded, f"Give {RATIO} beside it, or leave it out.")
+    if WIDTHS in options and not _are_widths(options[WIDTHS]):
+        raise _refused(WIDTHS, options[WIDTHS], "Give what a pruned student's header has, or a prune_ratio.")
+
+
+def _are_widths(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(path, str) and isinstance(sizes, list) and all(type(size) is int and size >= 0 for size in sizes)
+        for path, sizes in value.items()
+    )
+
+
+def _refused(option: str, value: Any, remedy: str) -> InvalidConfig:
+    message = f"Option {option!r} of a pruned network cannot be {str(value)[:100]}."
+    return InvalidConfig(message, remedy, {"option": option})

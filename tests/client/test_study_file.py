@@ -1,0 +1,94 @@
+"""`retort study --file` against a real server; trials' ends are played."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from client.api import Retort
+from client.commands.study import wanted
+from store.database import Database
+from tests.api.driver import Driver, Inspector
+from tests.client.conftest import Command
+from tests.studies.support import accuracy_of, play
+
+RATE = "/config/learning_rate"
+Write = dict[str, Any]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A study whose dataset is a file beside it."""
+    (tmp_path / "rows.csv").write_text("text,label\n" + "".join(f"word {i},{i % 2}\n" for i in range(40)))
+    base = {"dataset": {"file": "rows.csv", "name": "rows"}, "student": "retort:resnet8"}
+    base |= {"config": {"recipe": "cross_entropy"}}
+    body = {
+        "base": base,
+        "space": {RATE: {"choices": [0.01, 0.02, 0.03]}},
+        "strategy": "grid",
+        "seeds": 1,
+        "confirm": 0,
+    }
+    path = tmp_path / "study.json"
+    path.write_text(json.dumps(body | {"name": "which rate", "budget": {"trials": 2}}))
+    return path
+
+
+def run(command: Command, database: Database, retort: Retort, *arguments: Any) -> tuple[int, str]:
+    """While it waits, the trials of its study are played."""
+    ended = threading.Event()
+
+    def playing() -> None:
+        while not ended.wait(0.05):
+            for study in retort.studies(["running"]):
+                play(database, study["id"], accuracy_of)
+
+    thread = threading.Thread(target=playing)
+    thread.start()
+    try:
+        return command("study", *arguments)
+    finally:
+        ended.set()
+        thread.join()
+
+
+def test_a_file_is_searched_once_and_goes_on(
+    command: Command, database: Database, retort: Retort, inspector: Inspector, driver: Driver, file: Path,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    output = tmp_path / "out"
+    options = ("--file", file, "--output", output)
+    code, printed = run(command, database, retort, *options)
+    assert code == 0, printed
+    written = json.loads((output / "study.json").read_text())
+    assert (written["study"]["status"], written["study"]["name"]) == ("succeeded", "which rate")
+    assert {row["configuration"] for row in written["table"]["rows"]} == {0, 1}
+    assert len(written["trials"]) == 2
+    assert (output / "study.md").read_text().startswith("# which rate")
+    assert (output / "pareto.svg").read_bytes().startswith(b"<?xml")
+    assert (output / "table.csv").read_text().startswith("configuration,")
+    assert command("study", *options)[0] == 0  # it has ended: nothing is begun again
+    assert [study["id"] for study in retort.studies()] == [written["study"]["id"]]
+    assert len(list(retort.datasets())) == 1
+    assert run(command, database, retort, *options, "--trials", "3")[0] == 0
+    assert len(json.loads((output / "study.json").read_text())["trials"]) == 3
+    code, printed = command("study", *options, "--seeds", "2")
+    assert (code, "another file" in printed) == (1, True)
+
+
+def test_what_is_not_there_is_told(command: Command, file: Path, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").unlink()
+    code, printed = command("study", "--file", file, "--output", tmp_path / "out")
+    assert (code, "rows.csv" in printed) == (1, True)
+    file.write_text("[]")
+    assert command("study", "--file", file, "--output", tmp_path / "out")[0] == 1
+
+
+def test_without_a_file_it_is_the_local_grid() -> None:
+    assert wanted(["--url", "u", "-f", "s.json"])
+    assert wanted(["--file=s.json"])
+    assert not wanted(["--dataset", "digits", "--output", "out"])

@@ -1,0 +1,16 @@
+"""The page without its runtime serves these tests: the one with it needs npm, and a browser's test has it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from distill.exports import onnx_web
+
+SOURCE = Path(__file__).parents[2] / "web" / "src" / "page" / "page.html"
+
+
+@pytest.fixture(autouse=True)
+def _page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_web, "PAGE", SOURCE)

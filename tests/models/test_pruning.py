@@ -1,0 +1,160 @@
+"""Structured pruning: what is left computes what the dead channels leave of the whole, and is built again without the
+graph, the teacher or a pickle."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from distill.errors import InvalidConfig
+from distill.models import build, check, load, save, settled
+from distill.models.pruning import cut
+from distill.pruned import RATIO, ROUND_TO, WIDTHS, architecture_of, split
+from distill.types import Architecture
+
+VIT = {"img_size": 16, "patch_size": 8, "embed_dim": 16, "num_heads": 4, "depth": 2}
+CASES: dict[str, tuple[str, dict[str, Any]]] = {
+    "zero-padded shortcuts": ("retort:resnet8", {"width": 8}),
+    "projected shortcuts": ("retort:resnet9", {"width": 8}),
+    "flattened": ("retort:vgg11_small", {"width": 8}),
+    "depthwise": ("retort:mobilenet_v2_small", {"width": 8}),
+    "timm": ("timm:resnet18", {"layers": [1, 1, 1, 1], "channels": [8, 8, 16, 16], "stem_width": 8}),
+    "attention": ("timm:vit_tiny_patch16_224", VIT),
+    "norms of layers": ("timm:convnext_atto", {"dims": [8, 8, 16, 16], "depths": [1, 1, 1, 1]}),
+    "transformers": ("transformers:resnet", {"hidden_sizes": [8, 16], "depths": [1, 1], "embedding_size": 8}),
+}
+SIZE = {"attention": 16}
+
+
+def whole(case: str) -> tuple[Architecture, int]:
+    name, options = CASES[case]
+    return Architecture(name=name, options=options), SIZE.get(case, 32)
+
+
+def answers(network: nn.Module, x: Tensor) -> Tensor:
+    with torch.no_grad():
+        found = network.eval()(x)
+    logits: Tensor = getattr(found, "logits", found)
+    return logits
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_left_computes_what_the_whole_does_without_its_dead_channels(case: str) -> None:
+    """A network of the pruned widths is put among zeros into the whole one: pruned by magnitude it comes out again."""
+    base, size = whole(case)
+    architecture = settled(architecture_of(base, 0.5, round_to=1), 3, size)
+    torch.manual_seed(0)
+    small, large = build(architecture, 5, 3, size), build(base, 5, 3, size)
+    _settle_norms(small)
+    inside = small.state_dict()
+    state = {name: _among_zeros(name, inside[name], tensor) for name, tensor in large.state_dict().items()}
+    large.load_state_dict(state)
+    found = cut(large, architecture, "magnitude", torch.zeros(1, 3, size, size))
+    assert all(torch.equal(tensor, inside[name]) for name, tensor in found.state_dict().items())
+    if not any(isinstance(each, nn.LayerNorm) for each in large.modules()):  # whose statistics are over all channels
+        x = torch.randn(3, 3, size, size)
+        torch.testing.assert_close(answers(found, x), answers(large, x), rtol=1e-4, atol=1e-5)
+    assert sum(p.numel() for p in small.parameters()) < sum(p.numel() for p in large.parameters())
+
+
+def _settle_norms(network: nn.Module) -> None:
+    for name, tensor in network.state_dict().items():
+        if name.endswith(("running_mean", "running_var")):
+            tensor.uniform_(0.5, 1.5)
+
+
+def _among_zeros(name: str, small: Tensor, large: Tensor) -> Tensor:
+    """Of queries, keys and values the first heads of each; else the first channels."""
+    if small.shape == large.shape:
+        return small.clone()
+    found = torch.zeros_like(large)
+    parts = 3 if ".qkv." in name else 1
+    for ours, theirs in zip(small.chunk(parts), found.chunk(parts), strict=True):
+        theirs[tuple(slice(0, n) for n in ours.shape)] = ours
+    return found
+
+
+def test_channels_of_small_scales_go_where_batch_norms_decide() -> None:
+    base = Architecture(name="retort:resnet9", options={"width": 4})
+    architecture = settled(architecture_of(base, 0.5, round_to=1), 1, 8)
+    torch.manual_seed(0)
+    network = build(base, 3, 1, 8)
+    norm = network.stages[0][0].norm1  # type: ignore[union-attr, index]
+    norm.weight.data.copy_(torch.tensor([0.1, 2.0, 0.2, 3.0]))  # type: ignore[union-attr, operator]
+    found = cut(network, architecture, "bn_scale", torch.zeros(1, 1, 8, 8))
+    kept = found.stages[0][0].norm1.weight  # type: ignore[union-attr, index]
+    assert kept.tolist() == [2.0, 3.0]  # type: ignore[union-attr, operator]
+    again = cut(network, architecture, "bn_scale", torch.zeros(1, 1, 8, 8)).state_dict()
+    assert all(torch.equal(tensor, again[name]) for name, tensor in found.state_dict().items())
+
+
+@pytest.mark.parametrize("case", ["zero-padded shortcuts", "depthwise", "attention"])
+def test_its_file_alone_builds_it_again(case: str, tmp_path: Path) -> None:
+    """Of other numbers of classes and channels too, which are read off the tensors."""
+    base, size = whole(case)
+    architecture = settled(architecture_of(base, 0.4, round_to=2), 1, size)
+    network = build(architecture, 6, 1, size).eval()
+    path = tmp_path / "student.safetensors"
+    save(network, path, {"architecture": architecture.model_dump_json()})
+    report = check(architecture, path)
+    assert (report.num_classes, report.in_channels) == (6, 1)
+    x = torch.randn(2, 1, size, size)
+    assert torch.equal(answers(load(architecture, path), x), answers(network, x))
+
+
+def test_widths_that_are_recorded_need_no_graph() -> None:
+    """A loader has no torch-pruning to ask."""
+    architecture = settled(architecture_of(Architecture(name="retort:resnet8"), 0.5), 3, 32)
+    code = (
+        "import sys; sys.modules['torch_pruning'] = None\n"
+        "from distill.models import build\nfrom distill.types import Architecture\n"
+        f"network = build(Architecture.model_validate_json({architecture.model_dump_json()!r}), 10)\n"
+        "print(sum(p.numel() for p in network.parameters()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) == sum(p.numel() for p in build(architecture, 10).parameters()) < 75_290
+
+
+def test_widths_depend_on_the_ratio_alone() -> None:
+    base = Architecture(name="retort:resnet8")
+    sizes = []
+    for ratio in (0.25, 0.5, 0.75):
+        found = settled(architecture_of(base, ratio), 3, 32)
+        assert found.options[WIDTHS] == settled(architecture_of(base, ratio), 1, 28).options[WIDTHS]
+        assert all(size % 4 == 0 for sizes in found.options[WIDTHS].values() for size in sizes)  # type: ignore[union-attr]
+        sizes.append(sum(p.numel() for p in build(found, 10).parameters()))
+    assert sizes == sorted(sizes, reverse=True)
+    assert split(settled(base, 3, 32).options) == ({}, {})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {RATIO: 0.0}, {RATIO: 1.0}, {RATIO: -0.5}, {RATIO: True}, {RATIO: "0.5"}, {RATIO: 0.5, ROUND_TO: 0},
+        {ROUND_TO: 8}, {RATIO: 0.01, ROUND_TO: 256}, {WIDTHS: {"stem.conv": [10**9]}}, {WIDTHS: {"nothing": [4]}},
+        {WIDTHS: {"stem.conv": [4, 0, 0, 0, 0]}}, {WIDTHS: {"stages.0.0.conv1": []}}, {WIDTHS: {"": [1]}},
+    ],
+)  # fmt: skip
+def test_options_that_cannot_be_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(InvalidConfig):
+        build(Architecture(name="retort:resnet8", options=options), 10)
+
+
+def test_networks_that_answer_for_places_are_refused_by_name() -> None:
+    with pytest.raises(InvalidConfig) as caught:
+        build(architecture_of(Architecture(name="retort:fpn", options={"backbone": "resnet18"}), 0.5), 3)
+    assert "retort:fpn" in caught.value.message
+
+
+def test_scales_of_batch_norms_want_batch_norms() -> None:
+    base, size = whole("attention")
+    architecture = settled(architecture_of(base, 0.5, round_to=1), 3, size)
+    with pytest.raises(InvalidConfig) as caught:
+        cut(build(base, 3, 3, size), architecture, "bn_scale", torch.zeros(1, 3, size, size))
+    assert caught.value.details["importance"] == "bn_scale"
