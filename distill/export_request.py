@@ -35,10 +35,13 @@ Export = Annotated[ExportRequest, BeforeValidator(_by_its_name)]
 """
 
 
+_NAMED = ("pixels", "suppression", "quantisation_aware")
+"""Parameters that a file's name tells."""
+
+
 def _each_once(wanted: list[ExportRequest]) -> list[ExportRequest]:
-    """Two of a format that differ in `pixels` or `suppression` have files of their own; two others would have the
-    same."""
-    named = [(each.format, *(bool(each.parameters.get(name)) for name in ("pixels", "suppression"))) for each in wanted]
+    """Two of a format that differ in one of `_NAMED` have files of their own; two others would have the same."""
+    named = [(each.format, *(bool(each.parameters.get(name)) for name in _NAMED)) for each in wanted]
     if len(set(named)) < len(named):
         raise ValueError("exports names a format twice")
     return wanted

@@ -213,7 +213,7 @@ def _package(session: Session) -> Events:
         scratch = session.folder / "work" / "exports"
         plain = Subject(task, task.student, task.context(task.student, session.report), scratch)
         beside = (Subject(task, session.companions[each.name], each, scratch) for each in companions)
-        made = export_all((plain, *beside), session.config.exports, folder, lambda: session.control.handover)
+        made = export_all((plain, *beside), session.config.exports, folder, session.control)
         with processes.alone():  # the first process packages, and no other one waits for it
             session.report["exports"] = yield from made
         if session.control.handover:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
+from distill.control import Control
 from distill.errors import RetortError
 from distill.export import Artifact, write_text
 from distill.exporting.made import figure, make
@@ -19,19 +20,19 @@ SCHEMA = 1
 
 
 def export_all(
-    subjects: Sequence[Subject], requests: Sequence[ExportRequest], folder: Path, leaving: Callable[[], bool],
+    subjects: Sequence[Subject], requests: Sequence[ExportRequest], folder: Path, control: Control,
     strict: bool = False,
 ) -> Generator[Event, None, Report]:  # fmt: skip
     """An `artifact` event for every file, and in the end `exports.json`; what it says is returned. What cannot be
-    exported is named there and in the log, unless `strict`: then its error is raised. `leaving`: whether the run is to
-    end before the next one."""
+    exported is named there and in the log, unless `strict`: then its error is raised. After `control.handover` none
+    is begun, and one that trains ends."""
     entries, failed, artifacts = list[Report](), list[Report](), list[Artifact]()
     for subject in subjects:
         for request in requests:
-            if leaving():
+            if control.handover:
                 break
             try:
-                made = make(subject, request, folder)
+                made = yield from make(subject, request, folder, control)
             except RetortError as error:
                 if strict:
                     raise
@@ -39,6 +40,8 @@ def export_all(
                 message = f"No {request.format} of the {subject.context.name}: {error.message}"
                 yield Event("log", {"level": "warning", "message": message})
                 continue
+            if made is None:
+                break
             entries.append(made.entry)
             artifacts += made.artifacts
             yield Event("log", {"level": "info", "message": told(made.entry)})

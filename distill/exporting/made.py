@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from distill import exports
+from distill.control import Control
 from distill.errors import UserError
 from distill.export import Artifact, Graph, Runner, Skipped
 from distill.exporting.served import Served
 from distill.exporting.subject import Subject, latencies
+from distill.exporting.tuned import tuned
 from distill.exporting.written import nothing_left, written
 from distill.same_answers import difference_on
 from distill.tasks.base import Report
 from distill.traced import Traced
-from distill.types import ExportRequest
+from distill.types import Event, ExportRequest
 
 COMPARED_SAMPLES = 1000
 """Test samples, at most, over which the largest difference of an output is told."""
@@ -37,16 +39,23 @@ class Made:
     artifacts: list[Artifact]
 
 
-def make(subject: Subject, request: ExportRequest, folder: Path) -> Made:
-    """Raises `NotExportable`, `ExportDiffers`, `MissingPackage`, `InvalidConfig`, `UnknownName`; then nothing is
-    left."""
+def make(
+    subject: Subject, request: ExportRequest, folder: Path, control: Control
+) -> Generator[Event, None, Made | None]:  # fmt: skip
+    """None after `control.handover`. Raises `NotExportable`, `ExportDiffers`, `MissingPackage`, `InvalidConfig`,
+    `UnknownName`, and of a format that trains what training raises; then nothing is left."""
     exporter = exports.get(request.format)(**request.parameters)
     exporter.check_packages()
     traced = _traced(subject, request, exporter.final)
-    graph = traced.graph
+    graph, source, training = traced.graph, traced, dict[str, Any]()
+    if exporter.trains:
+        found = yield from tuned(subject, exporter, request.format, control)
+        if found is None:
+            return None
+        source, training = found.traced, {"quantisation_aware": found.told}
     path = folder / exporter.name(subject.context.name)
     with nothing_left(folder):
-        files, run = written(exporter, traced, path, request.format)
+        files, run = written(exporter, source, path, request.format)
         proven = proof(subject, graph, run, request)
     entry = {
         "format": request.format,
@@ -58,6 +67,7 @@ def make(subject: Subject, request: ExportRequest, folder: Path) -> Made:
         "input": _input(graph),
         "output": graph.output,
         **exporter.facts(),
+        **training,
         "snippet": _snippet(subject, exporter, path.name, graph),
     }
     artifacts = [Artifact(each.name, each, exporter.media_type) for each in files]

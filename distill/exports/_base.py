@@ -37,16 +37,19 @@ class Exporter(ABC):
     and that makes `output` (an array) of `prepare("image.png")` and the `{file}`, whose input is called `{input}`; None
     of a file that is no program's to run. `final`: whether it ends with an answer for people where the task has such a
     graph, as boxes after suppression. `media_type`: of its files.
+    `trains`: whether the file is written of a student that was trained further with int8's rounding
+    (`distill.exporting.tuned`).
     """
 
     ending: ClassVar[str]
     runtime: ClassVar[str]
-    packages: ClassVar[tuple[str, ...]] = ()
+    packages: tuple[str, ...] = ()
     extra: ClassVar[str] = "worker"
-    tolerance: ClassVar[float | None] = 1e-3
+    tolerance: float | None = 1e-3
     final: ClassVar[bool] = False
     media_type: ClassVar[str] = "application/octet-stream"
     use: ClassVar[tuple[str, str] | None]
+    trains: bool = False
 
     def __init__(self, pixels: bool = False) -> None:
         self.pixels = pixels

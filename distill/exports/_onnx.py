@@ -17,7 +17,7 @@ TOLERANCE = 1e-3
 """How far outputs may be from torch's, relative to the largest (**our choice**: networks of fp32 lose 1e-6 to 1e-4)."""
 OPSET = 18
 """The first opset in which torch's converter writes every operator itself; onnxruntime reads it from 1.14 on."""
-PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+PACKAGES: tuple[str, ...] = ("onnx", "onnxscript", "onnxruntime")
 
 
 def whole(traced: Traced) -> Path:

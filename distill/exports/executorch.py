@@ -20,7 +20,7 @@ class ExecuTorch(Exporter):
 
     ending: ClassVar[str] = ".pte"
     runtime: ClassVar[str] = "executorch"
-    packages: ClassVar[tuple[str, ...]] = ("executorch",)
+    packages: tuple[str, ...] = ("executorch",)
     extra: ClassVar[str] = "executorch"
     use: ClassVar[tuple[str, str] | None] = (
         "import torch\nfrom executorch.runtime import Runtime",

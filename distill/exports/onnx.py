@@ -26,7 +26,7 @@ class Onnx(Exporter):
 
     ending: ClassVar[str] = ".onnx"
     runtime: ClassVar[str] = "onnxruntime"
-    packages: ClassVar[tuple[str, ...]] = PACKAGES
+    packages: tuple[str, ...] = PACKAGES
     use: ClassVar[tuple[str, str] | None] = (
         "import onnxruntime",
         'session = onnxruntime.InferenceSession("{file}")\n'

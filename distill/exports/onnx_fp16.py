@@ -20,7 +20,7 @@ class OnnxFp16(Onnx):
     """
 
     ending: ClassVar[str] = ".fp16.onnx"
-    tolerance: ClassVar[float | None] = 5e-2
+    tolerance: float | None = 5e-2
 
     def write(self, traced: Traced, path: Path) -> list[Path]:
         import onnx

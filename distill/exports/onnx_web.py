@@ -30,7 +30,7 @@ class OnnxWeb(Onnx):
     run by onnxruntime, whose WebAssembly build runs it in a browser. A detector's page has non-maximum suppression."""
 
     ending: ClassVar[str] = ".html"
-    packages: ClassVar[tuple[str, ...]] = PACKAGES
+    packages: tuple[str, ...] = PACKAGES
     final: ClassVar[bool] = True
     media_type: ClassVar[str] = "text/html"
     use: ClassVar[tuple[str, str] | None] = None

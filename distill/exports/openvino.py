@@ -20,7 +20,7 @@ class OpenVino(Exporter):
 
     ending: ClassVar[str] = ".openvino.xml"
     runtime: ClassVar[str] = "openvino"
-    packages: ClassVar[tuple[str, ...]] = (*PACKAGES, "openvino")
+    packages: tuple[str, ...] = (*PACKAGES, "openvino")
     use: ClassVar[tuple[str, str] | None] = (
         "import openvino",
         'network = openvino.Core().compile_model("{file}", "CPU")\noutput = network(prepare("image.png"))[0]',

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-from distill import recipes
-from distill.recipe_parts.base import Recipe, Setup
+from distill.recipe_parts.base import Recipe
 from distill.running.session import Session
+from distill.tasks.set_up import Distilled, recipe_on
 from distill.tasks.teacher_set import weights_of
 
 
 def build_recipe(session: Session) -> Recipe:
     """The recipe on the session's networks and layers."""
-    task, pairs = session.task, session.pairs
-    student, teacher = task.student, task.teacher if task.recipe.needs_teacher else None
-    setup = Setup(
-        student=student.module,
-        teacher=teacher.module if teacher else None,
-        num_classes=len(task.classes),
-        student_layers=pairs.student_names if pairs else (),
-        teacher_layers=pairs.teacher_names if pairs else (),
-        student_shapes=tuple(layer.shape for layer in pairs.student) if pairs else (),
-        teacher_shapes=tuple(layer.shape for layer in pairs.teacher) if pairs else (),
-        teacher_shares=shares(session),
-        student_example=student.example(2, task.device),
-        teacher_example=teacher.example(2, task.device) if teacher else None,
-        view=task.view,
-        answer=task.answer,
-        indices=task.train_data().indices if task.recipe.needs_index else (),
+    return recipe_on(session.task, session.task.student.module, distilled(session))
+
+
+def distilled(session: Session) -> Distilled:
+    """The session's layers, as a recipe is told them."""
+    pairs = session.pairs
+    if pairs is None:
+        return Distilled(teacher_shares=shares(session))
+    return Distilled(
+        pairs.student_names,
+        pairs.teacher_names,
+        tuple(layer.shape for layer in pairs.student),
+        tuple(layer.shape for layer in pairs.teacher),
+        shares(session),
     )
-    made: Recipe = recipes.get(session.config.recipe)(setup, **session.config.recipe_parameters)
-    return made
 
 
 def shares(session: Session) -> tuple[float, ...]:

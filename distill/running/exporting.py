@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from distill import export
+from distill import auto_recipe, export
 from distill.control import Control
 from distill.exporting.all import export_all
 from distill.exporting.subject import Subject
@@ -21,14 +21,14 @@ def export_later(spec: RunSpec, folder: Path, control: Control) -> Iterator[Even
     given = spec.export
     assert given is not None
     yield Event("phase", {"phase": "evaluating"})
-    task = open_task(_opened(spec), folder / "work")
+    report: dict[str, Any] = json.loads(Path(given.report).read_text(encoding="utf-8"))
+    task = open_task(_opened(spec, report["recipe"]), folder / "work")
     network = task.comparison
     assert network is not None
     network.module.cpu()
-    report: dict[str, Any] = json.loads(Path(given.report).read_text(encoding="utf-8"))
     subject = Subject(task, network, task.context(network, report), folder / "work" / "exports")
     artifacts = folder / "artifacts"
-    found = yield from export_all([subject], given.requests, artifacts, lambda: control.handover, strict=True)
+    found = yield from export_all([subject], given.requests, artifacts, control, strict=True)
     if control.handover:
         return
     report["exports"] = found
@@ -38,9 +38,11 @@ def export_later(spec: RunSpec, folder: Path, control: Control) -> Iterator[Even
     yield Event("done", {})
 
 
-def _opened(spec: RunSpec) -> RunSpec:
-    """The student's run with the student in the comparison's place. What a new student would start from is left out."""
+def _opened(spec: RunSpec, recipe: str) -> RunSpec:
+    """The student's run with the student in the comparison's place, by the recipe that was named or chosen. What a new
+    student would start from is left out."""
     assert spec.export is not None
-    config = spec.config.model_copy(update={"backbone_learning_rate": "auto"})
+    config = auto_recipe.variant(spec.config, recipe) if auto_recipe.asked(spec.config) else spec.config
+    config = config.model_copy(update={"backbone_learning_rate": "auto"})
     changed = {"config": config, "comparison": spec.export.student, "start": None, "export": None}
     return spec.model_copy(update=changed)

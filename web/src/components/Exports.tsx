@@ -121,16 +121,18 @@ function lossOf(metric: Metric | undefined, loss: number): string {
 function Ask({ job, onAsked }: { job: Job; onAsked: () => void }) {
   const formats = usePoll("export formats", () => unwrap(api.GET("/catalogue/exports")));
   const [chosen, setChosen] = useState("onnx");
-  const [pixels, setPixels] = useState(false);
+  const [asked, setAsked] = useState<Record<string, boolean>>({});
   const [busy, setBusy] = useState(false);
   const attempt = useTry();
   const say = useSay();
   const format = formats.data?.items.find(({ name }) => name === chosen);
+  const flags = Object.entries(format?.parameters ?? {}).filter(([, schema]) => schema.type === "boolean");
 
   async function ask(event: FormEvent): Promise<void> {
     event.preventDefault();
     setBusy(true);
-    const body = { format: chosen, parameters: pixels ? { pixels } : {}, max_drop: 0.01 };
+    const wanted = flags.map(([name]) => name).filter((name) => asked[name]);
+    const body = { format: chosen, parameters: Object.fromEntries(wanted.map((name) => [name, true])), max_drop: 0.01 };
     const made = await attempt(() => unwrap(api.POST("/jobs/{job_id}/exports", { params: { path: { job_id: job.id } }, body })));
     setBusy(false);
     if (made) say(`${capital(chosen)} is queued: the file is written, compared with torch and judged on the test set.`);
@@ -144,9 +146,11 @@ function Ask({ job, onAsked }: { job: Job; onAsked: () => void }) {
           <option key={name}>{name}</option>
         ))}
       </select>
-      <label className="row">
-        <input type="checkbox" checked={pixels} onChange={(event) => setPixels(event.target.checked)} /> takes uint8 pixels
-      </label>
+      {flags.map(([name, schema]) => (
+        <label key={name} className="row" title={String(schema.description ?? "")}>
+          <input type="checkbox" checked={asked[name] ?? false} onChange={(event) => setAsked({ ...asked, [name]: event.target.checked })} /> {name.replaceAll("_", "-")}
+        </label>
+      ))}
       <button type="submit" className="button" disabled={busy}>
         Export
       </button>

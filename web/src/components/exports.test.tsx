@@ -14,6 +14,8 @@ const EXACT = {
   torch: { latency: latency(1.5, 6) }, files: [{ name: "student.onnx", href: "/jobs/j/artifacts/student.onnx" }], created_at: "", finished_at: "", links: {},
 };
 const LOSSY = { ...EXACT, id: "e", format: "onnx-int8", exceeds_max_drop: true, result: { ...EXACT.result, drop: 0.034 } };
+const PIXELS = { pixels: { type: "boolean", description: "Takes uint8 pixels." } };
+const INT8 = { ...PIXELS, calibration_samples: { type: "integer" }, quantisation_aware: { type: "boolean", description: "Train further." } };
 const FAILED = { ...EXACT, id: "f", format: "openvino", status: "failed", result: null, files: [], error: { message: "The operator aten.foo is not there." } };
 const JOB = { id: "j", task: "classify_images", status: "succeeded", links: { exports: "/jobs/j/exports" } } as unknown as Job;
 let posted: unknown[] = [];
@@ -25,7 +27,7 @@ beforeEach(() => {
     const request = typeof input === "string" ? new Request(input) : input;
     const path = new URL(request.url, "http://h").pathname;
     if (request.method === "POST") posted.push(JSON.parse(await request.text()));
-    const formats = { items: [{ name: "onnx", summary: "ONNX in fp32." }, { name: "onnx-int8", summary: "ONNX in int8." }] };
+    const formats = { items: [{ name: "onnx", summary: "ONNX in fp32.", parameters: PIXELS }, { name: "onnx-int8", summary: "ONNX in int8.", parameters: INT8 }] };
     const answer = path === "/catalogue/exports" ? formats : request.method === "POST" ? EXACT : { items: [EXACT, LOSSY, FAILED] };
     return new Response(JSON.stringify(answer), { status: 200, headers: { "Content-Type": "application/json" } });
   });
@@ -49,9 +51,22 @@ test("another format is asked for", async () => {
   show(<Exports job={JOB} />);
   await screen.findByText("ONNX in fp32.");
   fireEvent.change(screen.getByLabelText("Format"), { target: { value: "onnx-int8" } });
-  fireEvent.click(screen.getByRole("checkbox"));
+  fireEvent.click(screen.getByRole("checkbox", { name: "pixels" }));
+  fireEvent.click(screen.getByRole("checkbox", { name: "quantisation-aware" }));
   fireEvent.click(screen.getByRole("button", { name: "Export" }));
-  await waitFor(() => expect(posted).toEqual([{ format: "onnx-int8", parameters: { pixels: true }, max_drop: 0.01 }]));
+  const parameters = { pixels: true, quantisation_aware: true };
+  await waitFor(() => expect(posted).toEqual([{ format: "onnx-int8", parameters, max_drop: 0.01 }]));
+});
+
+test("what another format has is not sent to one that has it not", async () => {
+  show(<Exports job={JOB} />);
+  await screen.findByText("ONNX in fp32.");
+  fireEvent.change(screen.getByLabelText("Format"), { target: { value: "onnx-int8" } });
+  fireEvent.click(screen.getByRole("checkbox", { name: "quantisation-aware" }));
+  fireEvent.change(screen.getByLabelText("Format"), { target: { value: "onnx" } });
+  expect(screen.queryByRole("checkbox", { name: "quantisation-aware" })).toBeNull();
+  fireEvent.click(screen.getByRole("button", { name: "Export" }));
+  await waitFor(() => expect(posted).toEqual([{ format: "onnx", parameters: {}, max_drop: 0.01 }]));
 });
 
 test("a task without formats and a job that has not ended have no such card", () => {
