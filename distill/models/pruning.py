@@ -1,8 +1,10 @@
 """Structured pruning by torch-pruning's dependency graph (Fang et al. 2023, "DepGraph", arXiv:2301.12900): which
 channels of a network go together, and which of them stay.
 
-Widths depend on the architecture alone: every hidden layer loses the same share. Layers that cannot lose a channel by
-themselves are left whole: what carries a residual stream past a zero-padded shortcut, or past a class token.
+Widths depend on the architecture alone: of n channels of a hidden layer floor((1 - ratio) n) stay, rounded down to a
+multiple of `round_to`, and at least that many; a grouped convolution's groups lose equally many. Layers that cannot
+lose a channel by themselves are left whole: what carries a residual stream past a zero-padded shortcut, or past a class
+token; and those of whose coupled layers it depends on the channels chosen how many each loses.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from math import gcd
 from typing import Any
 
 import torch
@@ -23,7 +26,7 @@ from distill.errors import InvalidConfig
 from distill.models.build import pin, skeleton
 from distill.models.names import is_dense, resolve
 from distill.models.sizes import FORWARD_ERRORS
-from distill.models.widths import widths_between
+from distill.models.widths import narrow, widths_between
 from distill.pruned import RATIO, ROUND_TO, ROUNDED, WIDTHS, Importance, split
 from distill.types import Architecture
 
@@ -52,7 +55,8 @@ def cut(source: nn.Module, architecture: Architecture, importance: Importance, e
 
     Importance of channel c, over the tensors w of all layers that lose it together: `magnitude`: the mean of
     ||w[c]||_2, each layer's divided by their mean over c; `bn_scale`: the mean of |gamma[c]| of the batch norms (Liu et
-    al. 2017, arXiv:1708.06519). Raises `InvalidConfig` for `bn_scale` without batch norms, and for another network."""
+    al. 2017, arXiv:1708.06519). Raises `InvalidConfig` for `bn_scale` without batch norms, for another network, and for
+    one whose weights lead to other widths than the settled ones."""
     whole = architecture.model_copy(update={"options": split(architecture.options)[0]})
     kept = _whole_layers(whole.model_dump_json(), example.shape[1], (example.shape[2], example.shape[3]))
     if importance == "bn_scale" and not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in source.modules()):
@@ -62,14 +66,20 @@ def cut(source: nn.Module, architecture: Architecture, importance: Importance, e
     network = copy.deepcopy(source).eval()
     options = architecture.options
     _prune(network, example, float(options[RATIO]), int(options.get(ROUND_TO, ROUNDED)), kept, measure)  # type: ignore[arg-type]
+    if widths_between(source, network) != options[WIDTHS]:
+        raise _refused(architecture, "its weights, and not its architecture alone, decide how wide its layers become")
     return network
 
 
 class _InOrder:
-    """Importance by number of channel, for networks whose weights have no values."""
+    """Importance by number of channel, for networks whose weights have no values: the first stay, or every other."""
+
+    def __init__(self, *, spread: bool = False) -> None:
+        self.spread = spread
 
     def __call__(self, group: Any) -> Tensor:
-        return torch.arange(len(group[0].idxs), 0, -1, dtype=torch.float32)
+        number = torch.arange(len(group[0].idxs))
+        return (number % 2 if self.spread else -number).float()
 
 
 _Magnitude = tp.importance.GroupMagnitudeImportance
@@ -85,16 +95,17 @@ def _widths(whole: str, ratio: float, round_to: int, channels: int, size: Size) 
     try:
         _prune(pruned, example, ratio, round_to, kept, _InOrder())
         runs = _answers(pruned, example) == _answers(network, example)
+        found = widths_between(network, pruned) if runs else {}
+        again = runs and _shapes(narrow(copy.deepcopy(network), found)) == _shapes(pruned)
     except _FAILURES as error:
         raise _refused(architecture, str(error)[:200]) from error
-    found = widths_between(network, pruned) if runs else {}
-    if not runs:
+    if not again:
         raise _refused(architecture, "what is left of it does not run")
     if not found:
         raise InvalidConfig(
             f"Pruning {ratio:g} of {architecture.name} removes nothing: its layers have too few channels for multiples "
             f"of {round_to}.",
-            "Raise the ratio, or lower round_to.",
+            "Lower round_to.",
             {"field": "student", RATIO: ratio, ROUND_TO: round_to},
         )
     return json.dumps(found)
@@ -122,13 +133,23 @@ def _whole_layers(whole: str, channels: int, size: Size) -> tuple[str, ...]:
 
 
 def _all_fit(network: nn.Module, example: Tensor, heads: tuple[str, ...]) -> bool:
-    """Whether it runs when every group has lost half: most networks do, and need no look at each group."""
-    pruned = copy.deepcopy(network)
-    try:
-        _prune(pruned, example, 0.5, 1, heads, _InOrder())
-        return bool(_answers(pruned, example) == _answers(network, example))
-    except _FAILURES:
-        return False
+    """Whether it runs when every group has lost half, and is as wide whichever half that was: of most networks that is
+    so, and they need no look at each group."""
+    wanted, found = _answers(network, example), []
+    for spread in (False, True):
+        pruned = copy.deepcopy(network)
+        try:
+            _prune(pruned, example, 0.5, 1, heads, _InOrder(spread=spread))
+            if _answers(pruned, example) != wanted:
+                return False
+        except _FAILURES:
+            return False
+        found.append(_shapes(pruned))
+    return found[0] == found[1]
+
+
+def _shapes(network: nn.Module) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in network.state_dict().items()}
 
 
 def _groups(network: nn.Module, example: Tensor, heads: tuple[str, ...]) -> list[tuple[str, bool]]:
@@ -151,16 +172,23 @@ def _groups(network: nn.Module, example: Tensor, heads: tuple[str, ...]) -> list
 
 def _fits(graph: Any, network: nn.Module, example: Tensor, root: tuple[Any, Any, int], wanted: Any) -> bool:
     layer, prune, channels = root
-    group = graph.get_pruning_group(layer, prune, list(range(channels // 2)))
-    members = [dep.target.module for dep, _ in group]
-    if channels < 2 or any(isinstance(member, nn.Parameter) for member in members):
+    if channels < 2:
         return False
-    with _restored([member for member in members if isinstance(member, nn.Module)]):
-        try:
-            group.prune()
-            return bool(_answers(network, example) == wanted)
-        except _FAILURES:
+    found = []
+    for lost in (range(channels // 2), range(0, 2 * (channels // 2), 2)):
+        group = graph.get_pruning_group(layer, prune, list(lost))
+        members = [dep.target.module for dep, _ in group]
+        if any(isinstance(member, nn.Parameter) for member in members):
             return False
+        with _restored([member for member in members if isinstance(member, nn.Module)]):
+            try:
+                group.prune()
+                if _answers(network, example) != wanted:
+                    return False
+                found.append(_shapes(network))
+            except _FAILURES:
+                return False
+    return found[0] == found[1]
 
 
 @contextmanager
@@ -181,18 +209,70 @@ def _prune(
     network: nn.Module, example: Tensor, ratio: float, round_to: int, kept: tuple[str, ...], importance: Any
 ) -> None:
     modules = dict(network.named_modules())
+    ignored = [layer for path in kept for layer in modules[path].modules()]
     attentions = _attentions(network)
-    with _quiet(), torch.enable_grad():
-        pruner = tp.pruner.BasePruner(
-            network, example, importance, pruning_ratio=ratio, ignored_layers=[modules[path] for path in kept],
-            round_to=round_to, in_channel_groups={}, out_channel_groups={}, pruning_ratio_dict={},
-            num_heads={each.qkv: each.num_heads for each in attentions},
-            prune_num_heads=True, prune_head_dims=False, head_pruning_ratio=ratio,
-        )  # fmt: skip
-        pruner.step()
+    heads = {each.qkv: each.num_heads for each in attentions}
+    with _quiet():
+        graph = _graph(network, example)
+        lost = list[tuple[Any, list[int]]]()  # all of it before anything is cut, which changes the importance of others
+        with torch.no_grad():
+            for group in graph.get_all_groups(ignored_layers=ignored, root_module_types=list(_ROOTS)):
+                rooted, blocks = _by_heads(graph, group, heads)
+                if rooted is not None:
+                    lost.append((rooted[0].dep, _least(graph, rooted, importance(rooted), ratio, round_to, blocks)))
+        for dep, channels in lost:
+            group = graph.get_pruning_group(dep.target.module, dep.handler, channels)
+            if channels and graph.check_pruning_group(group):
+                group.prune()
     for each in attentions:
         each.num_heads = each.qkv.out_features // (3 * each.head_dim)
         each.attn_dim = each.num_heads * each.head_dim
+
+
+def _by_heads(graph: Any, group: Any, heads: dict[nn.Module, int]) -> tuple[Any, int]:
+    """The group and 0. Of one with queries, keys and values: the same from the layer that reads the heads, where they
+    lie one after another, with their number; None where nothing reads them."""
+    found = next(
+        (heads[dep.target.module] for dep, _ in group if dep.target.module in heads and _is_out(graph, dep)), 0
+    )
+    if not found:
+        return group, 0
+    readers = [(dep, idxs) for dep, idxs in group if isinstance(dep.target.module, _ROOTS) and not _is_out(graph, dep)]
+    if not readers:
+        return None, 0
+    dep, idxs = readers[-1]
+    return graph.get_pruning_group(dep.target.module, dep.handler, idxs), found
+
+
+def _is_out(graph: Any, dep: Any) -> bool:
+    return bool(graph.is_out_channel_pruning_fn(dep.handler))
+
+
+def _least(graph: Any, group: Any, importance: Tensor, ratio: float, round_to: int, heads: int) -> list[int]:
+    """The channels that a group loses, of its first layer."""
+    channels = torch.arange(len(importance))
+    if heads:  # whole ones
+        blocks, step = channels.view(heads, -1), 1
+        scores = importance.view(heads, -1).mean(1)
+    else:  # one of each group of a convolution or norm together
+        folds = max((_folds(graph, dep) for dep, _ in group), default=1)
+        blocks, step = channels.view(folds, -1).T, round_to // gcd(round_to, folds)
+        scores = importance.view(folds, -1).mean(0)
+    stay = int(len(scores) * (1 - ratio) + 1e-9)  # 0.9 of 20 leaves 2
+    stay = max(stay - stay % step, step)
+    lost = torch.argsort(scores.cpu(), stable=True)[: max(0, len(scores) - stay)]
+    found: list[int] = blocks[lost].flatten().sort().values.tolist()
+    return found
+
+
+def _folds(graph: Any, dep: Any) -> int:
+    """Groups of channels of a layer, each of which loses equally many; 1 of a depthwise convolution."""
+    layer = dep.target.module
+    pruner = graph.get_pruner_of_module(layer)
+    if pruner is None or (isinstance(layer, nn.modules.conv._ConvNd) and layer.groups == layer.out_channels):
+        return 1
+    count = pruner.get_out_channel_groups if _is_out(graph, dep) else pruner.get_in_channel_groups
+    return int(count(layer))
 
 
 def _attentions(network: nn.Module) -> list[Any]:

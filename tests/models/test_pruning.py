@@ -30,10 +30,15 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "transformers": ("transformers:resnet", {"hidden_sizes": [8, 16], "depths": [1, 1], "embedding_size": 8}),
 }
 SIZE = {"attention": 16}
+GROUPED = {"layers": [1, 1, 1, 1], "channels": [8, 8, 16, 16], "stem_width": 8, "cardinality": 4, "base_width": 32}
+WIDE: dict[str, tuple[str, dict[str, Any]]] = {
+    "grouped": ("timm:resnext50_32x4d", GROUPED),
+    "concatenated beside a shortcut": ("timm:ghostnet_050", {}),
+}
 
 
 def whole(case: str) -> tuple[Architecture, int]:
-    name, options = CASES[case]
+    name, options = (CASES | WIDE)[case]
     return Architecture(name=name, options=options), SIZE.get(case, 32)
 
 
@@ -78,6 +83,31 @@ def _among_zeros(name: str, small: Tensor, large: Tensor) -> Tensor:
     for ours, theirs in zip(small.chunk(parts), found.chunk(parts), strict=True):
         theirs[tuple(slice(0, n) for n in ours.shape)] = ours
     return found
+
+
+@pytest.mark.parametrize("case", [*CASES, *WIDE])
+def test_a_larger_ratio_leaves_less_of_every_network(case: str) -> None:
+    """Up to the last multiple of `round_to`: a layer that would have none left is not left whole instead."""
+    base, size = whole(case)
+    found = [settled(architecture_of(base, ratio), 3, size) for ratio in (0.99, 0.9, 0.5)]
+    sizes = [sum(p.numel() for p in build(each, 5, 3, size).parameters()) for each in (*found, base)]
+    assert sizes[0] <= sizes[1] < sizes[2] < sizes[3]
+    for name, layer in build(found[0], 5, 3, size).named_modules():
+        if isinstance(layer, nn.Conv2d) and layer.groups not in (1, layer.out_channels):
+            assert layer.out_channels == 4, name  # of 4 groups one each
+
+
+@pytest.mark.parametrize("case", WIDE)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_weights_do_not_decide_how_wide_a_layer_becomes(case: str, seed: int) -> None:
+    base, size = whole(case)
+    architecture = settled(architecture_of(base, 0.5), 3, size)
+    torch.manual_seed(seed)
+    found = cut(build(base, 2, 3, size), architecture, "magnitude", torch.zeros(1, 3, size, size))
+    again = build(architecture, 2, 3, size)
+    again.load_state_dict(found.state_dict())
+    x = torch.randn(2, 3, size, size)
+    assert torch.equal(answers(found, x), answers(again, x))
 
 
 def test_channels_of_small_scales_go_where_batch_norms_decide() -> None:
