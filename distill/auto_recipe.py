@@ -114,9 +114,28 @@ def first_steps(candidates: int, minutes: float, step_seconds: float, fixed_seco
 
 
 def ranked(rows: Sequence[Mapping[str, Any]], rung: int, higher: bool) -> list[str]:
-    """The recipes with a value in this rung (from 0), the best first; of equal ones the first in the table."""
-    known = [(row["values"][rung], row["recipe"]) for row in rows if len(row["values"]) > rung]
-    return [name for _, name in sorted(known, key=lambda each: -each[0] if higher else each[0])]
+    """The recipes with a value in this rung (from 0), the best first. Of equal ones who was better in the rung before,
+    and so on; of those that were equal in every rung the default recipe, then the first in the table."""
+    known = [row for row in rows if len(row["values"]) > rung]
+
+    def place(row: Mapping[str, Any]) -> tuple[Any, ...]:
+        values = [-value if higher else value for value in reversed(row["values"][: rung + 1])]
+        return (*values, row["recipe"] != DEFAULT)
+
+    return [row["recipe"] for row in sorted(known, key=place)]
+
+
+def equals(rows: Sequence[Mapping[str, Any]], rung: int, recipe: str) -> list[str]:
+    """The recipes, this one among them, with its very values up to this rung: nothing tells them apart."""
+    values = {row["recipe"]: row["values"][: rung + 1] for row in rows if row["values"]}
+    return [name for name, found in values.items() if found == values[recipe]]
+
+
+def told_apart(rows: Sequence[Mapping[str, Any]], rung: int) -> bool:
+    """Whether the values of any rung up to this one differ; one recipe alone needs no comparison."""
+    known = [row["values"] for row in rows if row["values"]]
+    columns = [[values[at] for values in known if len(values) > at] for at in range(rung + 1)]
+    return len(known) == 1 or any(len(set(column)) > 1 for column in columns)
 
 
 def survivors(rows: Sequence[Mapping[str, Any]], rung: int, higher: bool) -> list[str]:

@@ -374,11 +374,13 @@ class _Choosing:
         found, higher = self.found, self.found.metric.get("higher_is_better", True)
         whole = max(0, found.rung - 1)
         best, warning = auto_recipe.ranked(found.rows, whole, higher), None
-        if best:
+        if best and auto_recipe.told_apart(found.rows, whole):
             reason = self._reason(best, whole)
         else:
-            best = [auto_recipe.DEFAULT] if self._may(auto_recipe.DEFAULT) else self._left()
-            why = found.ended or "no candidate was better than chance after the first round"
+            same, left = bool(best), best or self._left()
+            best = [auto_recipe.DEFAULT] if self._may(auto_recipe.DEFAULT) else left
+            nothing = "all had the same value" if same else "no candidate was better than chance after the first round"
+            why = found.ended or nothing
             reason = f"{best[0]}: nothing told the recipes apart, {why[:1].lower()}{why[1:].rstrip('.')}."
             warning = RunWarning(
                 "recipe_not_chosen", f"The recipe was not chosen by evidence: {reason}",
@@ -394,7 +396,9 @@ class _Choosing:
         among = len([row for row in self.found.rows if row["values"]])
         value = self.found.row(best[0])["values"][rung]
         second = f"; next {best[1]} with {self.found.row(best[1])['values'][rung]:.4g}" if len(best) > 1 else ""
-        told = f"{best[0]}: the best of {among} recipes by validation {label}, {value:.4g} after {steps} steps{second}."
+        tied = len(auto_recipe.equals(self.found.rows, rung, best[0]))
+        place = "the best" if tied == 1 else f"one of the {tied} equally good best"
+        told = f"{best[0]}: {place} of {among} recipes by validation {label}, {value:.4g} after {steps} steps{second}."
         return told + (f" {self.found.ended}" if self.found.ended else "") + " One seed; close values may be noise."
 
     def _may(self, recipe: str) -> bool:

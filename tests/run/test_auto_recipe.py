@@ -228,3 +228,41 @@ def test_lower_is_better_where_the_metric_says_so() -> None:
     rows = [{"recipe": name, "values": [value]} for name, value in (("a", 3.0), ("b", 1.0), ("c", 2.0), ("d", 1.0))]
     assert auto_recipe.ranked(rows, 0, higher=False) == ["b", "d", "c", "a"]
     assert auto_recipe.survivors(rows, 0, higher=True) == ["a", "c"]
+
+
+def test_equal_values_are_ranked_by_the_rung_before_and_then_by_the_default() -> None:
+    values = {"attention_transfer": [0.4, 1.0], "feature_only": [0.4, 1.0], "semckd": [0.6, 1.0], "vid": [0.9]}
+    rows = [{"recipe": name, "values": found} for name, found in values.items()]
+    assert auto_recipe.ranked(rows, 1, higher=True) == ["semckd", "feature_only", "attention_transfer"]
+    assert auto_recipe.ranked(rows, 1, higher=False) == ["feature_only", "attention_transfer", "semckd"]
+    assert auto_recipe.equals(rows, 1, "feature_only") == ["attention_transfer", "feature_only"]
+    assert auto_recipe.equals(rows, 1, "semckd") == ["semckd"]
+
+
+@pytest.mark.parametrize(
+    ("values", "rung", "told"),
+    [
+        ([[0.3], [0.3], [0.3]], 0, False),
+        ([[0.3, 0.5], [0.3, 0.5], [0.3]], 1, False),
+        ([[0.3, 0.5], [0.3, 0.5], [0.2]], 1, True),
+        ([[0.3, 0.5], [0.3, 0.6], [0.3]], 1, True),
+        ([[0.3, 0.5], [0.3, 0.6], [0.3]], 0, False),
+        ([[0.3], [], []], 0, True),
+    ],
+)
+def test_whether_anything_told_the_recipes_apart(values: list[list[float]], rung: int, told: bool) -> None:
+    rows = [{"recipe": str(number), "values": found} for number, found in enumerate(values)]
+    assert auto_recipe.told_apart(rows, rung) is told
+
+
+def test_recipes_that_are_all_equal_are_not_chosen_between(teacher: TeacherInput, tmp_path: Path) -> None:
+    """At a rate that moves nothing every student answers as it did when it was made."""
+    given = auto(
+        teacher, auto_recipes=["cross_entropy", "feature_only", "logit"], learning_rate=1e-30, weight_decay=0.0,
+        max_steps=2,
+    )  # fmt: skip
+    events = go(given, tmp_path)
+    choice = choice_of(tmp_path / "artifacts")
+    assert len({row["values"][0] for row in choice["table"]}) == 1
+    assert choice["recipe"] == "feature_only"
+    assert "recipe_not_chosen" in [event.data["code"] for event in events if event.kind == "warning"]
