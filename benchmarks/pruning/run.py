@@ -1,13 +1,15 @@
 """Students cut out of their teacher against the same networks from random weights: `python -m benchmarks.pruning.run
-FOLDER`. Fashion-MNIST, a part of it, on one thread; one line of JSON a run, and the table at the end.
+FOLDER [--ratio 0.5] [--epochs 3] [--start fresh magnitude]`. Fashion-MNIST, a part of it, on one thread; one line of
+JSON a run, and the table at the end. Runs that FOLDER has already are not repeated.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import statistics
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +25,10 @@ DATA = DatasetInput(kind="named", name="fashion-mnist")
 TEACHER = Architecture(name="retort:resnet9", options={"width": 16})
 COMMON: dict[str, Any] = {"batch_size": 128, "test_limit": 2000, "device": "cpu", "precision": "fp32"}
 RATIOS, SEEDS, EPOCHS = (0.5, 0.75), (0, 1, 2), (1, 3)
+STARTS = ("fresh", "magnitude", "bn_scale")
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, ratios: Sequence[float], lengths: Sequence[int], starts: Sequence[str]) -> None:
     torch.set_num_threads(1)
     _run(
         folder / "teacher",
@@ -35,11 +38,11 @@ def main(folder: Path) -> None:
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     teacher = TeacherInput(architecture=TEACHER, weights=str(weights), num_classes=10, digest=digest)
     found: dict[tuple[float, int, str], list[float]] = {}
-    for ratio in RATIOS:
+    for ratio in ratios:
         student = settled(architecture_of(TEACHER, ratio), 1, (28, 28))
-        for epochs in EPOCHS:
+        for epochs in lengths:
             for seed in SEEDS:
-                for importance in ("fresh", "magnitude", "bn_scale"):
+                for importance in starts:
                     start = None
                     if importance != "fresh":
                         start = StartInput(
@@ -78,5 +81,15 @@ def _run(folder: Path, given: RunSpec) -> dict[str, Any]:
     return report
 
 
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.pruning.run", description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--ratio", type=float, nargs="+", default=RATIOS)
+    parser.add_argument("--epochs", type=int, nargs="+", default=EPOCHS)
+    parser.add_argument("--start", nargs="+", choices=STARTS, default=STARTS)
+    return parser.parse_args()
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    asked = _arguments()
+    main(asked.folder, asked.ratio, asked.epochs, asked.start)

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
-import httpx
+
+class Answer(Protocol):
+    """Of any client: Starlette's test client answers by a library of its own choice."""
+
+    @property
+    def status_code(self) -> int: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    def json(self) -> Any: ...
 
 
-def problem(response: httpx.Response, status: int, code: str | None = None) -> dict[str, Any]:
+def problem(response: Answer, status: int, code: str | None = None) -> dict[str, Any]:
     """The problem document of the answer, checked."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"

@@ -224,7 +224,7 @@ class Inspector:
                 self._inspect(Dataset, self.verdict)
             self.doorbell.wait(seen, 1)
 
-    def _inspect(self, table: type[Teacher] | type[Dataset], verdict: Verdict) -> None:
+    def _inspect(self, table: type[resources.Resource], verdict: Verdict) -> None:
         with self.database.read() as session:
             waiting = resources.waiting(session, table)
         for resource_id in waiting:

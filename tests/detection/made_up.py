@@ -23,11 +23,11 @@ CLASSES = ("red", "green", "blue")
 
 def boxes_of(corners: NDArray[np.float64], classes: NDArray[np.int64], ignored: NDArray[np.bool_] | None = None,
              crowd: NDArray[np.bool_] | None = None) -> Boxes:  # fmt: skip
-    corners = corners.reshape(-1, 4).astype(np.float32)
-    none = np.zeros(len(corners), np.bool_)
-    sides = corners[:, 2:] - corners[:, :2]
+    rounded: NDArray[np.float32] = corners.reshape(-1, 4).astype(np.float32)
+    none = np.zeros(len(rounded), np.bool_)
+    sides = rounded[:, 2:] - rounded[:, :2]
     return Boxes(
-        corners, classes.astype(np.int64), none if ignored is None else ignored, none if crowd is None else crowd,
+        rounded, classes.astype(np.int64), none if ignored is None else ignored, none if crowd is None else crowd,
         (sides[:, 0] * sides[:, 1]).astype(np.float32),
     )  # fmt: skip
 

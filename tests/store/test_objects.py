@@ -16,6 +16,7 @@ from store.objects.base import CHUNK_BYTES, ObjectInfo, describe, fetch, verify
 from store.settings import Settings
 from tests.services.processes import free_ports
 from tests.services.s3 import ACCESS_KEY, S3, SECRET_KEY
+from worker.jobs.uploading import key_of
 
 KEY = "jobs/job_1/artifacts/1/student.safetensors"
 
@@ -79,6 +80,14 @@ def test_keys_by_prefix(objects: ObjectStore, tmp_path: Path) -> None:
     assert sorted(objects.keys("jobs/a/")) == ["jobs/a/1", "jobs/a/2"]
     assert sorted(objects.keys("jobs/")) == ["jobs/a/1", "jobs/a/2", "jobs/ab/1"]
     assert list(objects.keys("none/")) == []
+
+
+@pytest.mark.parametrize("step", [-6, 0, 100])  # below 0: while a recipe is chosen
+def test_every_store_takes_a_checkpoint_of_any_step(objects: ObjectStore, tmp_path: Path, step: int) -> None:
+    key = key_of("job_1", step, 1, ".pt")
+    objects.put(key, file_of(tmp_path, b"weights"))
+    assert list(objects.keys("jobs/job_1/checkpoints/")) == [key]
+    assert content(objects, key) == b"weights"
 
 
 def test_verify_sees_other_bytes(objects: ObjectStore, tmp_path: Path) -> None:

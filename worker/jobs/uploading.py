@@ -145,7 +145,7 @@ class CheckpointUploader:
 
     def _upload(self, saved: _Saved) -> None:
         lease = self._holding.lease
-        key = f"jobs/{lease.job_id}/checkpoints/{saved.step}-{lease.attempt}{saved.path.suffix}"
+        key = key_of(lease.job_id, saved.step, lease.attempt, saved.path.suffix)
         info = self._objects.put(key, saved.path)
         saved.path.unlink(missing_ok=True)
         try:
@@ -166,6 +166,11 @@ class CheckpointUploader:
             if self._holding.lost:
                 raise LeaseLost(self._holding.lease.job_id)
             time.sleep(0.02)
+
+
+def key_of(job_id: str, step: int, attempt: int, suffix: str) -> str:
+    """Where a checkpoint is stored. `step` is below 0 while a recipe is chosen; no part of a key begins with `-`."""
+    return f"jobs/{job_id}/checkpoints/step{step}-{attempt}{suffix}"
 
 
 def _write(session: Session, lease: Lease, saved: _Saved, info: ObjectInfo) -> list[str]:

@@ -1,7 +1,8 @@
 import type { ReactNode } from "react";
 
 import type { DryRun } from "../api/types";
-import { bytes, duration } from "../lib/format";
+import { bytes, duration, words as spoken } from "../lib/format";
+import { BudgetTable } from "./BudgetTable";
 import { Facts } from "./Layout";
 import { Warnings } from "./Warnings";
 
@@ -30,6 +31,13 @@ export function CheckedCard({ checked }: { checked: DryRun }) {
           ...figures.map(([name, figure, words]): [string, ReactNode] => [name, figure && estimated(figure, words)]),
         ]}
       />
+      {checked.student_budget && (
+        <details open>
+          <summary>What the budget buys</summary>
+          <BudgetTable found={checked.student_budget} />
+        </details>
+      )}
+      {checked.recipes && <Recipes found={checked.recipes} />}
       {figures.some(([, figure]) => figure) && (
         <details>
           <summary>What the estimates are based on</summary>
@@ -44,6 +52,29 @@ export function CheckedCard({ checked }: { checked: DryRun }) {
         </p>
       ))}
     </div>
+  );
+}
+
+/** The recipes that the run will compare, and why the others are none of them. */
+function Recipes({ found }: { found: NonNullable<DryRun["recipes"]> }) {
+  const fitting = found.filter(({ fits }) => fits);
+  const others = found.filter(({ fits }) => !fits);
+  return (
+    <details open>
+      <summary>
+        {fitting.length} {fitting.length === 1 ? "recipe fits" : "recipes are compared"}
+      </summary>
+      <p>{fitting.map(({ recipe }) => spoken(recipe)).join(", ")}</p>
+      {others.length > 0 && (
+        <ul>
+          {others.map(({ recipe, reason }) => (
+            <li key={recipe}>
+              {spoken(recipe)}: {reason}
+            </li>
+          ))}
+        </ul>
+      )}
+    </details>
   );
 }
 

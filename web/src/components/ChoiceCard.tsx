@@ -25,7 +25,7 @@ export function ChoiceCard({ job }: { job: Pick<Job, "choice"> }) {
     <Card title="How the recipe was chosen">
       <p>{reason || "Recipes that fit teacher, data and task are compared on validation samples."}</p>
       <Wide label="Candidates">
-        <table>
+        <table className="plain">
           <thead>
             <tr>
               <th scope="col">Recipe</th>

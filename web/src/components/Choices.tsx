@@ -12,7 +12,7 @@ import { AddDataset } from "./AddDataset";
 import { MoreButton } from "./MoreButton";
 import { TeacherUpload } from "./UploadForm";
 
-export function RecipeChoice({ recipes, chosen, error, onChoose }: { recipes: Recipe[]; chosen: string; error?: string; onChoose: (name: string) => void }) {
+export function RecipeChoice({ recipes, chosen, error, onChoose }: { recipes: Pick<Recipe, "name" | "summary">[]; chosen: string; error?: string; onChoose: (name: string) => void }) {
   return (
     <>
     {error && <p className="help error">{error}</p>}

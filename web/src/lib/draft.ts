@@ -1,9 +1,10 @@
 /** The new-job form as typed, and the request it stands for. */
 import type { Job, JobCreate, Preset } from "../api/types";
 import { formatLabels, parseLabels } from "./labels";
-import { ask, parse, type Schema } from "./schema";
+import { type Schema, typed } from "./schema";
+import { askedOf, NAMED_STUDENT, NO_SCHEMAS, type StudentDraft, type StudentSchemas, unnamed } from "./student";
 
-export interface Draft {
+export interface Draft extends StudentDraft {
   name: string;
   labels: string;
   teacher: string;
@@ -11,6 +12,7 @@ export interface Draft {
   further: string[];
   /** A dataset's id, or `named:` and a catalogue name. */
   dataset: string;
+  /** The architecture, of a student that is named. */
   student: string;
   options: string;
   /** What the student starts from: `teacher:` or `job:` and an id; empty: random weights, or what its options say. */
@@ -29,6 +31,7 @@ export interface Draft {
 }
 
 export const EMPTY: Draft = {
+  ...NAMED_STUDENT,
   name: "",
   labels: "",
   teacher: "",
@@ -52,6 +55,7 @@ export interface Schemas {
   config: Record<string, Schema>;
   recipe: Record<string, Schema>;
   selection: Record<string, Schema>;
+  student?: StudentSchemas;
 }
 
 export interface Built {
@@ -63,6 +67,8 @@ export interface Built {
 export const NAMED = "named:";
 export const REGISTERED = "teacher:";
 export const FINISHED = "job:";
+/** The recipe that is chosen by the run, among those that fit. */
+export const AUTO = "auto";
 /** Asked for by the form itself, or given by one that it has. */
 export const OWN_FIELDS = ["recipe", "recipe_parameters", "selection", "selection_parameters"];
 
@@ -74,11 +80,10 @@ export function build(draft: Draft, schemas: Schemas, takesTeacher: boolean): Bu
   if (draft.selection) config.selection = draft.selection;
   const selection = typed(draft.selectionParameters, schemas.selection, "/config/selection_parameters", errors);
   if (Object.keys(selection).length > 0) config.selection_parameters = selection;
-  const options = pairs(draft.options);
   const body: Record<string, unknown> = {
     ...(takesTeacher && draft.teacher ? { teacher: draft.further.length > 0 ? [draft.teacher, ...draft.further] : draft.teacher } : {}),
     dataset: draft.dataset.startsWith(NAMED) ? { named: draft.dataset.slice(NAMED.length) } : draft.dataset,
-    student: studentOf(draft, options),
+    student: draft.kind === "named" ? studentOf(draft, pairs(draft.options)) : unnamed(draft, schemas.student ?? NO_SCHEMAS, errors),
     config,
   };
   if (draft.name) body.name = draft.name;
@@ -120,21 +125,6 @@ function labelled(text: string, errors: Map<string, string>): Record<string, str
     errors.set("/labels", (error as Error).message);
     return {};
   }
-}
-
-function typed(given: Record<string, string>, schemas: Record<string, Schema>, pointer: string, errors: Map<string, string>): Record<string, unknown> {
-  const values: Record<string, unknown> = {};
-  for (const [name, text] of Object.entries(given)) {
-    const schema = schemas[name];
-    if (!schema) continue;
-    try {
-      const value = parse(ask(schema), text);
-      if (value !== undefined) values[name] = value;
-    } catch (error) {
-      errors.set(`${pointer}/${name}`, error instanceof SyntaxError ? "This is not JSON." : (error as Error).message);
-    }
-  }
-  return values;
 }
 
 /** An architecture's options: "width=8, blocks=1 2 3" -> { width: 8, blocks: [1, 2, 3] }. Labels are text: `parseLabels`. */
@@ -184,16 +174,19 @@ export function fromJob(job: Job, schema: Record<string, Schema>): Draft {
   const config = job.config as unknown as Record<string, unknown>;
   const changed = Object.entries(config).filter(([name, value]) => !OWN_FIELDS.includes(name) && JSON.stringify(value) !== JSON.stringify(schema[name]?.default ?? null));
   const texts = (values: unknown): Record<string, string> => Object.fromEntries(Object.entries((values ?? {}) as object).map(([name, value]) => [name, asText(value)]));
+  const asked = askedOf(job);
+  const named = asked.kind === "named";
   return {
     ...EMPTY,
+    ...asked,
     name: job.name ? `${job.name} (copy)` : "",
     labels: formatLabels(job.labels),
     teacher: job.teacher ?? "",
     further: (job.teachers ?? []).slice(1),
     dataset: job.dataset,
-    student: job.student.name,
-    options: pairsText(job.student.options ?? {}),
-    start: startOf(job.student_weights),
+    student: named ? job.student.name : "",
+    options: named ? pairsText(job.student.options ?? {}) : "",
+    start: named ? startOf(job.student_weights) : "",
     map: prefixesText((job.student_weights as { map?: unknown } | null)?.map),
     compareWith: job.compare_with ?? "",
     probe: job.probe ?? "",

@@ -76,6 +76,22 @@ export function parse(asked: Ask, text: string): unknown {
   return trimmed;
 }
 
+/** What was typed of several settings; `errors`: by JSON pointer, what is wrong with it. */
+export function typed(given: Record<string, string>, schemas: Record<string, Schema>, pointer: string, errors: Map<string, string>): Record<string, unknown> {
+  const values: Record<string, unknown> = {};
+  for (const [name, text] of Object.entries(given)) {
+    const schema = schemas[name];
+    if (!schema) continue;
+    try {
+      const value = parse(ask(schema), text);
+      if (value !== undefined) values[name] = value;
+    } catch (error) {
+      errors.set(`${pointer}/${name}`, error instanceof SyntaxError ? "This is not JSON." : (error as Error).message);
+    }
+  }
+  return values;
+}
+
 function numeric(text: string, whole: boolean): number {
   const value = Number(text);
   if (!Number.isFinite(value)) throw new Error(`${text} is not a number.`);

@@ -1,6 +1,6 @@
 /** What the service says of its tasks, and what follows from it. Nothing else in the dashboard tells one task from another. */
 import type { Dataset, Job, Metric, NamedSet, Task, Teacher } from "../api/types";
-import { type Draft, NAMED } from "./draft";
+import { AUTO, type Draft, NAMED } from "./draft";
 import { count, figure, MISSING, percent } from "./format";
 import type { Schema } from "./schema";
 
@@ -39,11 +39,11 @@ export interface Chosen {
   student: Task[] | null;
 }
 
-export function chosenTasks(draft: Pick<Draft, "dataset" | "teacher" | "student">, tasks: Task[], datasets: Dataset[], teachers: Teacher[], sets: NamedSet[]): Chosen {
+export function chosenTasks(draft: Pick<Draft, "dataset" | "teacher" | "student"> & Partial<Pick<Draft, "kind">>, tasks: Task[], datasets: Dataset[], teachers: Teacher[], sets: NamedSet[]): Chosen {
   const teacher = teachers.find((each) => each.id === draft.teacher);
   const set = sets.find((each) => NAMED + each.name === draft.dataset);
   const task = named(tasks, set?.task ?? datasets.find((each) => each.id === draft.dataset)?.task);
-  const students = draft.student.includes(":") ? accepting(tasks, draft.student) : [];
+  const students = (draft.kind ?? "named") === "named" && draft.student.includes(":") ? accepting(tasks, draft.student) : [];
   return { dataset: task ? [task] : null, teacher: teacher ? ofTeacher(tasks, teacher) : null, student: students.length > 0 ? students : null };
 }
 
@@ -70,7 +70,7 @@ export function misfits(found: Chosen, recipe: string, takesTeacher: boolean): M
 /** Whether a job of these tasks may name the weights that its student starts from. */
 export const takesWeights = (tasks: Task[] | null): boolean => tasks === null || tasks.some(({ student_weights }) => student_weights);
 
-export const offers = (task: Task, recipe: string): boolean => task.recipes.length === 0 || task.recipes.includes(recipe);
+export const offers = (task: Task, recipe: string): boolean => recipe === AUTO || task.recipes.length === 0 || task.recipes.includes(recipe);
 
 /** The settings that a job of these tasks has: those that every task has, and theirs. Null: all. */
 export function settingsFor(config: Record<string, Schema>, all: Task[], tasks: Task[] | null): Record<string, Schema> {

@@ -1,5 +1,6 @@
 /** A study of a job, as a form holds it and as the service takes it. */
 import type { Job, StudyCreate } from "../api/types";
+import { NAMED_STUDENT, NO_SCHEMAS, type StudentDraft, type StudentSchemas, unnamed } from "./student";
 
 export interface Place {
   pointer: string;
@@ -21,6 +22,8 @@ export interface StudyDraft {
   minutes: string;
   parallel: string;
   confirm: string;
+  /** `named`: the job's student; `budget`: those that a budget allows, which are then varied too. */
+  student: StudentDraft;
 }
 
 export const NO_PLACE: Place = { pointer: "", kind: "choices", choices: "", low: "", high: "", log: false, integer: false };
@@ -33,6 +36,7 @@ export const EMPTY_STUDY: StudyDraft = {
   minutes: "",
   parallel: "2",
   confirm: "3",
+  student: NAMED_STUDENT,
 };
 
 /** Commas within brackets, braces and quotes do not part. */
@@ -69,9 +73,9 @@ function domain(place: Place): Record<string, unknown> {
   return { low: number(place.low), high: number(place.high), ...flags };
 }
 
-/** The request that would make the job again, without its seed. */
+/** The request that would make the job again, without its seed, and with the recipe that was chosen where it left that open. */
 export function baseOf(job: Job): Record<string, unknown> {
-  const { seed: _seed, ...config } = job.config as Record<string, unknown>;
+  const { seed: _seed, ...config } = { ...(job.config as Record<string, unknown>), ...chosen(job) };
   const teachers = job.teachers ?? (job.teacher ? [job.teacher] : []);
   const student = { ...job.student, ...(job.student_weights && { weights: job.student_weights }) };
   return {
@@ -84,10 +88,16 @@ export function baseOf(job: Job): Record<string, unknown> {
   };
 }
 
-export function study(job: Job, draft: StudyDraft): StudyCreate {
+function chosen({ choice }: Job): object {
+  const recipe = (choice as { recipe?: string | null } | null | undefined)?.recipe;
+  return recipe ? { recipe, auto_minutes: undefined, auto_steps: undefined, auto_recipes: undefined } : {};
+}
+
+/** `errors`: by JSON pointer into the base job, what is wrong with the budget as typed. */
+export function study(job: Job, draft: StudyDraft, schemas: StudentSchemas = NO_SCHEMAS, errors = new Map<string, string>()): StudyCreate {
   const budget = { trials: number(draft.trials), minutes: number(draft.minutes), parallel: number(draft.parallel) };
   const body = {
-    base: baseOf(job),
+    base: draft.student.kind === "named" ? baseOf(job) : { ...baseOf(job), student: unnamed(draft.student, schemas, errors) },
     space: Object.fromEntries(draft.places.filter(({ pointer }) => pointer).map((place) => [place.pointer, domain(place)])),
     strategy: draft.strategy,
     seeds: number(draft.seeds),

@@ -3,6 +3,7 @@ import { useEffect, useState } from "react";
 import { api, unwrap } from "../api/client";
 import { readResult } from "../api/result";
 import { isActive, type Job as JobData } from "../api/types";
+import { BudgetCard } from "../components/BudgetTable";
 import { ChoiceCard } from "../components/ChoiceCard";
 import { CurveCards, unscored } from "../components/CurveCard";
 import { Disagreements } from "../components/Disagreements";
@@ -80,6 +81,7 @@ export function Job({ id }: { id: string }) {
       {job.status === "failed" && <FailureCard job={job} />}
       {result && <ResultCard job={job} result={result} />}
       <ChoiceCard job={job} />
+      <BudgetCard job={job} />
       {result && job.finished_at && <TestedCards job={job} />}
       <TryIt job={job} />
       {result && <Disagreements job={job} />}

@@ -6,6 +6,7 @@ import { Toasts } from "../components/Toasts";
 import { Absolute } from "../testing/absolute";
 import { job } from "../testing/samples";
 import { show } from "../testing/tasks";
+import { build, fromJob } from "../lib/draft";
 import { NewJob } from "./NewJob";
 
 const page = (items: object[], next_cursor: string | null = null) => ({ items, next_cursor });
@@ -186,4 +187,108 @@ test("what mends a dataset's skew is asked for beside its warning, as a word or 
   await user.type(weights, '{{"dog": 4}');
   expect(document.body.textContent).toMatch(/"class_weights":\s*{\s*"dog": 4/);
   expect(document.body.textContent).toContain('"sampling": "balanced"');
+});
+
+const STUDENTS = {
+  StudentBudget: {
+    properties: {
+      bytes: { anyOf: [{ type: "integer", minimum: 1 }, { type: "null" }] },
+      latency_ms: { anyOf: [{ type: "number" }, { type: "null" }] },
+      threads: { type: "integer", default: 1 },
+      form: { type: "string", enum: ["fp32", "int8"], default: "fp32" },
+    },
+  },
+  BudgetedStudent: { properties: { budget: {}, families: { anyOf: [{ type: "array", items: { type: "string" } }, { type: "null" }] } } },
+  Pruning: {
+    properties: {
+      ratio: { type: "number", exclusiveMinimum: 0, exclusiveMaximum: 1 },
+      importance: { type: "string", enum: ["magnitude", "bn_scale"], default: "magnitude" },
+      teacher: { anyOf: [{ type: "string" }, { type: "null" }] },
+    },
+  },
+};
+const COUNTED = (width: number, bytes: number, within: string) => ({ family: "resnet", architecture: { name: "retort:resnet8", options: { width } }, parameters: 40 * width, flops: 900 * width, bytes, latency_ms: 0.123, within });
+const ESTIMATES = { config: { epochs: 30 }, student: { name: "retort:resnet8", options: { width: 6 } }, warnings: [], input_bytes: 1, estimates: { minutes: null, memory_bytes: null, disk_bytes: null, notes: [] } };
+
+/** Posts are answered by these, one after the other; what was sent comes back. */
+function answering(...posts: { status: number; body: object }[]): Record<string, unknown>[] {
+  const sent: Record<string, unknown>[] = [];
+  const asked = globalThis.fetch;
+  vi.stubGlobal("fetch", async (request: Request) => {
+    if (request.method !== "POST") return asked(request);
+    sent.push((await request.json()) as Record<string, unknown>);
+    const { status, body } = posts.shift()!;
+    return new Response(JSON.stringify(body), { status, headers: { "Content-Type": "application/json" } });
+  });
+  return sent;
+}
+
+function describing(config: object = {}): void {
+  answers["/openapi.json"] = { components: { schemas: { DistillConfig: { properties: { epochs: { type: "integer", default: 30 }, ...config } }, ...STUDENTS } } };
+}
+
+test("a budget is checked: the smallest is told with its refusal and can be taken, then the candidates", async () => {
+  describing();
+  const smallest = COUNTED(1, 5000, "budget");
+  const table = [COUNTED(9, 9000, "double"), COUNTED(6, 5000, "budget")];
+  const sent = answering(
+    { status: 422, body: { code: "budget_unreachable", detail: "No student.", status: 422, errors: [], details: { smallest } } },
+    { status: 200, body: { ...ESTIMATES, valid: true, student_budget: { reason: "the largest within 5,000 bytes", table, measured: { threads: 1, quiet: false } } } },
+  );
+  const { user, submit } = form();
+  await submit();
+  await user.click(await screen.findByRole("radio", { name: /By budget/ }));
+  expect(screen.queryByLabelText("Architecture")).toBeNull();
+  const check = screen.getByRole<HTMLButtonElement>("button", { name: "Check only" });
+  await user.type(screen.getByLabelText("threads"), "2");
+  expect(check.disabled).toBe(true); // threads are no limit
+  await user.type(screen.getByLabelText("bytes"), "3000");
+  await user.type(screen.getByLabelText("families"), "retort:resnet, pruned");
+  await user.click(check);
+  await user.click(await screen.findByRole("button", { name: "Raise the budget to it" }));
+  expect(screen.getByLabelText<HTMLInputElement>("bytes").value).toBe("5000");
+  await user.click(check);
+  const candidates = within(await screen.findByRole("group", { name: "Candidates of the budget" }));
+  expect(candidates.getAllByRole("row").map((each) => each.lastElementChild?.textContent)).toEqual(["Within", "double of it", "the budget"]);
+  expect(sent.map(({ student }) => student)).toEqual([3000, 5000].map((bytes) => ({ budget: { bytes, threads: 2 }, families: ["retort:resnet", "pruned"] })));
+});
+
+test("a pruned teacher is asked for by its ratio; without one to teach, the teacher to prune is named", async () => {
+  describing();
+  const made = { status: "ready", labels: {}, created_at: "2026-01-31T12:00:00Z", size_bytes: 1, error: null, report: null };
+  answers["/teachers"] = page([{ ...made, id: "tch_1", name: "big", architecture: { name: "timm:resnet34", options: {} }, sha256: "0", source: null }]);
+  const sent = answering({ status: 200, body: { ...ESTIMATES, valid: true } });
+  const { user, submit } = form();
+  await submit();
+  await user.click(await screen.findByRole("radio", { name: /pruned/ }));
+  expect(screen.getByText(/Still to choose: a teacher, the ratio/)).toBeTruthy();
+  await user.type(screen.getByLabelText("ratio"), "0.5");
+  await user.selectOptions(screen.getByLabelText("importance"), "bn_scale");
+  await user.selectOptions(screen.getByLabelText(/Pruned teacher/), "tch_1");
+  await user.click(screen.getByRole("button", { name: "Check only" }));
+  await screen.findByText("This job would be accepted.");
+  expect(sent[0]?.student).toEqual({ prune: { ratio: 0.5, importance: "bn_scale", teacher: "tch_1" } });
+});
+
+test("recipe auto has settings of its own, and a check lists what it will compare", async () => {
+  describing({ auto_minutes: { type: "number", default: 10 }, auto_recipes: { anyOf: [{ type: "array", items: { type: "string" } }, { type: "null" }], default: null } });
+  const recipes = [{ recipe: "cross_entropy", fits: true, reason: null }, { recipe: "logit", fits: false, reason: "It needs a teacher, and none is named." }];
+  const sent = answering({ status: 200, body: { ...ESTIMATES, valid: true, recipes } });
+  const { user, submit } = form();
+  await submit();
+  expect(screen.queryByLabelText("auto minutes")).toBeNull();
+  await user.click(await screen.findByRole("radio", { name: /^auto/ }));
+  await user.type(screen.getByLabelText("auto minutes"), "2");
+  await user.click(screen.getByRole("button", { name: "Check only" }));
+  expect(await screen.findByText(/It needs a teacher/)).toBeTruthy();
+  expect(sent[0]?.config).toEqual({ recipe: "auto", auto_minutes: 2, epochs: 10 });
+});
+
+test("a clone asks for its student as the job did", async () => {
+  describing();
+  const schemas = { config: {}, recipe: {}, selection: {}, student: { budget: STUDENTS.StudentBudget.properties, families: STUDENTS.BudgetedStudent.properties.families, prune: STUDENTS.Pruning.properties } };
+  const again = (change: object): unknown => build(fromJob(job(change), {}), { ...schemas, student: { ...schemas.student, families: { families: schemas.student.families } } } as never, true).body.student;
+  expect(again({ student_budget: { budget: { bytes: 60000, latency_ms: null, threads: 1, form: "fp32" }, families: ["pruned"] } })).toEqual({ budget: { bytes: 60000, threads: 1, form: "fp32" }, families: ["pruned"] });
+  const pruned = { student: { name: "timm:resnet34", options: { prune_ratio: 0.5, round_to: 4 } }, student_weights: { teacher: "tch_01", importance: "bn_scale" } };
+  expect(again(pruned)).toEqual({ prune: { ratio: 0.5, importance: "bn_scale", teacher: "tch_01" } });
 });

@@ -13,25 +13,30 @@ import { Prose } from "../components/Prose";
 import { SchemaField } from "../components/SchemaField";
 import { SelectionChoice } from "../components/SelectionChoice";
 import { Snippets } from "../components/Snippets";
+import { BudgetFields, prunable, PruningFields, StudentKinds } from "../components/StudentChoice";
 import { StudentOptions } from "../components/StudentOptions";
 import { useSay } from "../components/Toasts";
 import { Warnings } from "../components/Warnings";
-import { useConfigSchema } from "../hooks/useConfigSchema";
+import { type RequestSchemas, useRequestSchemas } from "../hooks/useRequestSchemas";
 import { type Older, useOlder } from "../hooks/useOlder";
 import { usePoll } from "../hooks/usePoll";
 import { useTasks } from "../hooks/useTasks";
-import { build, byPreset, type Draft, EMPTY, FINISHED, fromJob, OWN_FIELDS, type Schemas, withPreset } from "../lib/draft";
+import { AUTO, build, byPreset, type Draft, EMPTY, FINISHED, fromJob, OWN_FIELDS, type Schemas, withPreset } from "../lib/draft";
 import { title } from "../lib/jobs";
 import { words } from "../lib/format";
 import { once } from "../lib/once";
 import { datasetFindings } from "../lib/report";
 import type { Schema } from "../lib/schema";
-import { chosenTasks, isFolder, misfits, offers, settingsFor, takesWeights, tasksOf } from "../lib/tasks";
+import { kindsFor, lacking } from "../lib/student";
+import { chosenTasks, isFolder, misfits, offers, ofTeacher, settingsFor, takesWeights, tasksOf } from "../lib/tasks";
 import { apart, fits, stranger, unfit, unlearnable, withheld, withoutLabels } from "../lib/teaching";
 import { navigate, usePlace } from "../router";
 
 /** Settings asked for at once; the others wait under "More settings". */
 const FIRST = ["preset", "layers", "epochs", "batch_size", "optimizer", "schedule", "learning_rate", "augmentation", "max_length", "text_features", "seed"];
+
+/** Settings of recipe `auto`. */
+const CHOOSING = ["auto_minutes", "auto_steps", "auto_recipes"];
 
 /** A warning of a dataset's inspection -> the settings that do something about it, which are then asked for beside it. */
 const MENDED_BY: Record<string, string[]> = { classes_skewed: ["class_weights", "sampling"] };
@@ -63,7 +68,8 @@ function Fresh({ query }: { query: URLSearchParams }) {
   const from = query.get("from");
   const { data, problem, reload } = usePoll("choices", load);
   const older = { teachers: useOlder(data?.teachers, teachersFrom), datasets: useOlder(data?.datasets, datasetsFrom), jobs: useOlder(data?.jobs, jobsFrom) };
-  const { data: config, problem: unknown, reload: ask } = useConfigSchema();
+  const { data: request, problem: unknown, reload: ask } = useRequestSchemas();
+  const config = request?.config;
   const [draft, setDraft] = useState<Draft | null>(null);
   const [lost, setLost] = useState<ProblemError | null>(null);
 
@@ -83,7 +89,7 @@ function Fresh({ query }: { query: URLSearchParams }) {
     setDraft(null);
   }
 
-  const missing = !data || !draft || !config;
+  const missing = !data || !draft || !request;
   return (
     <Page title={!from ? "New job" : query.has("extend") ? "Go on from a job" : "Clone a job"}>
       {problem && !data && <Problem error={problem} onRetry={reload} />}
@@ -94,7 +100,7 @@ function Fresh({ query }: { query: URLSearchParams }) {
           <p>Nothing is cloned: the form is empty.</p>
         </Problem>
       )}
-      {!missing && <Form choices={{ catalogue: data.catalogue, ...older }} draft={draft} config={config} onDraft={setDraft} reload={reload} />}
+      {!missing && <Form choices={{ catalogue: data.catalogue, ...older }} draft={draft} request={request} onDraft={setDraft} reload={reload} />}
     </Page>
   );
 }
@@ -102,12 +108,13 @@ function Fresh({ query }: { query: URLSearchParams }) {
 interface FormProps {
   choices: Choices;
   draft: Draft;
-  config: Record<string, Schema>;
+  request: RequestSchemas;
   onDraft: (draft: Draft) => void;
   reload: () => void;
 }
 
-function Form({ choices, draft, config, onDraft, reload }: FormProps) {
+function Form({ choices, draft, request, onDraft, reload }: FormProps) {
+  const { config } = request;
   const { catalogue } = choices;
   const [teachers, datasets, jobs] = [choices.teachers.items, choices.datasets.items, choices.jobs.items];
   const [problem, setProblem] = useState<ProblemError | null>(null);
@@ -122,11 +129,12 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
   const fitting = (of: Draft) => chosenTasks(of, tasks, datasets, teachers, catalogue.datasets);
   const found = fitting(draft);
   const about = tasksOf(found);
+  const auto = draft.recipe === AUTO;
   const needsTeacher = recipe?.needs_teacher ?? true;
   const takesTeacher = needsTeacher || (about?.every((task) => task.needs_teacher) ?? false);
   const schemas: Schemas = useMemo(
-    () => ({ config: withPreset(settingsFor(config, tasks, tasksOf(chosenTasks(draft, tasks, datasets, teachers, catalogue.datasets))), preset), recipe: (recipe?.parameters ?? {}) as Record<string, Schema>, selection: (selection?.parameters ?? {}) as Record<string, Schema> }),
-    [config, draft, tasks, datasets, teachers, catalogue, recipe, selection, preset],
+    () => ({ config: withPreset(settingsFor(config, tasks, tasksOf(chosenTasks(draft, tasks, datasets, teachers, catalogue.datasets))), preset), recipe: (recipe?.parameters ?? {}) as Record<string, Schema>, selection: (selection?.parameters ?? {}) as Record<string, Schema>, student: request.student }),
+    [config, request, draft, tasks, datasets, teachers, catalogue, recipe, selection, preset],
   );
   const built = useMemo(() => build(draft, schemas, takesTeacher), [draft, schemas, takesTeacher]);
   const body = built.body;
@@ -135,15 +143,18 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
   const further = takesTeacher ? draft.further : [];
   const offered = catalogue.recipes.filter((each) => each.name === draft.recipe || !about || about.some((task) => offers(task, each.name)));
   const unlearnt = unlearnable(recipe, bare) || unfit(recipe, draft.recipeParameters, why) || apart(recipe, about, further);
+  const kinds = kindsFor(request.student, about);
+  const unsaid = draft.kind === "named" ? (draft.student ? "" : "a student") : kinds.includes(draft.kind) ? lacking(draft, request.student) : "another kind of student";
+  const unnamed = lackingTeacher(draft, takesTeacher, auto && !(about?.every((task) => task.needs_teacher) ?? false));
   const errors = new Map([...built.errors, ...misfits(found, draft.recipe, takesTeacher), ...(unlearnt ? [["/config/recipe", unlearnt] as const] : [])]);
   const registries = { losses: namesOf(catalogue.losses), optimizers: namesOf(catalogue.optimizers), presets: namesOf(catalogue.presets) };
-  const complete = draft.dataset !== "" && draft.student !== "" && (!takesTeacher || draft.teacher !== "") && errors.size === 0;
+  const complete = draft.dataset !== "" && unsaid === "" && !unnamed && errors.size === 0;
   const number = takesTeacher ? 1 : 0;
 
   /** Where a task has one likely student it is offered. */
   function withStudent(next: Draft): Draft {
     const likely = new Set(tasksOf(fitting(next))?.map(({ student }) => student));
-    return next.student === "" && likely.size === 1 ? { ...next, student: [...likely][0]! } : next;
+    return next.kind === "named" && next.student === "" && likely.size === 1 ? { ...next, student: [...likely][0]! } : next;
   }
   useEffect(() => onDraft(withStudent(draft)), []); // a teacher or dataset may have come with the address
 
@@ -184,18 +195,19 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
 
   const doubts = datasetFindings(datasets.find(({ id }) => id === draft.dataset)?.report ?? null)?.warnings ?? [];
   const mending = doubts.flatMap(({ code }) => MENDED_BY[code] ?? []);
-  const rest = Object.keys(schemas.config).filter((name) => ![...FIRST, ...mending, ...OWN_FIELDS].includes(name));
+  const rest = Object.keys(schemas.config).filter((name) => ![...FIRST, ...mending, ...OWN_FIELDS, ...CHOOSING].includes(name));
   return (
     <div className="new-job-grid">
       <div>
         <Card title="1. Recipe">
-          <RecipeChoice recipes={offered.filter((each) => each.name === draft.recipe || fits(each, why, further, bare))} error={at("/config/recipe")} chosen={draft.recipe} onChoose={(name) => set({ recipe: name, recipeParameters: {} })} />
+          <RecipeChoice recipes={[...offered.filter((each) => each.name === draft.recipe || fits(each, why, further, bare)), ...chosenByRun(config)]} error={at("/config/recipe")} chosen={draft.recipe} onChoose={(name) => set({ recipe: name, recipeParameters: {} })} />
+          {auto && <div className="fields spaced">{CHOOSING.map(setting)}</div>}
           {withheld(offered.filter(({ name }) => name !== draft.recipe), why, further, bare).map((reason) => <p key={reason} className="help">{reason}</p>)}
         </Card>
         {takesTeacher && (
           <Card title={needsTeacher ? "2. Teacher" : "2. Base model"}>
             <TeacherChoice teachers={choices.teachers} wanted={found.dataset} base={!needsTeacher} chosen={draft.teacher} error={at("/teacher")} onChoose={(teacher) => set({ teacher, further: draft.further.filter((id) => id !== teacher) })} reload={reload} />
-            {draft.teacher && (draft.further.length > 0 || (recipe?.several_teachers && (!about || about.some((task) => task.several_teachers)))) && (
+            {draft.teacher && (draft.further.length > 0 || ((auto || recipe?.several_teachers) && (!about || about.some((task) => task.several_teachers)))) && (
               <FurtherTeachers teachers={teachers} wanted={found.dataset ?? found.teacher} first={draft.teacher} chosen={draft.further} onChoose={(further) => set({ further })} />
             )}
           </Card>
@@ -204,23 +216,32 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
           <DatasetChoice catalogue={catalogue} datasets={choices.datasets} chosen={draft.dataset} error={at("/dataset")} onChoose={(dataset) => set({ dataset })} reload={reload} />
         </Card>
         <Card title={`${number + 3}. Student`}>
-          <div className={isFolder(tasks, draft.student) ? "fields-stack" : "grid2 wide-first"}>
-            <ArchitecturePicker label="Architecture" value={draft.student} wanted={found.dataset ?? found.teacher} error={at("/student")} onChange={(student) => set({ student })} />
-            <StudentOptions architecture={draft.student} value={draft.options} error={at("/student/options")} onChange={(given) => set({ options: given })} />
-          </div>
-          {takesWeights(about) && <StartChoice teachers={teachers} jobs={jobs} chosen={draft.start} error={at("/student/weights")} onChoose={(start) => set({ start })} />}
-          {takesWeights(about) && draft.start && (
-            <label className="field">
-              <span>What goes where</span>
-              <textarea rows={1} value={draft.map} placeholder="stem=conv1, stages.0=layer1" onChange={(event) => set({ map: event.target.value })} />
-              <span className="help">Only for weights of another architecture: the student&rsquo;s names and those of the weights, as far as a dot. Left empty, blocks of one family are taken.</span>
-            </label>
+          <StudentKinds kinds={kinds} chosen={draft.kind} onChoose={(kind) => set({ kind })} />
+          {draft.kind === "budget" && <BudgetFields draft={draft} schemas={request.student} at={at} set={set} problem={problem} />}
+          {draft.kind === "pruned" && (
+            <PruningFields draft={draft} schemas={request.student} at={at} set={set} teachers={prunable(teachers, found.dataset, takesTeacher ? [draft.teacher, ...further].filter(Boolean) : [], (teacher) => ofTeacher(tasks, teacher))} />
           )}
-          <StudentNote tasks={about} architectures={catalogue.architectures} />
+          {draft.kind === "named" && (
+            <>
+              <div className={isFolder(tasks, draft.student) ? "fields-stack" : "grid2 wide-first"}>
+                <ArchitecturePicker label="Architecture" value={draft.student} wanted={found.dataset ?? found.teacher} error={at("/student")} onChange={(student) => set({ student })} />
+                <StudentOptions architecture={draft.student} value={draft.options} error={at("/student/options")} onChange={(given) => set({ options: given })} />
+              </div>
+              {takesWeights(about) && <StartChoice teachers={teachers} jobs={jobs} chosen={draft.start} error={at("/student/weights")} onChoose={(start) => set({ start })} />}
+              {takesWeights(about) && draft.start && (
+                <label className="field">
+                  <span>What goes where</span>
+                  <textarea rows={1} value={draft.map} placeholder="stem=conv1, stages.0=layer1" onChange={(event) => set({ map: event.target.value })} />
+                  <span className="help">Only for weights of another architecture: the student&rsquo;s names and those of the weights, as far as a dot. Left empty, blocks of one family are taken.</span>
+                </label>
+              )}
+              <StudentNote tasks={about} architectures={catalogue.architectures} />
+            </>
+          )}
         </Card>
         <form onSubmit={submit} id="new-job">
           <Card title={`${number + 4}. Training`}>
-            <div className="fields">{FIRST.filter((name) => name !== "layers" || recipe?.needs_layers).map(setting)}</div>
+            <div className="fields">{FIRST.filter((name) => name !== "layers" || auto || recipe?.needs_layers).map(setting)}</div>
             {mending.length > 0 && (
               <fieldset>
                 <legend>What the dataset&rsquo;s inspection warns of</legend>
@@ -228,7 +249,7 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
                 <div className="fields">{mending.map(setting)}</div>
               </fieldset>
             )}
-            {recipe?.needs_layers && <SelectionChoice selections={catalogue.selections} draft={draft} schemas={schemas} at={at} set={set} />}
+            {(auto || recipe?.needs_layers) && <SelectionChoice selections={catalogue.selections} draft={draft} schemas={schemas} at={at} set={set} />}
             {Object.keys(schemas.recipe).length > 0 && (
               <fieldset>
                 <legend>{words(draft.recipe)}: its own parameters</legend>
@@ -298,7 +319,7 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
         <Card title="Submit">
           {problem && <Problem error={problem} />}
           {checked && <CheckedCard checked={checked} />}
-          {!complete && !problem && <p className="muted small">{missing(draft, takesTeacher, errors)}</p>}
+          {!complete && !problem && <p className="muted small">{missing(unnamed, draft.dataset === "", unsaid, errors)}</p>}
           <div className="row wrap">
             <button type="submit" form="new-job" className="button primary" disabled={!complete || busy !== ""}>
               {busy === "Submitting…" ? busy : "Submit job"}
@@ -318,7 +339,7 @@ const namesOf = (entries: { name: string }[]): string[] => entries.map((each) =>
 
 /** Whether what is wrong at `where` is shown at the field of `pointer`: the student's options have a field of their own. */
 const belongs = (where: string, pointer: string): boolean =>
-  where === pointer || (where.startsWith(`${pointer}/`) && !(pointer === "/student" && /^\/student\/(options|weights)/.test(where)));
+  where === pointer || (where.startsWith(`${pointer}/`) && !(pointer === "/student" && /^\/student\/(options|weights|budget|families|prune)/.test(where)));
 
 function StudentNote({ tasks, architectures }: { tasks: Task[] | null; architectures: number }) {
   const [hint, ...others] = [...new Set(tasks?.map(({ student_hint }) => student_hint))];
@@ -335,8 +356,16 @@ function StudentNote({ tasks, architectures }: { tasks: Task[] | null; architect
   );
 }
 
-function missing(draft: Draft, takesTeacher: boolean, errors: Map<string, string>): string {
-  const parts = [takesTeacher && !draft.teacher && "a teacher", !draft.dataset && "a dataset", !draft.student && "a student"].filter(Boolean);
+/** Recipe `auto`, where the service has it. */
+const chosenByRun = (config: Record<string, Schema>): { name: string; summary: string }[] =>
+  config.auto_minutes ? [{ name: AUTO, summary: "Compares the recipes that fit on validation samples, then trains by the best. Check only lists them." }] : [];
+
+/** Whether a teacher is still to be chosen. `optional`: the recipe is chosen by the run, among those that the teacher, or its absence, allows. */
+const lackingTeacher = ({ teacher, kind, prune }: Draft, takesTeacher: boolean, optional: boolean): boolean =>
+  (takesTeacher && !optional && !teacher) || (kind === "pruned" && !prune.teacher && !(takesTeacher && teacher));
+
+function missing(teacher: boolean, dataset: boolean, student: string, errors: Map<string, string>): string {
+  const parts = [teacher && "a teacher", dataset && "a dataset", student].filter(Boolean);
   if (parts.length > 0) return `Still to choose: ${parts.join(", ")}.`;
   return errors.get("/teacher") ?? errors.get("/student") ?? errors.get("/config/recipe") ?? (errors.size > 0 ? "Some settings are not what they should be." : "");
 }

@@ -3,13 +3,17 @@ import { type FormEvent, useId, useState } from "react";
 import { api, unwrap } from "../api/client";
 import { asProblem, type ProblemError } from "../api/problem";
 import type { Catalogue, Job, StudyDryRun } from "../api/types";
+import { BudgetTable } from "../components/BudgetTable";
 import { Card, Loading, Page } from "../components/Layout";
 import { Problem } from "../components/Problem";
 import { Snippets } from "../components/Snippets";
+import { BudgetFields, StudentKinds } from "../components/StudentChoice";
 import { useAlone } from "../hooks/useAlone";
 import { usePoll } from "../hooks/usePoll";
+import { useRequestSchemas } from "../hooks/useRequestSchemas";
 import { duration, words } from "../lib/format";
 import { title } from "../lib/jobs";
+import { kindsFor, lacking, NO_SCHEMAS, type StudentKind } from "../lib/student";
 import { EMPTY_STUDY, NO_PLACE, type Place, study, type StudyDraft } from "../lib/varying";
 import { Link, navigate, usePlace } from "../router";
 
@@ -41,10 +45,16 @@ function Form({ job, catalogue }: { job: Job; catalogue: Catalogue }) {
   const [checked, setChecked] = useState<StudyDryRun | null>(null);
   const [problem, setProblem] = useState<ProblemError | null>(null);
   const alone = useAlone();
-  const body = study(job, draft);
+  const schemas = useRequestSchemas().data?.student ?? NO_SCHEMAS;
+  const errors = new Map<string, string>();
+  const body = study(job, draft, schemas, errors);
+  const kinds = kindsFor(schemas, null).filter((kind) => kind !== "pruned");
+  const at = (pointer: string): string | undefined => errors.get(pointer) ?? problem?.problem.errors?.find((each) => each.pointer.endsWith(pointer))?.message;
+  const unready = errors.size > 0 || lacking(draft.student, schemas) !== "";
   const change = (part: Partial<StudyDraft>): void => {
     setDraft((old) => ({ ...old, ...part }));
     setChecked(null);
+    setProblem(null);
   };
   const send = (work: () => Promise<void>): void =>
     void alone(async () => {
@@ -73,7 +83,7 @@ function Form({ job, catalogue }: { job: Job; catalogue: Catalogue }) {
               place={place}
               number={at + 1}
               onChange={(next) => change({ places: draft.places.map((old, other) => (other === at ? next : old)) })}
-              onRemove={draft.places.length > 1 ? () => change({ places: draft.places.filter((_, other) => other !== at) }) : undefined}
+              onRemove={draft.places.length > 1 || draft.student.kind === "budget" ? () => change({ places: draft.places.filter((_, other) => other !== at) }) : undefined}
             />
           ))}
           <button type="button" className="button small" onClick={() => change({ places: [...draft.places, NO_PLACE] })}>
@@ -83,6 +93,12 @@ function Form({ job, catalogue }: { job: Job; catalogue: Catalogue }) {
             {PLACES.map((pointer) => <option key={pointer} value={pointer} />)}
           </datalist>
         </Card>
+        {kinds.length > 1 && (
+          <Card title="Student">
+            <StudentKinds kinds={kinds} chosen={draft.student.kind} texts={STUDENTS} onChoose={(kind) => change({ student: { ...draft.student, kind }, ...(kind === "budget" && { strategy: "asha", seeds: "1" }) })} />
+            {draft.student.kind === "budget" && <BudgetFields draft={draft.student} schemas={schemas} at={at} problem={problem} set={(part) => change({ student: { ...draft.student, ...part } })} />}
+          </Card>
+        )}
         <Card title="How">
           <div className="row wrap">
             <Field label="Strategy">
@@ -107,10 +123,10 @@ function Form({ job, catalogue }: { job: Job; catalogue: Catalogue }) {
         {problem && <Problem error={problem} />}
         {checked && <Estimate checked={checked} />}
         <div className="row wrap">
-          <button type="button" className="button" onClick={check}>
+          <button type="button" className="button" disabled={unready} onClick={check}>
             Check
           </button>
-          <button type="submit" className="button primary">
+          <button type="submit" className="button primary" disabled={unready}>
             Begin
           </button>
         </div>
@@ -120,16 +136,27 @@ function Form({ job, catalogue }: { job: Job; catalogue: Catalogue }) {
   );
 }
 
+const STUDENTS: Partial<Record<StudentKind, [string, string]>> = {
+  named: ["The job’s", "Every trial has it, unless a place varies it."],
+  budget: ["By budget", "The most promising within the budget are trained, and some within half and double of it."],
+};
 const LABELS = { seeds: "Seeds of each", trials: "Trials at most", minutes: "Minutes at most", parallel: "At once", confirm: "Fresh seeds of the winner" };
 
 function Estimate({ checked }: { checked: StudyDryRun }) {
   const points = checked.points === null ? "endlessly many points" : `${checked.points} points`;
   return (
-    <p role="status">
-      The space has {points}; {checked.checked} were checked.{" "}
-      {checked.trials !== null && `${checked.trials} trials with those that confirm the winner. `}
-      {checked.hours === null ? "How long they take is not known." : `About ${duration(3600 * checked.hours)} of device time, if each takes as long as the base job.`}
-    </p>
+    <>
+      <p role="status">
+        The space has {points}; {checked.checked} were checked.{" "}
+        {checked.trials !== null && `${checked.trials} trials with those that confirm the winner. `}
+        {checked.hours === null ? "How long they take is not known." : `About ${duration(3600 * checked.hours)} of device time, if each takes as long as the base job.`}
+      </p>
+      {checked.student_budget && (
+        <Card title="What the budget buys">
+          <BudgetTable found={checked.student_budget} />
+        </Card>
+      )}
+    </>
   );
 }
 

@@ -144,6 +144,32 @@ test("a study of a job is checked, and begun as it was written", async () => {
   expect(sent[1]?.body.base).toMatchObject({ teacher: "tch_01", dataset: "dst_01" });
 });
 
+test("a study by a budget has no student of the job's, and its check lists what would be trained", async () => {
+  ANSWERS["/openapi.json"] = {
+    components: { schemas: { DistillConfig: { properties: {} }, StudentBudget: { properties: { bytes: { anyOf: [{ type: "integer" }, { type: "null" }] } } }, Pruning: { properties: { ratio: { type: "number" } } } } },
+  };
+  window.history.pushState(null, "", "/ui/studies/new?job=job_01");
+  render(<NewStudy />);
+  const user = userEvent.setup();
+  await user.click(await screen.findByRole("radio", { name: /By budget/ }));
+  expect(screen.queryByRole("radio", { name: /pruned/ })).toBeNull();
+  expect(screen.getByLabelText<HTMLSelectElement>("Strategy").value).toBe("asha");
+  await user.click(screen.getByRole("button", { name: "Remove" })); // the candidates alone are varied
+  await user.type(screen.getByLabelText("bytes"), "60000");
+  const table = [{ architecture: { name: "retort:resnet8", options: { width: 6 } }, parameters: 9000, flops: 4e6, bytes: 51000, within: "half" }];
+  posted = { status: 200, body: { valid: true, points: 1, checked: 1, trials: 9, hours: null, base: {}, student_budget: { reason: "the largest", table } } };
+  await user.click(screen.getByRole("button", { name: "Check" }));
+  expect((await screen.findByRole("group", { name: "Candidates of the budget" })).textContent).toContain("half of it");
+  expect(sent[0]?.body).toMatchObject({ strategy: "asha", seeds: 1, space: {}, base: { student: { budget: { bytes: 60000 } }, dataset: "dst_01" } });
+  delete ANSWERS["/openapi.json"];
+});
+
+test("a job that chose its recipe is varied with the recipe that it chose", () => {
+  const config = { recipe: "auto", auto_minutes: 5, auto_steps: "auto", auto_recipes: null, epochs: 3 };
+  expect(JSON.parse(JSON.stringify(baseOf(job({ config: config as never, choice: { recipe: "logit" } })).config))).toEqual({ recipe: "logit", epochs: 3 });
+  expect(baseOf(job({ config: config as never, choice: null })).config).toEqual(config);
+});
+
 test("what is refused is shown where it is", async () => {
   window.history.pushState(null, "", "/ui/studies/new?job=job_01");
   posted = { status: 422, body: { status: 422, code: "invalid_config", detail: "No.", errors: [{ pointer: "/space/~1config~1learning_rate/high", message: "not above" }] } };
