@@ -1,5 +1,5 @@
-"""`python -m benchmarks.export.aware [--seeds 0 1 2] [--train 6000] [--epochs 3] [--out FILE]`: a MobileNet whose
-channels differ in size, by `feature_only` on Fashion-MNIST, in int8 as calibrated and as trained with rounding."""
+"""`python -m benchmarks.export.aware [--seeds 0 1 2] [--train 6000] [--epochs 6] [--out FILE]`: a MobileNet by
+`feature_only` on Fashion-MNIST, in int8 as calibrated and as trained with rounding."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--train", type=int, default=6000, help="training samples")
     parser.add_argument("--test", type=int, default=5000, help="test samples")
-    parser.add_argument("--epochs", type=int, default=3, help="of the distillation")
-    parser.add_argument("--aware-epochs", type=int, default=2, help="of the training with rounding")
+    parser.add_argument("--epochs", type=int, default=6, help="of the distillation")
+    parser.add_argument("--image-size", type=int, default=14, help="pixels a side")
+    parser.add_argument("--aware-epochs", type=int, default=3, help="of the training with rounding")
     parser.add_argument("--out", type=Path, help="write the table there too")
     return parser.parse_args()
 
@@ -35,7 +36,7 @@ def parse() -> argparse.Namespace:
 def config(given: argparse.Namespace, **changes: Any) -> DistillConfig:
     base: dict[str, Any] = {
         "batch_size": 64, "train_limit": given.train, "test_limit": given.test, "device": "cpu", "precision": "fp32",
-        "quality_samples": 500, "epochs": given.epochs,
+        "quality_samples": 500, "epochs": given.epochs, "image_size": given.image_size,
     }  # fmt: skip
     return DistillConfig(**(base | changes))
 
@@ -91,7 +92,8 @@ def main() -> None:
     given = parse()
     parts, rows = ["# int8 with and without training with rounding\n", heading(given)], list[Any]()
     parts.append(
-        f"\n{STUDENT.name} {json.dumps(STUDENT.options)} by `feature_only` from {TEACHER.name}, then "
+        f"\nImages of {given.image_size} pixels a side, {given.epochs} epochs. {STUDENT.name} "
+        f"{json.dumps(STUDENT.options)} by `feature_only` from {TEACHER.name}, then "
         f"{given.aware_epochs} epochs with rounding at a tenth of the peak rate. Test accuracy in per cent; ± is the "
         "sample deviation over the seeds.\n"
     )

@@ -1,8 +1,8 @@
-import { type ReactNode, useMemo } from "react";
+import { type ReactNode, Suspense, lazy, useMemo } from "react";
 
 import { Boundary } from "./components/Boundary";
 import { DemoFollower } from "./components/DemoFollower";
-import { Page } from "./components/Layout";
+import { Loading, Page } from "./components/Layout";
 import { Shell } from "./components/Shell";
 import { Toasts } from "./components/Toasts";
 import { Tasks } from "./hooks/useTasks";
@@ -12,13 +12,15 @@ import { Datasets } from "./pages/Datasets";
 import { Job } from "./pages/Job";
 import { Jobs } from "./pages/Jobs";
 import { NewJob } from "./pages/NewJob";
-import { NewStudy } from "./pages/NewStudy";
 import { Studies } from "./pages/Studies";
-import { Study } from "./pages/Study";
 import { System } from "./pages/System";
 import { Teacher } from "./pages/Teacher";
 import { Teachers } from "./pages/Teachers";
 import { Link, match, usePlace } from "./router";
+
+// Fetched when first looked at: they have plots and forms that no other page needs.
+const NewStudy = lazy(() => import("./pages/NewStudy").then((found) => ({ default: found.NewStudy })));
+const Study = lazy(() => import("./pages/Study").then((found) => ({ default: found.Study })));
 
 type Route = [pattern: string, page: (found: Record<string, string>) => ReactNode];
 
@@ -51,7 +53,9 @@ export function App() {
       <Shell>
         <Tasks>
           <DemoFollower />
-          <Boundary key={path}>{page}</Boundary>
+          <Boundary key={path}>
+            <Suspense fallback={<Loading what="the page" />}>{page}</Suspense>
+          </Boundary>
         </Tasks>
       </Shell>
     </Toasts>
