@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
+from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import click
@@ -116,6 +117,17 @@ def strict_json(text: str) -> Any:
     """The value of a JSON text. Raises `ValueError` for NaN and numbers beyond 1.8e308 too, which Python would read but
     no request can carry."""
     return json.loads(text, parse_float=_finite, parse_constant=_finite)
+
+
+def json_object(file: Path) -> dict[str, Any]:
+    """The object that a file of JSON holds. Raises `ValueError`, which says what it holds instead."""
+    try:
+        found = strict_json(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{file} is no JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{file} holds no JSON object ({{...}}).")
+    return found
 
 
 def _finite(text: str) -> float:

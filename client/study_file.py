@@ -17,8 +17,8 @@ from typing import Any
 
 from client.api import Retort
 from client.errors import JobFailed, Unusable
-from client.session import strict_json
-from client.types import Event, Study
+from client.session import json_object
+from client.types import Study
 
 NOTE = "made.json"
 LIMITS = ("trials", "minutes")
@@ -114,19 +114,9 @@ class StudyFile:
 def read(file: Path) -> Body:
     """Raises `Unusable` for what is no JSON object."""
     try:
-        found = strict_json(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise Unusable(f"{file} is no JSON: {error}", "Write the body of POST /studies.") from error
-    if not isinstance(found, dict):
-        raise Unusable(f"{file} holds no JSON object.", "Write the body of POST /studies.")
-    return found
-
-
-def follow(retort: Retort, study: Study, see: Callable[[Event], None]) -> Study:
-    """The study once it has ended."""
-    for event in retort.study_events(study["id"]):
-        see(event)
-    return retort.study(study["id"])
+        return json_object(file)
+    except ValueError as error:
+        raise Unusable(str(error), "Write the body of POST /studies.") from error
 
 
 def write(retort: Retort, study: Study, output: Path) -> list[Path]:

@@ -15,11 +15,9 @@ from typing import Any
 from distill import recipes
 from distill.errors import InvalidConfig
 from distill.tasks.spec import TaskSpec
-from distill.types import DistillConfig
+from distill.types import OF_THE_CHOICE, DistillConfig
 
 AUTO, DEFAULT = "auto", "feature_only"
-SETTINGS = ("auto_minutes", "auto_steps", "auto_recipes")
-"""Of the choice alone: the training of what was chosen has them at their defaults."""
 ETA = 3
 WITHOUT_LABELS = (
     "No sample has a label, and each recipe is judged by a loss of its own there: they do not compare.",
@@ -39,7 +37,7 @@ def asked(config: DistillConfig) -> bool:
 
 def variant(config: DistillConfig, recipe: str) -> DistillConfig:
     """The configuration of the ordinary job with this recipe and its default parameters."""
-    plain = {name: DistillConfig.model_fields[name].default for name in SETTINGS}
+    plain = {name: DistillConfig.model_fields[name].default for name in OF_THE_CHOICE}
     return config.model_copy(update=plain | {"recipe": recipe, "recipe_parameters": {}})
 
 

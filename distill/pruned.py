@@ -4,27 +4,19 @@ Torch-free."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from distill.errors import InvalidConfig
 from distill.strict_model import Model
-from distill.types import Architecture
+from distill.types import Architecture, Importance
 
 RATIO, ROUND_TO, WIDTHS = "prune_ratio", "round_to", "pruned"
 """Options of an architecture: the share of every hidden layer's channels that is removed; what the channels that are
 left are a multiple of; and what came of both, {path of a module or parameter: [its leading sizes, 0 as built]}, which
 alone decides where it is there."""
 ROUNDED = 4  # our choice
-Importance = Literal["magnitude", "bn_scale"]
-SCHEMA: Mapping[str, Mapping[str, Any]] = MappingProxyType(
-    {
-        RATIO: {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
-        ROUND_TO: {"type": "integer", "minimum": 1, "maximum": 256},
-    }
-)
 FAMILY = "pruned"
 """What a budget's families call the teacher's own network, pruned."""
 RATIOS = tuple(number / 10 for number in range(9, 0, -1))

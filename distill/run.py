@@ -21,6 +21,7 @@ from distill.export import export
 from distill.exporting.all import export_all
 from distill.exporting.subject import Subject
 from distill.layers.modes import clear_caches
+from distill.passing import passing
 from distill.running.assess import evaluate
 from distill.running.building import build_recipe
 from distill.running.choosing import Chosen, choose_recipe
@@ -35,7 +36,7 @@ from distill.training import distributed
 from distill.training.loop import Outcome
 from distill.training.rng import seed_everything
 from distill.training.threads import settle
-from distill.types import Event, RunSpec
+from distill.types import OF_THE_CHOICE, Event, RunSpec
 
 Events = Iterator[Event]
 
@@ -100,8 +101,7 @@ def _phases(session: Session, chosen: Chosen | None = None) -> Events:
     """The phases in order; each reads the session and leaves its result there."""
     yield from look_at_teacher(session)
     if chosen and chosen.warning:
-        session.warnings.append(chosen.warning.to_dict())
-        yield Event("warning", chosen.warning.to_dict())
+        yield _noted(Event("warning", chosen.warning.to_dict()), session)
         yield Event("log", {"level": "warning", "message": str(chosen.warning)})
     yield from choose_layers(session)
     if session.leaving():
@@ -143,15 +143,10 @@ def _distil(session: Session) -> Generator[Event, None, Outcome]:
         recipe, data, session.config, session.folder / "checkpoints", session.control, session.spec.resume_from,
         carry=carry, norms=norms_of(session),
     )  # fmt: skip
-    while True:
-        try:
-            event = next(events)
-        except StopIteration as end:
-            outcome: Outcome = end.value
-            task.student.module.load_state_dict(recipe.exported().state_dict())
-            clear_caches(task.student.module)
-            return outcome
-        yield _noted(event, session)
+    outcome = yield from passing(events, lambda event: (_noted(event, session),))
+    task.student.module.load_state_dict(recipe.exported().state_dict())
+    clear_caches(task.student.module)
+    return outcome
 
 
 def _noted(event: Event, session: Session) -> Event:
@@ -169,7 +164,7 @@ def _noted(event: Event, session: Session) -> Event:
         foreign = of_some_tasks() - task.spec.settings
         given = session.config.model_dump()
         config = {key: value for key, value in config.items() if key not in foreign or given[key] != "auto"}
-        for name in auto_recipe.SETTINGS:  # the choice of a recipe says itself what it went by
+        for name in OF_THE_CHOICE:  # the choice of a recipe says itself what it went by
             del config[name]
         session.resolved = {"config": config, "reasons": task.reasons | event.data["reasons"]}
         return Event("resolved", session.resolved)

@@ -53,12 +53,16 @@ class Event:
     data: dict[str, Any] = field(default_factory=dict)
 
 
+Widths = Annotated[dict[str, list[int]], Field(min_length=1)]
+"""Of a pruned network (`distill.pruned`): sizes by path."""
+
+
 class Architecture(Model):
     """A network by library and name, e.g. `timm:resnet34`, `torchvision:vgg19`, `retort:resnet8`; a language model by
     its family, `transformers:bert`, or `transformers:auto` for the one that its files name."""
 
     name: str = Field(min_length=1, max_length=200, examples=["retort:resnet8"])
-    options: dict[str, bool | int | float | str | list[int] | dict[str, list[int]]] = Field(
+    options: dict[str, bool | int | float | str | list[int] | Widths] = Field(
         default_factory=dict,
         description="Keyword arguments of the architecture's constructor (widths, depths), from an allow-list, and of "
         "pictures' networks `prune_ratio` and `round_to`: what is removed of every layer.",
@@ -88,6 +92,10 @@ def _tell_tasks(schema: dict[str, Any]) -> None:
 ClassWeights = Annotated[
     dict[str, Annotated[float, Field(gt=0, le=1e6)]], Field(min_length=1, max_length=100_000, examples=[{"cat": 2.0}])
 ]
+
+
+OF_THE_CHOICE = ("auto_minutes", "auto_steps", "auto_recipes")
+"""Settings of recipe `auto`'s choice alone: the training of what was chosen has them at their defaults."""
 
 
 class DistillConfig(Model):
@@ -411,6 +419,9 @@ class ComparisonInput(Model):
     run: TrainedRun | None = Field(None, description="How it was trained; None: nothing is known of that.")
 
 
+Importance = Literal["magnitude", "bn_scale"]
+
+
 class StartInput(Model):
     """Weights that the student starts from: a file of its own architecture, or of a deeper network of its family."""
 
@@ -419,7 +430,7 @@ class StartInput(Model):
     weights: str = Field(description="Path of a safetensors file.")
     preprocessing: TeacherPreprocessing | None = Field(None, description="As far as it was told at registration.")
     digest: str = Field("", description="sha256 of the file, hex.")
-    importance: Literal["magnitude", "bn_scale"] = Field(
+    importance: Importance = Field(
         "magnitude", description="Which channels of the file a pruned student keeps (`distill.pruned`)."
     )
     map: dict[str, str] | None = Field(

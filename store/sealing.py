@@ -11,12 +11,16 @@ import base64
 import binascii
 import hashlib
 import os
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import TypeVar
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from distill.errors import RetortError
 
+T = TypeVar("T")
 KEY_BYTES, NONCE_BYTES = 32, 12
 REMEDY = "Have the operator set RETORT_SECRETS_KEY to the key that sealed it, or store the secret again."
 
@@ -70,3 +74,13 @@ def _key(text: str) -> bytes:
     if len(key) != KEY_BYTES:
         raise ValueError(f"must be base64 of {KEY_BYTES} random bytes")
     return key
+
+
+def each_opened(rows: Iterable[T], seal: Callable[[T], None]) -> int:
+    """`seal` each of the rows but those whose seal no key opens; how many were sealed."""
+    done = 0
+    for row in rows:
+        with suppress(SealBroken):
+            seal(row)
+            done += 1
+    return done

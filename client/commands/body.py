@@ -1,15 +1,17 @@
-"""The body of POST /jobs from a file and from options beside it."""
+"""The bodies of POST /jobs and POST /studies from a file and from options beside it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from client.session import strict_json
+from client.session import json_object
 
 FILE = "--file"
+BUDGET = ("trials", "minutes", "parallel")
 
 
 def read(file: Path | None) -> dict[str, Any]:
@@ -17,12 +19,16 @@ def read(file: Path | None) -> dict[str, Any]:
     if file is None:
         return {}
     try:
-        body = strict_json(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise click.BadParameter(f"{file} is no JSON: {error}", param_hint=FILE) from error
-    if not isinstance(body, dict):
-        raise click.BadParameter(f"{file} holds no JSON object ({{...}}).", param_hint=FILE)
-    return body
+        return json_object(file)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint=FILE) from error
+
+
+def with_search(body: dict[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """The body of a study with what options say of its search; None: nothing. Those of `BUDGET` go into its budget."""
+    given = {name: value for name, value in options.items() if value is not None}
+    budget = {name: given.pop(name) for name in BUDGET if name in given}
+    return body | given | ({"budget": (body.get("budget") or {}) | budget} if budget else {})
 
 
 def with_student(body: dict[str, Any], name: str | None, options: dict[str, Any]) -> dict[str, Any]:

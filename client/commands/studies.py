@@ -10,17 +10,15 @@ import click
 from client import render, study_tables
 from client.api import Retort
 from client.commands import body as bodies
-from client.errors import StudyFailed
+from client.commands.following import followed, show_end
 from client.session import Session, add_actions, command, strict_json
 from client.studies import PARETO_MEDIA, TABLE_MEDIA
-from client.types import Study
 
 ACTIONS = {
     "cancel": "End a study and its active trials.",
     "pause": "Begin no further trial, and hold those that wait or run.",
     "resume": "Go on with a paused study.",
 }
-BUDGET = ("trials", "minutes", "parallel")
 
 
 @click.group()
@@ -74,9 +72,7 @@ def begin(
     body = bodies.read(file)
     body |= {"base": base_of(retort, job)} if job else {}
     body |= {"space": body.get("space", {}) | space} if space else {}
-    given = {name: value for name, value in rest.items() if value is not None}
-    budget = {name: given.pop(name) for name in BUDGET if name in given}
-    body |= given | ({"budget": body.get("budget", {}) | budget} if budget else {})
+    body = bodies.with_search(body, rest)
     if dry_run:
         checked = retort.check_study(**body)
         session.show(checked, lambda: render.details(checked))
@@ -223,12 +219,4 @@ add_actions(studies, "study_id", ACTIONS, Retort.act_on_study)
 
 
 def _watch(session: Session, retort: Retort, study_id: str) -> None:
-    for event in retort.study_events(study_id):
-        if not session.as_json:
-            session.say(study_tables.line(event))
-    study: Study = retort.study(study_id)
-    if study["status"] != "succeeded":
-        raise StudyFailed(dict(study))
-    session.show(study, lambda: study_tables.rows(retort.study_table(study_id)))
-    if not session.as_json and study["result"]:
-        session.say(str(study["result"]["reading"]))
+    show_end(session, retort, followed(session, retort, study_id))

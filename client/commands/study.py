@@ -9,13 +9,11 @@ from typing import Any
 
 import click
 
-from client import local_service, study_file, study_tables
+from client import local_service, study_file
 from client.api import Retort
-from client.errors import StudyFailed
+from client.commands.body import with_search
+from client.commands.following import followed, show_end
 from client.session import Session
-from client.types import Event
-
-BUDGET = ("trials", "minutes", "parallel")
 
 
 def wanted(arguments: Sequence[str]) -> bool:
@@ -45,7 +43,7 @@ def study(context: click.Context, /, file: Path, url: str | None, data: Path | N
     """
     session = context.find_object(Session)
     assert session is not None
-    body = _with(study_file.read(file), rest)
+    body = with_search(study_file.read(file), rest)
     output.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         service = url or _given(context, session)
@@ -57,18 +55,10 @@ def study(context: click.Context, /, file: Path, url: str | None, data: Path | N
         retort = stack.enter_context(Retort(service, session.api_key))
         made = study_file.StudyFile(retort, body, data or file.parent, output, session.say).begun()
         session.say(f"{made['id']}: {made['name'] or 'a study'}")
-
-        def see(event: Event) -> None:
-            if not session.as_json:
-                session.say(study_tables.line(event))
-
-        ended = study_file.follow(retort, made, see)
+        ended = followed(session, retort, made["id"])
         written = study_file.write(retort, ended, output)
-        if ended["status"] != "succeeded":
-            raise StudyFailed(dict(ended))
-        session.show(ended, lambda: study_tables.rows(retort.study_table(ended["id"])))
+        show_end(session, retort, ended)
         if not session.as_json:
-            session.say(str((ended["result"] or {}).get("reading", "")))
             session.say(f"Written: {', '.join(str(path) for path in written)}")
 
 
@@ -78,9 +68,3 @@ def _given(context: click.Context, session: Session) -> str | None:
     default = click.core.ParameterSource.DEFAULT
     named = parent is not None and parent.get_parameter_source("url") is not default
     return session.url if named else None
-
-
-def _with(body: dict[str, Any], rest: dict[str, Any]) -> dict[str, Any]:
-    given = {name: value for name, value in rest.items() if value is not None}
-    budget = {name: given.pop(name) for name in BUDGET if name in given}
-    return body | given | ({"budget": (body.get("budget") or {}) | budget} if budget else {})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from distill.errors import UserError
 from distill.exporting.subject import Subject
 from distill.exporting.written import refusing
 from distill.fake_quantised import FakeQuantised
+from distill.passing import passing
 from distill.tasks.base import Report, Task
 from distill.tasks.set_up import Distilled, recipe_on
 from distill.tasks.teacher_set import layer_of, weights_of
@@ -61,15 +62,13 @@ def tuned(subject: Subject, exporter: Any, title: str, control: Control) -> Gene
     yield Event("log", {"level": "info", "message": f"Training {config.epochs} epochs with int8's rounding."})
     own, before = Control(), control.stop  # a run that was stopped is trained all the same
     events = train(recipe, task.train_data(), config, subject.scratch / "tuning", own)
-    while True:
-        try:
-            event = next(events)
-        except StopIteration as end:
-            outcome = end.value
-            break
+
+    def see(event: Event) -> Iterator[Event]:
         own.handover, own.stop = control.handover, control.stop and not before
         if event.kind == "warning" or (event.kind == "metrics" and event.data["split"] == "validation"):
             yield Event("log", {"level": "info", "message": f"With int8's rounding: {_said(event)}"})
+
+    outcome = yield from passing(events, see)
     if outcome.ending == "handover":
         return None
     with refusing(title):

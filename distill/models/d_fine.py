@@ -10,12 +10,11 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 import distill.torchvision_shim  # noqa: F401 - before torchvision, which transformers imports
 from distill.models.private_module import QUERYING, private_module
-from distill.models.queries import REFINED_QUERIES, of_backbone, queried, refined, without_denoising
+from distill.models.queries import REFINED_QUERIES, of_backbone, of_every_layer, refined, without_denoising
 
 NAME = "d_fine"
 STAGES = 4
@@ -31,9 +30,9 @@ def d_fine(num_classes: int, in_channels: int, options: Mapping[str, Any]) -> nn
     of the backbone are read. The embedding of denoising queries, which are not used, is not trained."""
     from transformers.models.d_fine import DFineConfig
 
-    _, own = of_backbone(options)
+    backbones, own = of_backbone(options)
     levels = int(own.get("num_feature_levels", 3))
-    backbone = _backbone(in_channels, levels, options)
+    backbone = _backbone(in_channels, levels, backbones)
     width = own.get("encoder_hidden_dim", DFineConfig().encoder_hidden_dim)
     config = DFineConfig(
         backbone_config=backbone, encoder_in_channels=list(backbone.stage_out_channels[-levels:]),
@@ -48,10 +47,10 @@ def d_fine(num_classes: int, in_channels: int, options: Mapping[str, Any]) -> nn
     return without_denoising(network)
 
 
-def _backbone(in_channels: int, levels: int, options: Mapping[str, Any]) -> Any:
+def _backbone(in_channels: int, levels: int, given: dict[str, Any]) -> Any:
     from transformers import HGNetV2Config
 
-    given, plain = of_backbone(options)[0], HGNetV2Config()
+    plain = HGNetV2Config()
     stem = list(given.pop("stem_channels", plain.stem_channels))
     widths = list(given.get("stage_out_channels", plain.stage_out_channels))
     given |= {name: [bool(flag) for flag in given[name]] for name in _FLAGS & given.keys()}
@@ -88,9 +87,7 @@ def _class() -> type[nn.Module]:
 
         def forward(self, x: Tensor) -> Tensor:
             found = self.model(x)
-            classes = torch.cat([found.enc_topk_logits[:, None], found.intermediate_logits], 1)
-            boxes = torch.cat([found.enc_topk_bboxes[:, None], found.intermediate_reference_points], 1)
-            rows = queried(classes.flatten(1, 2), boxes.flatten(1, 2), (x.shape[-2], x.shape[-1]))
+            rows = of_every_layer(found, (x.shape[-2], x.shape[-1]))
             return refined(rows, found.intermediate_predicted_corners, found.initial_reference_points)
 
     return RefiningDFine

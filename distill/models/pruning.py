@@ -27,8 +27,8 @@ from distill.models.build import pin, skeleton
 from distill.models.names import is_dense, resolve
 from distill.models.sizes import FORWARD_ERRORS
 from distill.models.widths import narrow, widths_between
-from distill.pruned import RATIO, ROUND_TO, ROUNDED, WIDTHS, Importance, split
-from distill.types import Architecture
+from distill.pruned import RATIO, ROUND_TO, ROUNDED, WIDTHS, split
+from distill.types import Architecture, Importance
 
 Size = tuple[int, int]
 _PROBES = (7, 11)  # numbers of classes, by which the classifier's layers are known
@@ -38,11 +38,9 @@ _FAILURES = (*FORWARD_ERRORS, KeyError, AttributeError, NotImplementedError)
 
 def settled(architecture: Architecture, in_channels: int, size: Size) -> Architecture:
     """With the widths that its `prune_ratio` means among the options (`distill.pruned.WIDTHS`), so that it is built
-    again without the dependency graph; as it is where they are there, or where it is not pruned. `size`: (h, w) of the
-    input. Raises `InvalidConfig` for a network that cannot be pruned, or not by that share."""
+    again without the dependency graph. `size`: (h, w) of the input. Raises `InvalidConfig` for a network that cannot be
+    pruned, or not by that share."""
     options = architecture.options
-    if RATIO not in options or WIDTHS in options:
-        return architecture
     whole = architecture.model_copy(update={"options": split(options)[0]})
     ratio, round_to = float(options[RATIO]), int(options.get(ROUND_TO, ROUNDED))  # type: ignore[arg-type]
     found = _widths(whole.model_dump_json(), ratio, round_to, in_channels, size)

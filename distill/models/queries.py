@@ -40,8 +40,7 @@ class Queries:
 
     def corners(self) -> Tensor:
         """(..., P, 4): x1 y1 x2 y2 in pixels of the input."""
-        centres, half = self.boxes[..., :2], self.boxes[..., 2:] / 2
-        return torch.cat([centres - half, centres + half], -1) * torch.cat([self.sides, self.sides], -1)
+        return corners_of(self.boxes) * torch.cat([self.sides, self.sides], -1)
 
 
 @dataclass(frozen=True)
@@ -65,6 +64,19 @@ class Refined:
     def columns(bins: int) -> int:
         """Columns of a row beside those of `Queries`."""
         return 4 * (bins + 1) + 4
+
+
+def corners_of(boxes: Tensor) -> Tensor:
+    """(..., 4) as x1 y1 x2 y2, of centre x, centre y, width and height."""
+    centres, half = boxes[..., :2], boxes[..., 2:] / 2
+    return torch.cat([centres - half, centres + half], -1)
+
+
+def of_every_layer(found: Any, image: tuple[int, int]) -> Tensor:
+    """Rows of what transformers' model says of the encoder's choice and then of each layer of its decoder."""
+    classes = torch.cat([found.enc_topk_logits[:, None], found.intermediate_logits], 1)
+    boxes = torch.cat([found.enc_topk_bboxes[:, None], found.intermediate_reference_points], 1)
+    return queried(classes.flatten(1, 2), boxes.flatten(1, 2), image)
 
 
 def queried(classes: Tensor, boxes: Tensor, image: tuple[int, int]) -> Tensor:

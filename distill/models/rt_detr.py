@@ -10,12 +10,11 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 import distill.torchvision_shim  # noqa: F401 - before torchvision, which transformers imports
 from distill.models.private_module import QUERYING, private_module
-from distill.models.queries import QUERIES, of_backbone, queried, without_denoising
+from distill.models.queries import QUERIES, of_backbone, of_every_layer, without_denoising
 
 NAME = "rt_detr"
 LEVELS = 3
@@ -51,9 +50,6 @@ def _class() -> type[nn.Module]:
         answers = QUERIES
 
         def forward(self, x: Tensor) -> Tensor:
-            found = self.model(x)
-            classes = torch.cat([found.enc_topk_logits[:, None], found.intermediate_logits], 1)
-            boxes = torch.cat([found.enc_topk_bboxes[:, None], found.intermediate_reference_points], 1)
-            return queried(classes.flatten(1, 2), boxes.flatten(1, 2), (x.shape[-2], x.shape[-1]))
+            return of_every_layer(self.model(x), (x.shape[-2], x.shape[-1]))
 
     return QueryingRTDetr

@@ -13,18 +13,20 @@ import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
 
 from distill import auto_recipe, tasks
-from distill.auto_recipe import Rung
 from distill.control import Control
 from distill.errors import AtChance, Diverged, InvalidConfig, InvalidDataset, UserError
 from distill.layers.modes import clear_caches
+from distill.passing import passing
 from distill.running.building import build_recipe
+from distill.running.choice_found import Found
 from distill.running.chosen_layers import choose_layers
 from distill.running.session import Session
+from distill.running.step_times import StepTimes
 from distill.tasks.inspection import task_of
 from distill.train import train
 from distill.training import checkpoint, distributed
@@ -35,52 +37,12 @@ from distill.types import Event, RunSpec
 from distill.warned import RunWarning
 
 STATE, INNER = "choosing", "training"  # keys of a checkpoint of this phase
-TIMED_STEPS, WARM_STEPS = 6, 2
+TIMED_STEPS = 6
 Ending = Literal["value", "stopped", "handover", "dropped"]
 
 
 class Incomparable(InvalidConfig):
     """Data by which recipes cannot be compared."""
-
-
-@dataclass
-class Found:
-    """What is known so far; plain data, which travels in every checkpoint. `rows`: a candidate or what is none:
-    {recipe, values: one a finished rung, note}. `open`: who is still to be trained in this rung, in order."""
-
-    rows: list[dict[str, Any]]
-    open: list[str]
-    rungs: list[Rung] = field(default_factory=list)
-    rung: int = 0
-    seconds: float = 0.0
-    longest: int = 0
-    metric: dict[str, Any] = field(default_factory=dict)
-    curves: list[dict[str, Any]] = field(default_factory=list)
-    ended: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        return vars(self) | {"rungs": [[rung.candidates, rung.steps] for rung in self.rungs]}
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Found:
-        return cls(**(data | {"rungs": [Rung(*pair) for pair in data["rungs"]]}))
-
-    def row(self, recipe: str) -> dict[str, Any]:
-        return next(row for row in self.rows if row["recipe"] == recipe)
-
-    @property
-    def total(self) -> int:
-        """Steps of all rungs, if no candidate drops out."""
-        return sum(rung.candidates * rung.steps for rung in self.rungs)
-
-    @property
-    def done(self) -> int:
-        """Steps behind us; those of candidates that dropped out count as done."""
-        if not self.rungs:
-            return 0
-        behind = sum(rung.candidates * rung.steps for rung in self.rungs[: self.rung])
-        now = self.rungs[min(self.rung, len(self.rungs) - 1)]
-        return behind + max(0, now.candidates - len(self.open)) * now.steps
 
 
 def is_of_choosing(saved: dict[str, Any]) -> bool:
@@ -129,10 +91,10 @@ class _Choosing:
     def _begun(self) -> Found:
         told = tasks.spec(task_of(self.spec.dataset))
         fit, unfit = auto_recipe.fitting(told, self.spec.config, len(self.spec.teachers))
-        rows = [{"recipe": name, "values": [], "note": unfit.get(name, "")} for name in sorted((*fit, *unfit))]
+        found = Found.of(fit, unfit)
         if not fit:
-            raise self._none_fits(rows)
-        return Found(rows, list(fit))
+            raise self._none_fits(found.rows)
+        return found
 
     def run(self) -> Generator[Event, None, Chosen | None]:
         yield Event("phase", {"phase": "choosing"})
@@ -168,12 +130,12 @@ class _Choosing:
         """Settles the rungs by the first candidate that fits: a few of its steps are timed, where nothing says how many
         there are to be. False after a handover."""
         for recipe in list(self.found.open):
-            watch = _Watch()
+            watch = StepTimes()
             steps = TIMED_STEPS if self.spec.config.auto_steps == "auto" else 0
             ending = yield from self._trained(recipe, steps, watch)
             if ending == "handover":
                 return False
-            if not watch.known and ending == "dropped" and self.found.row(recipe)["note"]:
+            if not watch.known and not self.found.row(recipe)["fits"]:
                 self.found.open.remove(recipe)
                 continue
             break
@@ -211,7 +173,7 @@ class _Choosing:
 
     # -- one training -------------------------------------------------------------------------------------------------
 
-    def _trained(self, recipe: str, steps: int, watch: _Watch | None = None) -> Generator[Event, None, Ending]:
+    def _trained(self, recipe: str, steps: int, watch: StepTimes | None = None) -> Generator[Event, None, Ending]:
         """One candidate for so many steps; what it reached goes into its row, or why it drops out."""
         began = time.monotonic()
         place = self.folder / recipe
@@ -219,7 +181,9 @@ class _Choosing:
         try:
             found = yield from self._outcome(recipe, steps, place, watch)
         except AtChance as error:
-            return self._drop(recipe, f"At chance after {steps} steps: {error.message}" if watch is None else "")
+            if watch is None:  # after a few steps every recipe may be
+                self.found.row(recipe)["note"] = f"At chance after {steps} steps: {error.message}"
+            return "dropped"
         except Diverged as error:
             return self._drop(recipe, f"Diverged: {error.message}")
         except (InvalidDataset, Incomparable):
@@ -251,11 +215,11 @@ class _Choosing:
         distributed.agree(lambda: shutil.rmtree(place, ignore_errors=True))
 
     def _drop(self, recipe: str, why: str) -> Ending:
-        self.found.row(recipe)["note"] = why
+        self.found.row(recipe).update(note=why, fits=False)
         return "dropped"
 
     def _outcome(
-        self, recipe: str, steps: int, place: Path, watch: _Watch | None
+        self, recipe: str, steps: int, place: Path, watch: StepTimes | None
     ) -> Generator[Event, None, Outcome | None]:
         """None after a handover before the first step, and where no step is wanted."""
         session = self._opened(recipe, max(1, steps), place)
@@ -273,19 +237,18 @@ class _Choosing:
             made, data, session.config, place / "checkpoints", self.control, session.spec.resume_from,
             carry={"curves": self.found.curves},
         )  # fmt: skip
-        while True:
-            try:
-                event = next(events)
-            except StopIteration as end:
-                outcome: Outcome = end.value
-                clear_caches(made)
-                if outcome.ending == "handover" and outcome.step:
-                    yield from self._save(place / "checkpoints", outcome.step)
-                return outcome
-            if watch is not None:
-                watch.see(event)
-            else:
+
+        def see(event: Event) -> Iterator[Event]:
+            if watch is None:
                 yield from self._told(event, place, steps)
+            else:
+                watch.see(event)
+
+        outcome = yield from passing(events, see)
+        clear_caches(made)
+        if outcome.ending == "handover" and outcome.step:
+            yield from self._save(place / "checkpoints", outcome.step)
+        return outcome
 
     def _opened(self, recipe: str, steps: int, place: Path) -> Session:
         """Without what the choice does not look at: comparison and exports."""
@@ -378,7 +341,7 @@ class _Choosing:
             reason = self._reason(best, whole)
         else:
             same, left = bool(best), best or self._left()
-            best = [auto_recipe.DEFAULT] if self._may(auto_recipe.DEFAULT) else left
+            best = [auto_recipe.DEFAULT] if auto_recipe.DEFAULT in self.found.fitting else left
             nothing = "all had the same value" if same else "no candidate was better than chance after the first round"
             why = found.ended or nothing
             reason = f"{best[0]}: nothing told the recipes apart, {why[:1].lower()}{why[1:].rstrip('.')}."
@@ -401,19 +364,10 @@ class _Choosing:
         told = f"{best[0]}: {place} of {among} recipes by validation {label}, {value:.4g} after {steps} steps{second}."
         return told + (f" {self.found.ended}" if self.found.ended else "") + " One seed; close values may be noise."
 
-    def _may(self, recipe: str) -> bool:
-        return any(row["recipe"] == recipe and not self._is_unfit(row) for row in self.found.rows)
-
     def _left(self) -> list[str]:
-        fit = [row["recipe"] for row in self.found.rows if not self._is_unfit(row)]
-        if not fit:
+        if not self.found.fitting:
             raise self._none_fits(self.found.rows)
-        return fit
-
-    @staticmethod
-    def _is_unfit(row: dict[str, Any]) -> bool:
-        note = cast(str, row["note"])
-        return bool(note) and not note.startswith("At chance")
+        return self.found.fitting
 
     @staticmethod
     def _none_fits(rows: list[dict[str, Any]]) -> InvalidConfig:
@@ -430,33 +384,3 @@ def _steps_of(session: Session, spec: RunSpec) -> int:
     data = session.task.train_data()
     batches = max(1, data.size // spec.config.batch_size)
     return length(spec.config, batches).total_steps
-
-
-class _Watch:
-    """Times a short training: a step, and all beside the steps."""
-
-    def __init__(self) -> None:
-        self.at: dict[int, float] = {}
-        self.whole = 0.0
-
-    def see(self, event: Event) -> None:
-        if event.kind == "progress":
-            self.at.setdefault(int(event.data["step"]), time.monotonic())
-
-    def end(self, whole: float) -> None:
-        self.whole = whole
-
-    @property
-    def known(self) -> bool:
-        return bool(self.at)
-
-    @property
-    def step_seconds(self) -> float:
-        steps = sorted(step for step in self.at if step >= WARM_STEPS) or sorted(self.at)
-        if len(steps) < 2:
-            return self.whole / max(1, max(steps, default=1))
-        return (self.at[steps[-1]] - self.at[steps[0]]) / (steps[-1] - steps[0])
-
-    @property
-    def fixed_seconds(self) -> float:
-        return max(0.0, self.whole - max(self.at, default=0) * self.step_seconds)

@@ -9,6 +9,7 @@ from sqlalchemy import SQLColumnExpression, func, or_, select, update
 from sqlalchemy import delete as delete_rows
 from sqlalchemy.orm import Session
 
+from distill.types import OF_THE_CHOICE
 from store.clock import db_now
 from store.repositories import events, rows
 from store.repositories.page import newest_first
@@ -196,7 +197,7 @@ def trained_config(job: Job) -> dict[str, Any]:
     recipe = trained_recipe(job)
     if recipe == job.recipe:
         return job.config
-    return {name: value for name, value in job.config.items() if not name.startswith("auto_")} | {"recipe": recipe}
+    return {name: value for name, value in job.config.items() if name not in OF_THE_CHOICE} | {"recipe": recipe}
 
 
 def checkpoints(session: Session, job_id: str) -> list[Checkpoint]:

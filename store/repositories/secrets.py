@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from store.clock import db_now
 from store.repositories import rows
-from store.sealing import SealBroken, Sealer
+from store.sealing import Sealer, each_opened
 from store.tables import Secret
 
 
@@ -47,15 +47,12 @@ def opened(sealer: Sealer, row: Secret) -> dict[str, str]:
 def seal_all(session: Session, sealer: Sealer) -> int:
     """Seal by the first key what an older one sealed; how many. What no key opens stays as it is."""
     old = select(Secret).where(Secret.sealed.not_like(f"{sealer.first}.%")).with_for_update()
-    done = 0
-    for row in session.scalars(old).all():
-        try:
-            content = sealer.open(row.sealed, _owner(row.tenant_id, row.name))
-        except SealBroken:
-            continue
-        row.sealed = sealer.seal(content, _owner(row.tenant_id, row.name))
-        done += 1
-    return done
+
+    def seal(row: Secret) -> None:
+        owner = _owner(row.tenant_id, row.name)
+        row.sealed = sealer.seal(sealer.open(row.sealed, owner), owner)
+
+    return each_opened(session.scalars(old).all(), seal)
 
 
 def _owner(tenant_id: str, name: str) -> str:

@@ -9,10 +9,8 @@ from __future__ import annotations
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from store.sealing import REMEDY, SealBroken, Sealer
+from store.sealing import REMEDY, SealBroken, Sealer, each_opened
 from store.tables import Webhook
-
-BATCH = 100
 
 
 def keep(row: Webhook, secret: str, sealer: Sealer | None) -> None:
@@ -32,25 +30,8 @@ def of(row: Webhook, sealer: Sealer | None) -> str:
 def seal_all(session: Session, sealer: Sealer) -> int:
     """Seal by the first key what lies open or was sealed by an older one; how many. What no key opens stays."""
     other = or_(Webhook.sealed.is_(None), Webhook.sealed.not_like(f"{sealer.first}.%"))
-    done, last = 0, ""
-    while True:
-        rows = session.scalars(
-            select(Webhook).where(other, Webhook.id > last).order_by(Webhook.id).limit(BATCH).with_for_update()
-        ).all()
-        for row in rows:
-            done += _sealed_anew(row, sealer)
-        session.flush()
-        if len(rows) < BATCH:
-            return done
-        last = rows[-1].id
-
-
-def _sealed_anew(row: Webhook, sealer: Sealer) -> bool:
-    try:
-        keep(row, of(row, sealer), sealer)
-    except SealBroken:
-        return False
-    return True
+    rows = session.scalars(select(Webhook).where(other).order_by(Webhook.id).with_for_update()).all()
+    return each_opened(rows, lambda row: keep(row, of(row, sealer), sealer))
 
 
 def _owner(row: Webhook) -> str:

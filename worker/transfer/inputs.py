@@ -10,7 +10,6 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from distill.pruned import Importance
 from distill.tasks import container, of_report
 from distill.tasks.several_teachers import labels
 from distill.types import (
@@ -20,6 +19,7 @@ from distill.types import (
     DistillConfig,
     ExportInput,
     ExportRequest,
+    Importance,
     RunSpec,
     StartInput,
     TeacherInput,

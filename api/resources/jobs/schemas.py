@@ -12,9 +12,9 @@ from api.http.paging import PageInfo
 from api.http.schemas import Labels, Name, RequestModel, ResponseModel
 from api.resources.datasets.schemas import NamedSet
 from api.resources.teachers.schemas import ArtifactReference
-from distill.pruned import Importance, PrunedStudent
+from distill.pruned import PrunedStudent
 from distill.student_budget import BudgetedStudent
-from distill.types import Architecture, DistillConfig
+from distill.types import Architecture, DistillConfig, Importance
 from store.repositories.shares import MOST_PROCESSES
 from store.states import Status
 

@@ -17,7 +17,7 @@ from distill import auto_recipe, parameters, presets, pruned, recipes, selection
 from distill.optimisation import Facts
 from distill.pruned import PrunedStudent
 from distill.student_budget import BudgetedStudent
-from distill.types import Architecture, DistillConfig
+from distill.types import OF_THE_CHOICE, Architecture, DistillConfig
 from store.repositories import jobs, system
 from store.tables import Dataset, Job
 
@@ -58,7 +58,7 @@ def _optimizer(session: Session, findings: Findings, config: DistillConfig) -> F
 
 
 def _check_config(findings: Findings, config: DistillConfig) -> None:
-    for name in auto_recipe.SETTINGS:
+    for name in OF_THE_CHOICE:
         if getattr(config, name) != DistillConfig.model_fields[name].default:
             message = f"{name} is of the recipe auto, and the recipe is {config.recipe}."
             findings.add(f"/config/{name}", message, "Leave it out, or set recipe to auto.", "invalid_config")

@@ -41,6 +41,11 @@ class Preprocessing:
         """`mean` in the order of a picture's own channels."""
         return self.mean[::-1] if self.channel_order == "BGR" else self.mean
 
+    @property
+    def mode(self) -> Literal["L", "RGB"]:
+        """Pillow's mode of what the network sees."""
+        return "L" if self.channels == 1 else "RGB"
+
     def example(self, count: int) -> Tensor:
         """Inputs (count, c, h, w) of standard normal noise, which draw nothing from torch's global generator."""
         import torch  # here, because loader processes need none of it

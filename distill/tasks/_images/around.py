@@ -23,7 +23,7 @@ def around(context: Context, graph: Graph, read: str, begin: str | None = None) 
     order = "[::-1]" if how.channel_order == "BGR" else ""
     rest = _RAW if graph.input == "pixels" else _NORMALISED.format(mean=list(how.mean), std=list(how.std), order=order)
     shape = {"channels": how.channels, "height": how.size[0], "width": how.size[1]}
-    how_seen = {"mode": "L" if how.channels == 1 else "RGB", "resampling": how.interpolation.upper()}
+    how_seen = {"mode": how.mode, "resampling": how.interpolation.upper()}
     start = centred(context, "file's") if begin is None else begin.format(**shape, **how_seen)
     prepare = start + _PIXELS.format(rest=rest, **shape)
     return Around(("import numpy as np", "from PIL import Image"), prepare, read)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import torch
 
 from distill.export import Artifact, Context, Delivery, Graph, described
-from distill.modalities.images.canvas import blank
+from distill.modalities.images.canvas import mean_colour
 from distill.models import Preprocessing, save
 from distill.tasks._images.pixels import FromPixels
 from distill.types import Architecture
@@ -94,7 +94,7 @@ class PictureDelivery(Delivery):
             "height": how.size[0], "width": how.size[1], "interpolation": how.interpolation, "crop": how.crop,
             "mean": list(how.mean), "std": list(how.std), "order": how.channel_order,
             "native": list(context.native) if context.native else None,
-            "around": _around("L" if how.channels == 1 else "RGB", how), "around_grey": _around("L", how),
+            "around": _around(how.mode, how), "around_grey": _around("L", how),
         }  # fmt: skip
         told = {
             "title": f"{context.architecture.name}, {context.report['recipe']}", "file": context.name,
@@ -106,5 +106,5 @@ class PictureDelivery(Delivery):
 
 def _around(mode: str, how: Preprocessing) -> list[int]:
     """The colour around a picture of that mode: one number, or one a channel."""
-    colour = blank(mode, how).getpixel((0, 0))
-    return [int(each) for each in (colour if isinstance(colour, tuple) else (colour,))]  # type: ignore[arg-type]
+    colour = mean_colour(mode, how)
+    return list(colour) if isinstance(colour, tuple) else [colour]

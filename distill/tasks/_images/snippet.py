@@ -123,7 +123,7 @@ def centred(context: Context, whose: str) -> str:
     whole = native is not None and not (native[0] > how.size[0] and native[1] > how.size[1])
     return _CENTRE.format(
         whose=whose, channels=how.channels, height=how.size[0], width=how.size[1],
-        mode="L" if how.channels == 1 else "RGB", resampling=how.interpolation.upper(), crop=how.crop,
+        mode=how.mode, resampling=how.interpolation.upper(), crop=how.crop,
         whole=_WHOLE.format(native=native) if whole else "",
     )  # fmt: skip
 

@@ -154,8 +154,7 @@ class ImageTask(Task):
             reason = f"{how.size[0]} x {how.size[1]}: {whose}"
         architecture = settled(pin(given, how.size), how.channels, how.size)
         seed_everything(config.seed)
-        made = self._made(architecture if is_pruned(architecture) else given, how)
-        network = Network(made, architecture, how, config.recipe)
+        network = Network(self._made(architecture, how), architecture, how, config.recipe)
         self._check_runs(network)
         why_depth = "given" if config.drop_path != "auto" else "as the architecture has it"
         return network, {"image_size": reason, "drop_path": why_depth} | self._started(network, source)

@@ -20,7 +20,7 @@ from distill.tasks.detect_objects.flat import Apart, Final, Flat, Spread
 from distill.tasks.detect_objects.gallery import Worst
 from distill.tasks.detect_objects.heads import head_of
 from distill.tasks.detect_objects.heads.files import FINAL, FLAT
-from distill.tasks.detect_objects.program import program
+from distill.tasks.detect_objects.program import SUPPRESSED, program
 
 EXAMPLES, PREDICTIONS = "examples.webp", "predictions.json"
 CURVES, WORST, SHEET = "precision-recall.json", "worst.json", "worst.webp"
@@ -91,7 +91,7 @@ with its teacher and says how it was trained.
 
     def suppressed(self, context: Context) -> Graph:
         return Graph(
-            Final(context.student), _example(context), "image", "boxes", decode=Spread(len(context.classes)),
+            Final(context.student), _example(context), "image", SUPPRESSED, decode=Spread(len(context.classes)),
             answers=FINAL, apart=Apart(_side(context), in_place=False),
         )  # fmt: skip
 

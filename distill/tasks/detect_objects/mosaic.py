@@ -75,11 +75,10 @@ def pieces(first: int, pool: NDArray[np.int64], numbers: list[float]) -> list[Pi
 
 def compose(images: Sequence[Image.Image], framed: Sequence[Framed], how: Preprocessing) -> Image.Image:
     """What a network sees of a mosaic, mode RGB, or L for a network of one channel."""
-    mode = "L" if how.channels == 1 else "RGB"
-    canvas = blank(mode, how)
+    canvas = blank(how.mode, how)
     for image, each in zip(images, framed, strict=True):
         corner, size = each.part(how.size)
-        lay(image.convert(mode), each.frame, how, canvas, corner, size)
+        lay(image.convert(how.mode), each.frame, how, canvas, corner, size)
     return canvas
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from distill.export import Around, Context, Graph
-from distill.modalities.images.canvas import blank
+from distill.modalities.images.canvas import mean_colour
 from distill.tasks._images.around import around
 from distill.tasks.detect_objects.detections import MOST, OVERLAP, SURE
 
@@ -60,7 +60,7 @@ def program(context: Context, graph: Graph, suppresses: bool) -> Around | None:
     if graph.output == SUPPRESSED:
         return None
     how = context.preprocessing
-    colour = blank("L" if how.channels == 1 else "RGB", how).getpixel((0, 0))
+    colour = mean_colour(how.mode, how)
     scaled = _SCALED.format(classes=ascii(list(context.classes)), least=SURE)
     suppress = _SUPPRESS.format(overlap=OVERLAP) if suppresses else ""
     read = (_OVERLAPPING if suppresses else "") + scaled + _FLAT.format(suppress=suppress, most=MOST)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from distill.models.queries import Queries, Refined
+from distill.models.queries import Queries, Refined, corners_of
 from distill.tasks.detect_objects.geometry import giou
 from distill.tasks.detect_objects.heads.queries import QueryHead
 
@@ -77,13 +77,8 @@ def _boxes(layer: dict[str, Any], target: dict[str, Tensor], pairs: Pairs) -> di
     """Sums over the matches. L1 sees negative sides, so that they can be unlearnt."""
     queries, objects = pairs
     wanted = target["boxes"][objects]
-    apart = 1 - giou(_corners(layer["pred_boxes"][0, queries]), _corners(wanted))
+    apart = 1 - giou(corners_of(layer["pred_boxes"][0, queries]), corners_of(wanted))
     return {"loss_bbox": (layer["raw"][0, queries] - wanted).abs().sum(), "loss_giou": apart.sum()}
-
-
-def _corners(boxes: Tensor) -> Tensor:
-    centres, half = boxes[..., :2], boxes[..., 2:] / 2
-    return torch.cat([centres - half, centres + half], -1)
 
 
 def union(layers: list[Pairs]) -> Pairs:
