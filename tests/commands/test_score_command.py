@@ -65,7 +65,7 @@ def test_modules_can_be_named(checkpoint, tmp_path):
         (["--image-size", "0"], "--image-size"),
         (["--max-passes", "0"], "--max-passes"),
         (["--architecture", "?width=3"], "is no architecture"),
-        (["--architecture", "retort:resnet8?width={}"], "cannot be {}"),
+        (["--architecture", "retort:resnet8?width={}"], "is no architecture"),
         (["--dataset", ""], "names no path"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,8 @@ def test_the_student_sees_pictures_as_its_weights_did(tmp_path: Path) -> None:
 
 def test_a_pruned_teacher_is_trained_delivered_and_loaded_without_it(tmp_path: Path, teacher: TeacherInput) -> None:
     """And a run that is handed over goes on with the same network."""
+    own = shutil.copy(teacher.weights, tmp_path / "teacher.safetensors")  # removed below; the fixture's is for all
+    teacher = teacher.model_copy(update={"weights": str(own)})
     student = architecture_of(teacher.architecture, 0.5, round_to=2)
     given = spec(teacher, student=student, start=start_of(teacher), recipe="feature_only", **SMALL)
     control = Control()
