@@ -212,7 +212,7 @@ def test_publications_wait_in_a_queue_of_their_own(database: Database) -> None:
     with database.read() as session:
         few = {job_id: shares.positions(session, [session.get_one(Job, job_id)])[job_id] for job_id in trained + sent}
         many = shares.positions(session, [session.get_one(Job, job_id) for job_id in trained])
-        starts = leases.queued(session), leases.queued(session, publications=True)
+        starts = leases.queued(session), leases.queued(session, lane="publications")
     assert [few[job_id] for job_id in trained] == [many[job_id] for job_id in trained] == [0, 1, 2, 3]
     assert [few[job_id] for job_id in sent] == [0, 1]
     assert starts == (trained, sent)
