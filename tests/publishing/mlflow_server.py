@@ -115,8 +115,10 @@ def running() -> Iterator[MLflow]:
             length = int(self.headers.get("Content-Length") or 0)
             sent, parts = self.rfile.read(length), urlsplit(self.path)
             state.asked.append(parts.path)
-            if state.down or state.refusing:
-                self._answer(503 if state.down else 401, {"error_code": "TEMPORARILY_UNAVAILABLE", "message": "no"})
+            if state.down:
+                self._answer(503, {"error_code": "TEMPORARILY_UNAVAILABLE", "message": "no"})
+            elif state.refusing:
+                self._send(401, b"You are not authenticated.", "text/plain")
             elif parts.path.startswith(FILES):
                 state.files[parts.path.removeprefix(FILES)] = sent
                 self._answer(200, {})
@@ -132,9 +134,11 @@ def running() -> Iterator[MLflow]:
                 self._answer(200, answer)
 
         def _answer(self, status: int, body: Json) -> None:
-            content = json.dumps(body).encode()
+            self._send(status, json.dumps(body).encode(), "application/json")
+
+        def _send(self, status: int, content: bytes, kind: str) -> None:
             self.send_response(status)
-            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
