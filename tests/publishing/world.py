@@ -47,9 +47,10 @@ DESCRIBED = {
 
 
 class World:
-    def __init__(self, folder: Path, **settings: Any) -> None:
+    def __init__(self, folder: Path, url: str = "", **settings: Any) -> None:
+        """`url`: of an empty database; one of SQLite unless given."""
         self.settings = Settings(**{"data_dir": folder / "data", "secrets_key": KEY, **OPEN, **settings})
-        self.database, self.doorbell = Database(f"sqlite:///{folder / 'retort.db'}"), InProcessDoorbell()
+        self.database, self.doorbell = Database(url or f"sqlite:///{folder / 'retort.db'}"), InProcessDoorbell()
         self.database.migrate()
         self.objects = FolderStore(folder / "objects")
         self.driver = Driver(self.database, self.objects, folder)
