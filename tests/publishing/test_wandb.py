@@ -146,7 +146,9 @@ def test_the_client_reads_and_uploads_it(published: dict[str, Any], archive: byt
     with wandb_server.running() as server:
         command = [program, "sync", str(run)]
         environment = os.environ | own | {"WANDB_BASE_URL": server.url}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=within(60), check=False)
+        done = subprocess.run(
+            command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=within(60), check=False
+        )
     assert done.returncode == 0, done.stderr
     assert {name: row["_step"] for name, row in server.history.items()} == dict(enumerate(sorted(wanted())))
     for row in server.history.values():
