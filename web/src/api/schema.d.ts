@@ -3041,6 +3041,11 @@ export interface components {
              */
             warnings: components["schemas"]["JobWarning"][];
             /**
+             * Publish
+             * @description What it would publish while it runs, with every default filled in.
+             */
+            publish?: components["schemas"]["LivePublication"][];
+            /**
              * Input Bytes
              * @description Bytes of teachers and dataset that a worker fetches.
              * @example 87000000
@@ -3587,6 +3592,11 @@ export interface components {
              */
             probe?: string | null;
             /**
+             * Publish
+             * @description Targets that are told of the job while it runs (those that are `live` in the catalogue), each by a publication of its own: parameters when it starts, metrics as they come, and at its end the student, or that there is none.
+             */
+            publish?: components["schemas"]["LivePublication"][];
+            /**
              * Max Attempts
              * @description Attempts at system faults; null: the service's.
              */
@@ -3737,6 +3747,7 @@ export interface components {
          *         "step": 40,
          *         "total_steps": 100
          *       },
+         *       "publications": [],
          *       "queue_position": null,
          *       "recipe": "feature_only",
          *       "resolved": null,
@@ -3905,6 +3916,11 @@ export interface components {
              * @description What its run found to be probably wrong, before it trained: of teacher, classes, preprocessing.
              */
             warnings: components["schemas"]["JobWarning"][];
+            /**
+             * Publications
+             * @description Where it is published, oldest first: while it runs, and its student later.
+             */
+            publications?: components["schemas"]["PublicationNote"][];
             /**
              * Error
              * @description {code, message, remedy, fault, retryable, details}.
@@ -4192,6 +4208,41 @@ export interface components {
              * @example 1000000000000
              */
             stored_bytes: number;
+        };
+        /**
+         * LivePublication
+         * @description Where a job is told of while it runs, and its student handed over when it succeeds.
+         * @example {
+         *       "secret": "mlflow",
+         *       "target": "mlflow",
+         *       "tracking_uri": "https://mlflow.example.org"
+         *     }
+         */
+        LivePublication: {
+            /**
+             * Target
+             * @description Name from the catalogue's targets.
+             * @example huggingface
+             */
+            target: string;
+            /**
+             * Parameters
+             * @description The target's own. Any member of the body that is none of its fields counts as one of them.
+             * @example {
+             *       "repository": "me/student"
+             *     }
+             */
+            parameters?: {
+                [key: string]: unknown;
+            };
+            /**
+             * Secret
+             * @description Name of the secret (PUT /secrets/NAME) with the credentials.
+             * @example hub
+             */
+            secret?: string | null;
+        } & {
+            [key: string]: unknown;
         };
         /**
          * LogOut
@@ -4751,6 +4802,41 @@ export interface components {
             items: components["schemas"]["PublicationOut"][];
         };
         /**
+         * PublicationNote
+         * @description How a publication of a job goes; GET /jobs/{id}/publications has the rest.
+         */
+        PublicationNote: {
+            /**
+             * Id
+             * @example job_01KA1N3ZCZ0D6M3XBMNKJ0Q2EX
+             */
+            id: string;
+            /**
+             * Target
+             * @example mlflow
+             */
+            target: string;
+            /**
+             * Status
+             * @example running
+             * @enum {string}
+             */
+            status: "queued" | "running" | "pausing" | "paused" | "stopping" | "cancelling" | "succeeded" | "failed" | "cancelled";
+            /**
+             * Error
+             * @description Why it failed.
+             * @example null
+             */
+            error: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Warnings
+             * @description `target_unavailable`: the target does not answer since `details.since`, and did again at `details.until` (seconds since 1970; null: it still does not). The job goes on.
+             */
+            warnings: components["schemas"]["JobWarning"][];
+        };
+        /**
          * PublicationOut
          * @description A publication: a small job of its own.
          */
@@ -4800,12 +4886,17 @@ export interface components {
             attempt: number;
             /**
              * Error
-             * @description {code, message, remedy, fault, retryable, details}: target_unavailable, credentials_refused, target_forbidden, target_refused, credentials_missing, secret_unreadable, url_refused, input_gone.
+             * @description {code, message, remedy, fault, retryable, details}: target_unavailable, credentials_refused, target_forbidden, target_refused, credentials_missing, secret_unreadable, url_refused, input_gone, job_not_succeeded.
              * @example null
              */
             error: {
                 [key: string]: unknown;
             } | null;
+            /**
+             * Warnings
+             * @description `target_unavailable`, while it follows a job that runs: the target does not answer since `details.since`, and did again at `details.until`.
+             */
+            warnings: components["schemas"]["JobWarning"][];
             /**
              * Receipt
              * @description What the target calls the result: commit, run, version, url.
@@ -5867,6 +5958,13 @@ export interface components {
                     [key: string]: unknown;
                 };
             };
+            /**
+             * Live
+             * @description Whether it can be told of a job while it runs (`publish` of POST /jobs).
+             * @default false
+             * @example true
+             */
+            live: boolean;
             /**
              * Credentials
              * @description What the secret of a publication there holds, by name.
@@ -10012,7 +10110,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "lost_race" | "dataset_not_ready" | "students_not_counted" | "idempotency_key_in_flight";
+                        code?: "lost_race" | "dataset_not_ready" | "students_not_counted" | "no_key" | "idempotency_key_in_flight";
                     };
                 };
             };
@@ -10048,7 +10146,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "too_few_devices" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable" | "budget_unreachable";
+                        code?: "invalid_request" | "too_few_devices" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable" | "budget_unreachable" | "unknown_secret" | "credentials_missing" | "url_refused" | "target_not_live";
                     };
                 };
             };
