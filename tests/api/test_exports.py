@@ -116,6 +116,8 @@ def test_a_format_that_every_live_worker_lacks_is_refused_before_the_queue(
     told = problem(client.post("/jobs", json=body | {"config": config}), 422, "missing_package")
     assert pointers(told) == {"/config/exports/1/format"}
     asked(client, finished, "onnx-web")  # the second worker has it
+    told = [each["info"] for each in client.get("/system").json()["workers"]]
+    assert told == [{"lacked_exports": ["executorch", "onnx-web"]}, {"lacked_exports": ["executorch"]}]
     lives(database, 3)  # of an earlier release, which says nothing
     asked(client, finished, "executorch")
 

@@ -14,7 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from distill.errors import InvalidConfig, InvalidTeacher, RetortError, UnknownName
 from distill.models.blocks import blocks_for
@@ -291,6 +291,8 @@ def test_what_is_saved_is_what_transformers_reads(family: str, tmp_path: Path) -
     assert theirs.config.id2label == dict(enumerate(CLASSES))
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out", local_files_only=True)
     assert tokenizer("the cat")["input_ids"][-2:] != []
+    from transformers import pipeline  # imports torchvision: not before distill's shim
+
     (answer,) = pipeline("text-classification", model=str(tmp_path / "out"), device="cpu")("the cat")
     with torch.no_grad():
         shares = network(**tokenizer("the cat", return_tensors="pt")).logits.softmax(1)[0]
