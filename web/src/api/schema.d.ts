@@ -10146,7 +10146,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "too_few_devices" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable" | "budget_unreachable" | "unknown_secret" | "credentials_missing" | "url_refused" | "target_not_live";
+                        code?: "invalid_request" | "too_few_devices" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable" | "budget_unreachable" | "missing_package" | "unknown_secret" | "credentials_missing" | "url_refused" | "target_not_live";
                     };
                 };
             };
@@ -11402,7 +11402,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "too_few_devices" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable" | "budget_unreachable";
+                        code?: "invalid_request" | "too_few_devices" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable" | "budget_unreachable" | "missing_package";
                     };
                 };
             };
@@ -12379,7 +12379,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "unknown_name" | "invalid_config" | "not_exportable" | "idempotency_key_reused";
+                        code?: "invalid_request" | "unknown_name" | "invalid_config" | "not_exportable" | "missing_package" | "idempotency_key_reused";
                     };
                 };
             };
@@ -14383,7 +14383,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "too_few_devices" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable" | "budget_unreachable";
+                        code?: "invalid_request" | "too_few_devices" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable" | "budget_unreachable" | "missing_package";
                     };
                 };
             };
