@@ -12,8 +12,6 @@ from PIL import Image
 
 from tests.data.files import write_zip
 
-pytestmark = pytest.mark.long
-
 IDS = [number for number in range(1, 91) if number not in (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)]
 """The ids of COCO 2017's 80 categories."""
 WIDTH, HEIGHT, TRAIN, TEST = 96, 64, 24, 8
