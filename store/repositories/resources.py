@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from sqlalchemy import and_, or_, select, update
 from sqlalchemy.orm import Session
 
-from store import references, thumbnails
+from store import references, shard_references, thumbnails
 from store.clock import db_now
 from store.ids import new_id
 from store.repositories.leases import LeaseLost
@@ -47,7 +47,8 @@ def object_keys(row: Teacher | Dataset) -> list[str]:
     if isinstance(row, Teacher):
         return [row.object_key, *(file.object_key for file in stored(row.source))]
     files = [file.get("object_key") or references.object_key(row.id, role) for role, file in row.files.items()]
-    return [*files, thumbnails.object_key(row.id)]
+    index = shard_references.object_keys(row.id) if row.shards else []
+    return [*files, *index, thumbnails.object_key(row.id)]
 
 
 def waiting(session: Session, table: type[Resource], limit: int = 20) -> list[str]:
