@@ -47,7 +47,8 @@ class Leaving(Exception):
 
 
 class Inspections:
-    """Done one at a time, beside the slots: an inspection is seconds of one core."""
+    """Done one at a time, beside the slots: an inspection is seconds of one core. `streamed`: only datasets that stay
+    where they lie, which may take hours to read; or only others; None: all."""
 
     def __init__(
         self,
@@ -57,13 +58,15 @@ class Inspections:
         worker_id: str,
         leaving: threading.Event,
         command: Sequence[str] = COMMAND,
+        streamed: bool | None = None,
     ) -> None:
         self._settings, self._database, self._objects = settings, database, objects
+        self._streamed_only = streamed
         self._worker_id, self._leaving, self._command = worker_id, leaving, command
 
     def run_next(self) -> bool:
         """Inspect one row; False when none waits. Raises one of `AWAY`."""
-        row = self._claim(Teacher) or self._claim(Dataset)
+        row = (None if self._streamed_only else self._claim(Teacher)) or self._claim(Dataset)
         if row is None:
             return False
         self._inspect(row)
@@ -71,7 +74,7 @@ class Inspections:
 
     def _claim(self, table: type[resources.Resource]) -> resources.Resource | None:
         with self._database.read() as session:
-            waiting = resources.waiting(session, table)
+            waiting = resources.waiting(session, table, streamed=self._streamed_only)
         for resource_id in waiting:
             with self._database.write() as session:
                 row = resources.claim(session, table, resource_id, self._worker_id, self._settings.lease_seconds)
