@@ -168,7 +168,7 @@ class Settings(BaseSettings):
         3600, gt=0, le=MOST_SECONDS, description="Longest time that fetching one file may take."
     )
     shard_cache: Path | None = Field(
-        None, description="Where workers keep shards of datasets that stay where they lie. Empty: in data_dir."
+        None, description="Where workers keep shards of datasets that stay where they lie. Empty: in scratch_dir."
     )
     shard_cache_bytes: int = Field(
         64 * 2**30, gt=0, le=MOST_BYTES, description="Bytes of shards that all workers of a machine keep there."
@@ -259,7 +259,7 @@ class Settings(BaseSettings):
     @property
     def kept_shards(self) -> Path:
         """Apart from what `retort shards` keeps in the same folder: that unpacks parquet."""
-        return (self.shard_cache or self.data_dir / "shards").absolute() / "whole"
+        return (self.shard_cache or self.scratch / ".shards").absolute() / "whole"  # sweeps pass over hidden folders
 
     @property
     def incoming(self) -> Path:

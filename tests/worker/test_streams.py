@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +39,7 @@ from tests.store.support import claimed
 from tests.worker.support import World, settings_for, wait_until
 from tests.worker.test_inspections import row_of
 from worker.inspecting.inspections import COMMAND, Inspections
+from worker.isolation import landlock
 from worker.jobs import supervisor
 from worker.jobs.supervisor import Supervisor
 from worker.transfer import references
@@ -388,3 +391,26 @@ def test_what_no_list_of_shards_may_have(settings: Settings, served: Site, tmp_p
     assert refused(all=[served.url("{5..3}.tar")]).code == "invalid_dataset"
     assert refused(all=[served.url("nothing.list")]).code == "invalid_dataset"
     assert shard_references.KIND == "shards"
+
+
+HELD = """
+import os, sys
+from worker.isolation import landlock, libc
+folder, known = sys.argv[1:]
+libc.no_new_privileges()
+landlock.restrict(landlock.Rules(by_name=(folder,)))
+os.close(os.open(os.path.join(folder, known), os.O_RDONLY))
+for attempt in (lambda: os.listdir(folder), lambda: os.open(os.path.join(folder, known), os.O_WRONLY)):
+    try:
+        attempt()
+    except PermissionError:
+        continue
+    os._exit(3)
+os._exit(0)
+"""
+
+
+@pytest.mark.skipif(not landlock.abi(), reason="this kernel has no Landlock")
+def test_a_trainer_opens_shards_that_it_knows_and_lists_none(tmp_path: Path) -> None:
+    (tmp_path / "known").write_text("x")
+    assert subprocess.run([sys.executable, "-c", HELD, str(tmp_path), "known"], check=False).returncode == 0

@@ -160,8 +160,7 @@ def make_folder(settings: Settings) -> None:
     with suppress(OSError):  # another worker's
         folder.chmod(0o711)
     if settings.trainer_uid:
-        for above in (settings.data_dir.absolute(), folder.parent):
-            users.passable(above)
+        users.passable(folder.parent)
 
 
 class Registering:
