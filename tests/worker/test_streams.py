@@ -48,7 +48,7 @@ from worker.transfer.shards import Entry
 from worker.transfer.supplier import INSPECTED, Kept, Registering, Source, Supplier
 
 HERE = {"dataset_hosts": "127.0.0.1", "dataset_http_hosts": "127.0.0.1", "dataset_networks": "127.0.0.0/8"}
-CONFIG = {"recipe": "cross_entropy", "epochs": 2, "batch_size": 8, "checkpoint_seconds": 0.01, "seed": 1,
+CONFIG = {"recipe": "cross_entropy", "epochs": 2, "batch_size": 4, "checkpoint_seconds": 0.01, "seed": 1,
           "device": "cpu"}  # fmt: skip
 
 
@@ -156,12 +156,11 @@ def test_a_killed_trainer_goes_on_with_the_same_batches_and_a_changed_shard_ends
     ended: list[str | None] = []
     thread = threading.Thread(target=lambda: ended.append(attempted(here)))
     thread.start()
-    wait_until(lambda: bool(_steps(here)), within(120))
+    wait_until(lambda: max(_steps(here), default=0) % 8, within(120))  # within an epoch of 8 batches
     for pid in survivors_of(here):
         os.kill(pid, signal.SIGKILL)
     thread.join(within(60))
     assert ended == ["queued"]
-    assert max(_steps(here)) % 4  # within an epoch of 4 batches
     assert attempted(here) == "succeeded"
     assert here.artifact_bytes("student.safetensors") == undisturbed
 
