@@ -23,13 +23,14 @@ SHORT = {"RETORT_LEASE_SECONDS": f"{within(4):g}", "RETORT_RENEW_SECONDS": "1", 
 class Service:
     started: ClassVar[list[Service]] = []
 
-    def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, stdin: int | None = None, **environment: str) -> None:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("RETORT_")}
         self.log = folder.with_suffix(".log")
         with self.log.open("ab") as log:
             self.start = log.tell()
             self.process = subprocess.Popen(
                 [*COMMAND, "--data-dir", str(folder), "--port", "0", *arguments],
+                stdin=stdin,
                 stdout=log,
                 stderr=log,
                 env=kept | SHORT | environment,
