@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -21,7 +21,7 @@ import httpx
 from client.api import Retort
 from client.errors import JobFailed, ProblemError, Unusable
 from client.session import json_object
-from client.types import Study
+from client.types import Job, Study
 
 NOTE = "made.json"
 NOUNS = {"dst_": "datasets", "tch_": "teachers", "job_": "jobs", "stu_": "studies"}
@@ -153,13 +153,15 @@ def read(file: Path) -> Body:
 
 
 def write(retort: Retort, study: Study, output: Path) -> list[Path]:
-    """study.md, study.json, table.csv and pareto.svg, as far as the study has come."""
+    """study.md, study.json, table.csv and pareto.svg, as far as the study has come. study.json has the jobs that
+    trained teachers too."""
     study_id, result = study["id"], study["result"] or {}
     bought = (result.get("student_budget") or {}).get("reading", "")
     said = [result.get("reading", f"It is {study['status']}."), bought]
     table = retort.study_table_as(study_id, "md").decode()
     document = {"schema": 2, "study": study, "table": retort.study_table(study_id)}
     document["trials"] = list(retort.study_trials(study_id))
+    document["jobs"] = list(_jobs(retort, output / NOTE))
     files = {
         "study.md": (table + "\n" + "\n\n".join(text for text in said if text) + "\n").encode(),
         "study.json": json.dumps(document, indent=1).encode(),
@@ -169,6 +171,18 @@ def write(retort: Retort, study: Study, output: Path) -> list[Path]:
     for name, content in files.items():
         (output / name).write_bytes(content)
     return [output / name for name in files]
+
+
+def _jobs(retort: Retort, note: Path) -> Iterator[Job]:
+    """Those that a note names, and that are there still."""
+    made = json.loads(note.read_text()) if note.exists() else {}
+    for name, job_id in made.items():
+        if name.endswith("_job"):
+            try:
+                yield retort.job(job_id)
+            except ProblemError as error:
+                if error.status != httpx.codes.NOT_FOUND:
+                    raise
 
 
 def _described(given: Any) -> TypeGuard[Body]:
