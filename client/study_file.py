@@ -27,6 +27,7 @@ NOTE = "made.json"
 NOUNS = {"dst_": "datasets", "tch_": "teachers", "job_": "jobs", "stu_": "studies"}
 LIMITS = ("trials", "minutes")
 TEACHER = "/teacher"
+DESCRIBED = "described"  # in the note: of what each thing was made
 Body = dict[str, Any]
 Say = Callable[[str], None]
 
@@ -43,8 +44,8 @@ class StudyFile:
     def begun(self) -> Study:
         """The study, made now or found; with more trials or minutes than before it is extended. Raises
         `Unusable` where the folder holds another study, or what was made is not at this service."""
-        asked = _digest(self._body)
-        if self._made.get("asked", asked) != asked:
+        asked = _asked(self._body)
+        if "study" in self._made and self._made["asked"] != asked:
             raise Unusable(
                 f"{self._output} holds the study of another file.", "Give another --output, or the file as it was."
             )
@@ -55,7 +56,7 @@ class StudyFile:
             body = copy.deepcopy(self._body)
             body["base"] = self._base(body.get("base") or {})
             body["space"] = self._space(body.get("space") or {}, body["base"].get("dataset"))
-            key = f"study-{hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()}"
+            key = f"study-{_digest(body)}"
             self._keep("study", self._retort.create_study(idempotency_key=key, **body)["id"])
             return self._retort.study(self._made["study"])
         return self._extended(self._retort.study(self._made["study"]))
@@ -87,7 +88,7 @@ class StudyFile:
         """The base job with ids where it describes a dataset and teachers; `place` tells whose it is, in the note."""
         found = dict(base)
         if _described(dataset := base.get("dataset")) and "named" not in dataset:
-            found["dataset"] = self._once(f"{place}dataset", lambda: self._dataset(dataset))
+            found["dataset"] = self._once(f"{place}dataset", dataset, lambda: self._dataset(dataset))
         if "teacher" in base:
             found["teacher"] = self._teachers(base["teacher"], f"{place}teacher", found.get("dataset"))
         return found
@@ -103,7 +104,9 @@ class StudyFile:
     def _teachers(self, given: Any, place: str, dataset: Any) -> Any:
         if isinstance(given, list):
             return [self._teachers(each, f"{place}_{number}", dataset) for number, each in enumerate(given)]
-        return self._once(place, lambda: self._teacher(given, place, dataset)) if _described(given) else given
+        if not _described(given):
+            return given
+        return self._once(place, [given, dataset], lambda: self._teacher(given, place, dataset))
 
     def _dataset(self, given: Body) -> str:
         rest = {name: given[name] for name in ("name", "task") if name in given}
@@ -119,7 +122,9 @@ class StudyFile:
         if "job" not in given:
             raise Unusable("The file's teacher is neither a file nor a job.", 'Give {"file": ...} or {"job": ...}.')
         body = {"name": "teacher", "dataset": dataset} | given["job"]
-        job_id = self._once(f"{place}_job", lambda: self._retort.submit(**self._base(body, f"{place}_job_"))["id"])
+        job_id = self._once(
+            f"{place}_job", body, lambda: self._retort.submit(**self._base(body, f"{place}_job_"))["id"]
+        )
         self._say(f"Training the teacher: {job_id}")
         job = self._retort.wait(job_id)
         if job["status"] != "succeeded":
@@ -132,9 +137,14 @@ class StudyFile:
             raise Unusable(f"There is no {found}.", "--data names the folder that the file's paths start from.")
         return found
 
-    def _once(self, name: str, make: Callable[[], str]) -> str:
-        if name not in self._made:
-            self._keep(name, make())
+    def _once(self, name: str, described: Any, make: Callable[[], str]) -> str:
+        """What was made of this very description, now or before: a file that was refused may be put right, and keeps
+        the teacher that was trained for it."""
+        noted, digest = self._made.get(DESCRIBED, {}), _digest(described)
+        if name not in self._made or noted.get(name) != digest:
+            made = make()
+            self._made[DESCRIBED] = self._made.get(DESCRIBED, {}) | {name: digest}
+            self._keep(name, made)
         return str(self._made[name])
 
     def _keep(self, name: str, value: Any) -> None:
@@ -190,7 +200,11 @@ def _described(given: Any) -> TypeGuard[Body]:
     return isinstance(given, dict)
 
 
-def _digest(body: Body) -> str:
-    """Of all but how much is tried, which may grow, and how many at once."""
+def _digest(given: Any) -> str:
+    return hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()
+
+
+def _asked(body: Body) -> str:
+    """Digest of all but how much is tried, which may grow, and how many at once."""
     budget = {name: value for name, value in (body.get("budget") or {}).items() if name not in (*LIMITS, "parallel")}
-    return hashlib.sha256(json.dumps(body | {"budget": budget}, sort_keys=True).encode()).hexdigest()
+    return _digest(body | {"budget": budget})

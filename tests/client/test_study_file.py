@@ -126,7 +126,12 @@ def test_a_folder_keeps_to_its_service_and_one_process(
     tmp_path: Path,
 ) -> None:  # fmt: skip
     output = tmp_path / "out"
+    right = file.read_text()
+    file.write_text(right.replace("grid", "luck"))
+    assert command("study", "--file", file, "--output", output)[0] == 1
+    file.write_text(right)  # put right it goes on with what was made
     assert run(command, database, retort, "--file", file, "--output", output)[0] == 0
+    assert len(list(retort.datasets())) == 1
     note = output / study_file.NOTE
     made = json.loads(note.read_text())
     assert made["service"] == retort.url

@@ -86,8 +86,8 @@ def student_config(
     options = dict(wanted.options)
     check_parameters(OPTIONS, options)
     _check_family(wanted.name, config)
-    if (size := options.get("vocab_size")) is not None:
-        config = _with_vocabulary(config, int(size), task, kept)
+    if isinstance(size := options.get("vocab_size"), int):
+        config = _with_vocabulary(config, size, task, kept)
     sizes, reason = _sizes(config, options, task, classes)
     smaller = for_task(_resized(config, *sizes, untie=untie or bool(options.get("untied"))), task, classes)
     copied = _copied(smaller, config, str(options.get("initialise", "auto")))
