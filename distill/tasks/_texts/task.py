@@ -309,7 +309,7 @@ class TextTask(RowTask):
         of both; rows of single tokens do not, and are refused.
         """
         size = self.run.student.options.get("vocab_size")
-        if size is None:
+        if not isinstance(size, int):
             return None
         student_config(self.run.student, self._source.module.config, self.kind, self.classes)  # refuses what cannot be
         if self.view.per_token:
@@ -320,7 +320,7 @@ class TextTask(RowTask):
             )
         pairs = [self.dataset.train.pairs[i] for i in self.splits.train.tolist()]
         texts = [text for pair in pairs for text in pair if text is not None]
-        return reduce(self._source.tokens, count_tokens(self._source.tokens, texts), int(size), folder)
+        return reduce(self._source.tokens, count_tokens(self._source.tokens, texts), size, folder)
 
     def _comparison(self, how: TextPreprocessing, teachers: Tokens, scratch: Path) -> Network | None:
         given = self.run.comparison
