@@ -23,6 +23,8 @@ from tests.integration.main_job import architectures_known
 from tests.slowness import within
 from tests.worker.support import wait_until
 
+pytestmark = pytest.mark.long
+
 BACKBONE = {"name": "timm:convnext_atto", "options": {"depths": [1, 1, 2, 1], "dims": [8, 8, 16, 16]}}
 DEEP = {"name": "retort:resnet14", "options": {"width": 4}}
 STUDENT = {"name": "retort:resnet8", "options": {"width": 4}}

@@ -22,6 +22,8 @@ from tests.api.checks import pointers, problem
 from tests.embedded.service import Service, wait_for
 from tests.slowness import within
 
+pytestmark = pytest.mark.long
+
 STUDENT = {"name": "retort:resnet8", "options": {"width": 4}}
 Weights = dict[str, torch.Tensor]
 

@@ -25,6 +25,8 @@ from tests.converter.hostile import CORPUS
 from tests.embedded.service import Service
 from tests.slowness import within
 
+pytestmark = pytest.mark.long
+
 NAME, OPTIONS = "retort:resnet8", {"width": 4}
 INDEX = "model.safetensors.index.json"
 Files = dict[str, bytes]

@@ -20,6 +20,8 @@ from tests.slowness import within
 from tests.worker.support import wait_until
 from worker.watching.survivors import survivors
 
+pytestmark = pytest.mark.long
+
 #: Long enough to be interrupted twice, with a checkpoint every few steps.
 JOB = {
     "dataset": {"named": "digits"},
