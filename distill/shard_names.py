@@ -16,8 +16,10 @@ FORMS = (".tar", ".parquet")
 LISTS = (".txt", ".list")
 PACKED = (".tar.gz", ".tgz", ".tar.zst", ".tar.bz2", ".tar.xz")
 MOST = 100_000
+LONGEST = 2000
+"""Characters of what names shards."""
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
-_NUMBER = re.compile(r"\d+(?=\D*$)")
+_NUMBER = re.compile(r"\d{1,18}(?=\D*$)")
 
 
 def has_braces(given: str) -> bool:
@@ -26,7 +28,11 @@ def has_braces(given: str) -> bool:
 
 def expanded(given: str) -> list[str]:
     """Every `{first..last}` counted through, as wide as its first number is written. Raises `InvalidDataset` for one
-    that counts backwards, and for more than `MOST` names."""
+    that counts backwards, and for more than `MOST` names or `LONGEST` characters."""
+    if len(given) > LONGEST:
+        raise InvalidDataset(
+            f"{given[:80]!r}... has {len(given):,} characters.", f"Name shards by at most {LONGEST:,} characters."
+        )
     found = _RANGE.search(given)
     if found is None:
         return [given]
@@ -42,6 +48,17 @@ def expanded(given: str) -> list[str]:
     if count * len(rests) > MOST:
         raise _too_many(given, count * len(rests))
     return [f"{start}{number:0{len(first)}d}{rest}" for number in range(int(first), int(last) + 1) for rest in rests]
+
+
+def gathered(given: str, groups: Iterable[Iterable[str]]) -> list[str]:
+    """The names of all groups, in order; no group is asked for once there are more than `MOST` names, which raises
+    `InvalidDataset`. `given`: what named them."""
+    names: list[str] = []
+    for group in groups:
+        names += group
+        if len(names) > MOST:
+            raise _too_many(given, len(names), "or more")
+    return names
 
 
 def is_packed(name: str) -> bool:
@@ -69,8 +86,9 @@ def check(given: str, names: Sequence[str]) -> None:
     _check_gaps(names)
 
 
-def _too_many(given: str, count: int) -> InvalidDataset:
-    return InvalidDataset(f"{given!r} names {count:,} shards, more than {MOST:,}.", "Write larger shards.")
+def _too_many(given: str, count: int, more: str = "") -> InvalidDataset:
+    found = f"{count:,} {more}".strip()
+    return InvalidDataset(f"{given!r} names {found} shards; {MOST:,} are the most.", "Write larger shards.")
 
 
 def _check_form(name: str) -> None:

@@ -74,16 +74,25 @@ def lines(settings: Settings, found: ListFile, text: str) -> list[str]:
     base = found.url.partition("?")[0].rpartition("/")[0]
     given = [line for each in text.splitlines() if (line := each.strip()) and not line.startswith("#")]
     whole = [line if "://" in line else f"{base}/{line}" for line in given]
-    return judged(settings, [name for line in whole for name in shard_names.expanded(line)])
+    return judged(settings, shard_names.gathered(found.url, map(shard_names.expanded, whole)))
 
 
 def check(settings: Settings, given: Iterable[str]) -> None:
     """As far as shards can be judged without asking anybody. Raises `UrlRefused`, `InvalidDataset`."""
     texts = list(given)
-    found = [read(settings, text) for text in texts]
-    named = [each for each in found if isinstance(each, list)]
-    if len(named) == len(found):
-        shard_names.check(texts[0] if len(texts) == 1 else "The list", [name for each in named for name in each])
+    called = texts[0] if len(texts) == 1 else "The list"
+    asked: list[Folder | ListFile] = []
+
+    def named(text: str) -> list[str]:
+        found = read(settings, text)
+        if isinstance(found, list):
+            return found
+        asked.append(found)
+        return []
+
+    names = shard_names.gathered(called, map(named, texts))
+    if not asked:
+        shard_names.check(called, names)
 
 
 def _path(given: str) -> str:

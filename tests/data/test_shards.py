@@ -21,6 +21,7 @@ from distill.modalities.images.shards.building import lot
 from distill.modalities.images.shards.index import read, write
 from distill.modalities.images.shards.listing import listed
 from distill.modalities.images.shards.refusal import ShardChanged, ShardGone
+from distill.shard_names import MOST, gathered
 from distill.types import DatasetInput
 from tests.data.files import image_bytes, write_tar, write_zip
 from tests.data.shard_files import CLASSES, of_shards, sample, write_parquet_shards, write_shards
@@ -262,6 +263,28 @@ def fault_label_unknown(folder):
     return folder, "000003.tar"
 
 
+def fault_label_many_dashes(folder):
+    (folder / "classes.txt").write_text("a\nb\nc\n")
+    write_tar(folder / "000003.tar", sample(51, "--5"))
+    return folder, "000003.tar"
+
+
+def fault_label_of_5000_digits(folder):
+    (folder / "classes.txt").write_text("a\nb\nc\n")
+    write_tar(folder / "000003.tar", sample(51, "5" * 5000))
+    return folder, "000003.tar"
+
+
+def fault_braces_of_5000_digits(folder):
+    (folder / "l.txt").write_text(f"{{0..{'9' * 5000}}}.tar\n")
+    return folder / "l.txt", None
+
+
+def fault_braces_without_end(folder):
+    (folder / "l.txt").write_text("{0..0}" * 5000)
+    return folder / "l.txt", None
+
+
 def fault_truncated(folder):
     data = (folder / "000003.tar").read_bytes()
     (folder / "000003.tar").write_bytes(data[: len(data) // 2 - 100])
@@ -305,6 +328,16 @@ def test_a_fault_is_refused_by_the_shards_name(tmp_path, fault):
     assert caught.value.remedy
     if shard is not None:
         assert caught.value.details["shard"].endswith(shard)
+
+
+def test_no_group_of_names_is_asked_for_beyond_the_most():
+    def groups():
+        yield ["a.tar"] * MOST
+        yield ["b.tar"]
+        raise AssertionError
+
+    with pytest.raises(InvalidDataset):
+        gathered("a list", groups())
 
 
 def test_a_class_list_with_a_class_twice_is_refused(tmp_path):

@@ -37,16 +37,13 @@ def listed(settings: Settings, given: Mapping[str, Sequence[str]], folder: Path,
 
 
 def _of_role(settings: Settings, texts: Sequence[str], folder: Path, check: Check) -> list[str]:
-    names: list[str] = []
-    for text in texts:
+    def named(text: str) -> list[str]:
         found = shard_references.read(settings, text)
         if isinstance(found, ListFile):
-            names += _in_list(settings, found, folder, check)
-        elif isinstance(found, Folder):
-            names += _in_folder(settings, found, folder, check)
-        else:
-            names += found
-    return names
+            return _in_list(settings, found, folder, check)
+        return _in_folder(settings, found, folder, check) if isinstance(found, Folder) else found
+
+    return shard_names.gathered(texts[0] if len(texts) == 1 else "The list", map(named, texts))
 
 
 def _in_list(settings: Settings, found: ListFile, folder: Path, check: Check) -> list[str]:

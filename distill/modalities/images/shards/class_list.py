@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from distill.modalities.images.shards.listing import is_web
 from distill.modalities.images.shards.refusal import refuse
 
 FILES = ("classes.txt", "classnames.txt")
+_NUMBER = re.compile(r"-?[0-9]{1,18}")
 
 
 class ClassList:
@@ -31,7 +33,8 @@ class ClassList:
         """The class that a label says. Raises `InvalidDataset` for one that is beyond the classes, or none of them."""
         if label is None or label in self._known:
             return label
-        if label.lstrip("-").isdecimal() and (int(label) < 0 or (self.names and int(label) >= len(self.names))):
+        number = int(label) if _NUMBER.fullmatch(label) else None
+        if number is not None and (number < 0 or (self.names and number >= len(self.names))):
             most = f"the classes are 0 to {len(self.names) - 1}" if self.names else "classes count from 0"
             refuse(
                 shard, f"the label {label} of {key!r} is beyond the classes: {most}",
@@ -39,8 +42,8 @@ class ClassList:
             )  # fmt: skip
         if self.names is None:
             return label
-        if label.isdecimal():
-            return self.names[int(label)]
+        if number is not None:
+            return self.names[number]
         return refuse(
             shard, f"the label {label[:40]!r} of {key!r} is none of the {len(self.names)} classes",
             "Correct the label, or name the class.", key=key, label=label[:40],
