@@ -412,6 +412,14 @@ def test_retry_gives_new_attempts_after_a_system_fault_only(client: TestClient, 
     problem(client.post(f"/jobs/{job_id}/retry"), 409, "not_retryable")
 
 
+def test_a_users_fault_that_can_be_undone_is_retried(client: TestClient, driver: Driver) -> None:
+    """As a shard that was put back."""
+    job_id = driver.job()
+    driver.finish(driver.claim(job_id), "failed", USER_FAULT | {"retryable": True})
+    assert "retry" in client.get(f"/jobs/{job_id}").json()["links"]
+    assert client.post(f"/jobs/{job_id}/retry").json()["status"] == "queued"
+
+
 def test_pause_and_resume(client: TestClient, driver: Driver) -> None:
     job_id = driver.job()
     assert client.post(f"/jobs/{job_id}/pause").json()["status"] == "paused"

@@ -271,7 +271,7 @@ def test_a_shard_that_is_not_what_was_registered(settings: Settings, served: Sit
             supply.path(1)
         assert type(error.value) is raised
         assert error.value.details["shard"] == served.url("000001.tar")
-        assert (error.value.fault, error.value.retryable) == (("system", True) if fault == "away" else ("user", False))
+        assert (error.value.fault, error.value.retryable) == (("system", True) if fault == "away" else ("user", True))
         assert supply.path(0).read_bytes() == (served.folder / "000000.tar").read_bytes()
         path.write_bytes(data)  # put back: whoever asks again gets it
         assert supply.path(1).read_bytes() == data

@@ -32,15 +32,20 @@ def links_of(job: Job, task: str) -> dict[str, str]:
     return links | {action: f"{path}/{action}" for action in _possible(job, task)}
 
 
+def would_fail_again(job: Job) -> bool:
+    """Whether the job failed by its user's fault, and by one that nothing but another job mends."""
+    error = job.error or {}
+    return error.get("fault") == "user" and not error.get("retryable", False)
+
+
 def _possible(job: Job, task: str) -> list[str]:
     following = TRANSITIONS[job.status]  # type: ignore[index]
-    user_fault = (job.error or {}).get("fault") == "user"
     possible = {
         "cancel": bool({"cancelling", "cancelled"} & following),
         "stop": "stopping" in following,
         "pause": job.status in {"queued", "running"},
         "resume": job.status == "paused",
-        "retry": job.status == "failed" and not user_fault,
+        "retry": job.status == "failed" and not would_fail_again(job),
         "extend": job.status == "succeeded"
         and job.student_of is None
         and task in tasks.names()

@@ -23,7 +23,7 @@ from api.resources.jobs import (
     teaching,
 )
 from api.resources.jobs.budgets import Sized
-from api.resources.jobs.links import kind_of, links_of
+from api.resources.jobs.links import kind_of, links_of, would_fail_again
 from api.resources.jobs.plan import Plan
 from api.resources.jobs.schemas import DryRun, JobCreate, JobOut, JobWarning, NamedReference
 from api.resources.jobs.validation import check
@@ -244,7 +244,7 @@ def retry(work: Work, tenant: str, job_id: str) -> Job:
     job = find(work.session, tenant, job_id)
     if job.status != "failed":  # other states lead to `queued` too, but by a worker's hand
         raise IllegalTransition(job.status, "queued")
-    if (job.error or {}).get("fault") == "user":
+    if would_fail_again(job):
         remedy = "Correct what the error names, and submit a new job."
         raise Conflict("The job failed by its own input; the same input fails again.", remedy, code="not_retryable")
     quotas.check_queue(work.session, work.context.settings, tenant)

@@ -38,7 +38,7 @@ export function FailureCard({ job }: { job: Job }) {
     <section className="failure" aria-labelledby="failure">
       <h2 id="failure">{advice?.says ?? "The job failed."}</h2>
       <p className="fault">
-        {user ? "This is about the job's input: the same input would fail again." : "This is the service's fault, not yours."} <code>{code}</code>
+        {user ? `This is about the job's input: ${error.retryable === true ? "put right what is named, and retry." : "the same input would fail again."}` : "This is the service's fault, not yours."} <code>{code}</code>
       </p>
       {message && <p>{message}</p>}
       <div className="what-now">

@@ -8,11 +8,15 @@ from distill.errors import InvalidDataset, RetortError
 
 
 class ShardGone(InvalidDataset):
-    """A shard that the index names is not there any more."""
+    """A shard that the index names is not there any more. A job goes on once it was put back."""
+
+    retryable = True
 
 
 class ShardChanged(InvalidDataset):
-    """A shard holds other bytes than when its index was written."""
+    """A shard holds other bytes than when its index was written. A job goes on once it was put back."""
+
+    retryable = True
 
 
 class ShardUnavailable(RetortError):
