@@ -43,15 +43,16 @@ _CACHES = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "CUDA_CACHE_PATH", "XD
 class Confinement:
     """`workspaces`: folders to work in. `read_only`: other files and folders to read. `temporary`: the workspace that
     gets HOME, TMPDIR and the caches. `private`: folders of which nothing but the above may be readable: where the
-    service keeps its data. `group`: several processes of one job, which speak by loopback.
-    `devices`: the GPU's device files. `worker`: the worker's user id, None where it is not known. `memory_bytes`:
-    private writable memory (RLIMIT_DATA), 0 for no limit: not of what computes on a GPU, whose driver reserves more
-    than it uses."""
+    service keeps its data. `by_name`: folders of which files may be read whose names one knows. `group`: several
+    processes of one job, which speak by loopback. `devices`: the GPU's device files. `worker`: the worker's user id,
+    None where it is not known. `memory_bytes`: private writable memory (RLIMIT_DATA), 0 for no limit: not of what
+    computes on a GPU, whose driver reserves more than it uses."""
 
     workspaces: tuple[Path, ...]
     read_only: tuple[Path, ...]
     temporary: Path
     private: tuple[Path, ...] = ()
+    by_name: tuple[Path, ...] = ()
     group: bool = False
     worker: int | None = None
     memory_bytes: int = 0
@@ -166,6 +167,7 @@ def _rules(wanted: Confinement) -> landlock.Rules:
         writable=("/dev/shm",),  # noqa: S108 - one's own where the kernel has mount namespaces
         workspaces=tuple(str(path.resolve()) for path in wanted.workspaces),
         listed=(str(ROOT),),
+        by_name=tuple(str(path.resolve()) for path in wanted.by_name),
         devices=("/dev/null", "/dev/zero", *wanted.devices),
         programs=programs,
         tcp=wanted.group,
