@@ -220,6 +220,10 @@ report-study: $(INSTALLED) ## the long study's pictures, from the lines of bench
 bench-train: $(INSTALLED) ## images/s of training: student alone, live teacher, cached targets, naive loop
 	$(PY) -m benchmarks.train $(ARGS)
 
+.PHONY: bench-data
+bench-data: $(INSTALLED) ## images/s of a core from JPEGs to crops: ours, timm's and torchvision's loaders, bare decoders (about 2 minutes)
+	$(PY) -m benchmarks.data $(ARGS)
+
 .PHONY: bench-text
 bench-text: $(INSTALLED) ## sequences/s of distilling language models: alone, live, cached, transformers' plain loop
 	$(PY) -m benchmarks.text.speed $(ARGS)

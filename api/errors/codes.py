@@ -63,6 +63,7 @@ _JOB = (
     ),
     *("dataset_not_ready", "classes_differ", "kinds_differ", "datasets_differ", "job_not_succeeded", "invalid_config"),
     *("invalid_dataset", "invalid_teacher", "idempotency_key_reused", "not_exportable", "budget_unreachable"),
+    "missing_package",
 )
 _PUBLISH = ("unknown_name", "invalid_config", "unknown_secret", "credentials_missing", "url_refused")
 #: By operation id.
@@ -76,7 +77,8 @@ OPERATIONS: Mapping[str, Codes] = {
         {500: _SYSTEM, 503: ("no_catalogue",)},
     ),
     "create_job_export": _all(
-        {409: ("job_not_succeeded", "files_deleted"), 422: ("unknown_name", "invalid_config", "not_exportable")},
+        {409: ("job_not_succeeded", "files_deleted")},
+        {422: ("unknown_name", "invalid_config", "not_exportable", "missing_package")},
         {429: ("quota_exceeded",)}, _KEYED,
     ),
     "create_job_publication": _all(

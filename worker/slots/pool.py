@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
 from store.database import AWAY, Database
 from store.doorbell import InProcessDoorbell
@@ -36,7 +37,8 @@ STUDY_SECONDS = 1.0  # between looks at studies that go on: what other workers' 
 
 
 class SlotPool:
-    """`settings.slots` trainers side by side, one inspection beside them, predictors, studies, and housekeeping.
+    """`settings.slots` trainers side by side, beside them one inspection and one of streamed data, predictors, studies,
+    and housekeeping.
 
     `doorbell`: rung from outside (the API in the same process); otherwise call `wake`. The database decides, so a
     ring that is lost costs at most `sweep_seconds`.
@@ -57,7 +59,8 @@ class SlotPool:
         self._leaving, self.catalogue_tried = threading.Event(), threading.Event()
         self._supervisor = Supervisor(settings, database, objects, self._leaving, trainer)
         self._publisher = Supervisor(settings, database, objects, self._leaving, attempt=PublicationAttempt)
-        self._inspections = Inspections(settings, database, objects, self.worker_id, self._leaving, inspector)
+        inspections = partial(Inspections, settings, database, objects, self.worker_id, self._leaving, inspector)
+        self._inspections, streams = inspections(streamed=False), inspections(streamed=True)
         self._housekeeping = Housekeeping(settings, database, objects, self.worker_id, self.wake)
         self._studies = Studies(settings, database, self.wake)
         self._tidier = Tidier(settings, database, objects, self._leaving)
@@ -68,6 +71,7 @@ class SlotPool:
             threading.Thread(target=self._pass_on_rings, name="bell"),
             threading.Thread(target=Deliverer(settings, database, self._leaving).run, name="webhooks"),
             threading.Thread(target=self._loop, args=(self._inspect_next, self._sweep), name="inspections"),
+            threading.Thread(target=self._loop, args=(streams.run_next, self._sweep), name="streams"),
             threading.Thread(target=self._loop, args=(self._publish_next, self._until_due), name="publications"),
             threading.Thread(target=self._loop, args=(self._studies.run_due, self._until_step), name="studies"),
             *(self._live_thread(number) for number in range(LIVE_PER_SLOT * settings.slots)),

@@ -39,7 +39,7 @@ def _check(session: Session, source: Job, body: ExportCreate) -> None:
     """Raises `Conflict` for a job without a student, `Unprocessable` for a format that cannot be."""
     companions.check_finished(session, source, "export", NEEDED)
     findings, dataset = Findings(), session.get(Dataset, source.dataset_id)
-    exporting.check(findings, "", body, None if dataset is None else task_of(dataset))
+    exporting.check(session, findings, "", body, None if dataset is None else task_of(dataset))
     findings.raise_if_any()
 
 

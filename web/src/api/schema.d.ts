@@ -192,7 +192,8 @@ export interface paths {
         /**
          * Register a dataset
          * @description Upload an ImageFolder as zip or tar, an image parquet, CSV or JSON Lines, whole or as train and test; or use a
-         *     named set, uploads, or files that the service fetches from where the operator allows. CSV, JSON Lines or parquet of
+         *     named set, uploads, or files that the service fetches from where the operator allows; or, with `"mode": "stream"`,
+         *     leave shards where they lie. CSV, JSON Lines or parquet of
          *     texts with labels, pairs of texts, or instructions with answers are told by their columns.
          *
          *     A worker reads it through once; the answer waits for that (`Prefer: wait=N`). Data that cannot be used is answered
@@ -2210,7 +2211,7 @@ export interface components {
              * @example named
              * @enum {string}
              */
-            kind: "named" | "archive" | "parquet" | "table" | "reference";
+            kind: "named" | "archive" | "parquet" | "table" | "reference" | "shards";
             /**
              * Task
              * @description Name of the task that it is for; null until it is inspected, unless it was asked for.
@@ -2241,6 +2242,7 @@ export interface components {
             };
             /**
              * Size Bytes
+             * @description What the service keeps: of a streamed dataset its index.
              * @example 1024
              */
             size_bytes: number;
@@ -2249,6 +2251,15 @@ export interface components {
              * @example 0000000000000000000000000000000000000000000000000000000000000000
              */
             digest: string;
+            /**
+             * Mode
+             * @description `copy`: the service keeps the files. `stream`: they stay where they lie, see `shards`.
+             * @example copy
+             * @enum {string}
+             */
+            mode: "copy" | "stream";
+            /** @description Null for a dataset that the service keeps. */
+            shards?: components["schemas"]["StreamedShards"] | null;
             /**
              * Pixel Range
              * @description For grey images of 16 bits a pixel: the values that become black (0) and white (255), as [0, 4095] for 12 bits; null: the upper byte is kept. Images of 8 bits are read as they are.
@@ -5341,6 +5352,41 @@ export interface components {
             };
         };
         /**
+         * StreamedShards
+         * @description Where a streamed dataset lies. `given`: role -> what named its shards.
+         */
+        StreamedShards: {
+            /**
+             * Given
+             * @example {
+             *       "all": [
+             *         "s3://photos/train-{000000..001281}.tar"
+             *       ]
+             *     }
+             */
+            given: {
+                [key: string]: string[];
+            };
+            /**
+             * Classes
+             * @description As they were given.
+             * @example null
+             */
+            classes: string[] | null;
+            /**
+             * Count
+             * @description How many shards; null until they were read.
+             * @example 1282
+             */
+            count?: number | null;
+            /**
+             * Size Bytes
+             * @description Of all shards; null until they were read.
+             * @example 150000000000
+             */
+            size_bytes?: number | null;
+        };
+        /**
          * StudentBudget
          * @description The most that a student may cost. What is left out is not limited; one figure at least is.
          */
@@ -7333,6 +7379,64 @@ export interface components {
             };
         };
         /**
+         * DatasetFromShards
+         * @description Register a dataset that stays where it lies: `shards` (split by the service), or `train_shards` with or without
+         *     `test_shards`. A worker reads all of it once; jobs fetch a shard when they first need it.
+         */
+        DatasetFromShards: {
+            /**
+             * Mode
+             * @constant
+             */
+            mode: "stream";
+            /**
+             * Shards
+             * @description WebDataset tars or parquet files, by braces (`https://host/{000000..001281}.tar`), by the folder of a bucket or of a dataset of the hub (`s3://bucket/photos/train-*.tar`), by a list (`https://host/photos/list.txt`), or each by its URL; a URL, or several in their order.
+             * @default null
+             */
+            shards: (string | string[]) | null;
+            /**
+             * Train Shards
+             * @description The shards that train, named as in `shards`.
+             * @default null
+             */
+            train_shards: (string | string[]) | null;
+            /**
+             * Test Shards
+             * @description The shards that test; without them samples are held out.
+             * @default null
+             */
+            test_shards: (string | string[]) | null;
+            /**
+             * Classes
+             * @description What the numbers of labels mean, class 0 first; null: the shards tell.
+             * @default null
+             * @example null
+             */
+            classes: string[] | null;
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /**
+             * Task
+             * @description Name of a task (GET /catalogue/tasks); empty: the files tell. Files of another task are refused.
+             * @default
+             */
+            task: string;
+            /**
+             * Labels
+             * @description Your own names and values, to filter by.
+             * @example {
+             *       "team": "vision"
+             *     }
+             */
+            labels?: {
+                [key: string]: string;
+            };
+        };
+        /**
          * Message
          * @description One turn of a conversation.
          */
@@ -9246,7 +9350,7 @@ export interface operations {
                  *       }
                  *     }
                  */
-                "application/json": components["schemas"]["NamedDataset"] | components["schemas"]["DatasetFromUploads"] | components["schemas"]["DatasetFromReferences"];
+                "application/json": components["schemas"]["NamedDataset"] | components["schemas"]["DatasetFromUploads"] | components["schemas"]["DatasetFromReferences"] | components["schemas"]["DatasetFromShards"];
                 /**
                  * @example {
                  *       "name": "our photographs",
@@ -10146,7 +10250,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "too_few_devices" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable" | "budget_unreachable" | "unknown_secret" | "credentials_missing" | "url_refused" | "target_not_live";
+                        code?: "invalid_request" | "too_few_devices" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable" | "budget_unreachable" | "missing_package" | "unknown_secret" | "credentials_missing" | "url_refused" | "target_not_live";
                     };
                 };
             };
@@ -11402,7 +11506,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "too_few_devices" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable" | "budget_unreachable";
+                        code?: "invalid_request" | "too_few_devices" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable" | "budget_unreachable" | "missing_package";
                     };
                 };
             };
@@ -12379,7 +12483,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "unknown_name" | "invalid_config" | "not_exportable" | "idempotency_key_reused";
+                        code?: "invalid_request" | "unknown_name" | "invalid_config" | "not_exportable" | "missing_package" | "idempotency_key_reused";
                     };
                 };
             };
@@ -14383,7 +14487,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "too_few_devices" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable" | "budget_unreachable";
+                        code?: "invalid_request" | "too_few_devices" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable" | "budget_unreachable" | "missing_package";
                     };
                 };
             };
