@@ -107,6 +107,12 @@ class Settings(BaseSettings):
     predict_wait_seconds: float = Field(
         60, ge=1, le=600, description="Longest that a request to a student may wait for its answer."
     )
+    predictor_memory_bytes: int = Field(
+        16 * 2**30,
+        ge=2**31,
+        le=MOST_BYTES,
+        description="Memory of its own that the process of a finished student which is asked may have.",
+    )
     require_isolation: bool = Field(
         False, description="Whether a worker only starts where the kernel isolates trainers (Landlock, seccomp)."
     )

@@ -74,7 +74,7 @@ def explain(error: Exception) -> RetortError:
     if isinstance(error, RetortError):
         return error
     remedy = "Lower batch_size, quality_memory_bytes or cache_memory_bytes."
-    if isinstance(error, MemoryError):
+    if out_of_memory(error):
         return OutOfMemoryHost("The run needed more memory than this machine has.", remedy)
     if type(error).__name__ == "OutOfMemoryError":  # torch.cuda's, without importing torch for it
         return OutOfMemoryGpu(f"The GPU ran out of memory: {error}", remedy)
@@ -83,6 +83,12 @@ def explain(error: Exception) -> RetortError:
         "This is a defect: the job's log has the traceback.",
         {"type": type(error).__name__},
     )
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether the machine's memory, or what a process may have of it, did not suffice: torch's allocator for the CPU
+    raises a plain RuntimeError."""
+    return isinstance(error, MemoryError) or "DefaultCPUAllocator: can't allocate memory" in str(error)
 
 
 if __name__ == "__main__":

@@ -3052,6 +3052,11 @@ export interface components {
              */
             warnings: components["schemas"]["JobWarning"][];
             /**
+             * Publish
+             * @description What it would publish while it runs, with every default filled in.
+             */
+            publish?: components["schemas"]["LivePublication"][];
+            /**
              * Input Bytes
              * @description Bytes of teachers and dataset that a worker fetches.
              * @example 87000000
@@ -3598,6 +3603,11 @@ export interface components {
              */
             probe?: string | null;
             /**
+             * Publish
+             * @description Targets that are told of the job while it runs (those that are `live` in the catalogue), each by a publication of its own: parameters when it starts, metrics as they come, and at its end the student, or that there is none.
+             */
+            publish?: components["schemas"]["LivePublication"][];
+            /**
              * Max Attempts
              * @description Attempts at system faults; null: the service's.
              */
@@ -3748,6 +3758,7 @@ export interface components {
          *         "step": 40,
          *         "total_steps": 100
          *       },
+         *       "publications": [],
          *       "queue_position": null,
          *       "recipe": "feature_only",
          *       "resolved": null,
@@ -3916,6 +3927,11 @@ export interface components {
              * @description What its run found to be probably wrong, before it trained: of teacher, classes, preprocessing.
              */
             warnings: components["schemas"]["JobWarning"][];
+            /**
+             * Publications
+             * @description Where it is published, oldest first: while it runs, and its student later.
+             */
+            publications?: components["schemas"]["PublicationNote"][];
             /**
              * Error
              * @description {code, message, remedy, fault, retryable, details}.
@@ -4203,6 +4219,41 @@ export interface components {
              * @example 1000000000000
              */
             stored_bytes: number;
+        };
+        /**
+         * LivePublication
+         * @description Where a job is told of while it runs, and its student handed over when it succeeds.
+         * @example {
+         *       "secret": "mlflow",
+         *       "target": "mlflow",
+         *       "tracking_uri": "https://mlflow.example.org"
+         *     }
+         */
+        LivePublication: {
+            /**
+             * Target
+             * @description Name from the catalogue's targets.
+             * @example huggingface
+             */
+            target: string;
+            /**
+             * Parameters
+             * @description The target's own. Any member of the body that is none of its fields counts as one of them.
+             * @example {
+             *       "repository": "me/student"
+             *     }
+             */
+            parameters?: {
+                [key: string]: unknown;
+            };
+            /**
+             * Secret
+             * @description Name of the secret (PUT /secrets/NAME) with the credentials.
+             * @example hub
+             */
+            secret?: string | null;
+        } & {
+            [key: string]: unknown;
         };
         /**
          * LogOut
@@ -4762,6 +4813,41 @@ export interface components {
             items: components["schemas"]["PublicationOut"][];
         };
         /**
+         * PublicationNote
+         * @description How a publication of a job goes; GET /jobs/{id}/publications has the rest.
+         */
+        PublicationNote: {
+            /**
+             * Id
+             * @example job_01KA1N3ZCZ0D6M3XBMNKJ0Q2EX
+             */
+            id: string;
+            /**
+             * Target
+             * @example mlflow
+             */
+            target: string;
+            /**
+             * Status
+             * @example running
+             * @enum {string}
+             */
+            status: "queued" | "running" | "pausing" | "paused" | "stopping" | "cancelling" | "succeeded" | "failed" | "cancelled";
+            /**
+             * Error
+             * @description Why it failed.
+             * @example null
+             */
+            error: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Warnings
+             * @description `target_unavailable`: the target does not answer since `details.since`, and did again at `details.until` (seconds since 1970; null: it still does not). The job goes on.
+             */
+            warnings: components["schemas"]["JobWarning"][];
+        };
+        /**
          * PublicationOut
          * @description A publication: a small job of its own.
          */
@@ -4811,12 +4897,17 @@ export interface components {
             attempt: number;
             /**
              * Error
-             * @description {code, message, remedy, fault, retryable, details}: target_unavailable, credentials_refused, target_forbidden, target_refused, credentials_missing, secret_unreadable, url_refused, input_gone.
+             * @description {code, message, remedy, fault, retryable, details}: target_unavailable, credentials_refused, target_forbidden, target_refused, credentials_missing, secret_unreadable, url_refused, input_gone, job_not_succeeded.
              * @example null
              */
             error: {
                 [key: string]: unknown;
             } | null;
+            /**
+             * Warnings
+             * @description `target_unavailable`, while it follows a job that runs: the target does not answer since `details.since`, and did again at `details.until`.
+             */
+            warnings: components["schemas"]["JobWarning"][];
             /**
              * Receipt
              * @description What the target calls the result: commit, run, version, url.
@@ -5913,6 +6004,13 @@ export interface components {
                     [key: string]: unknown;
                 };
             };
+            /**
+             * Live
+             * @description Whether it can be told of a job while it runs (`publish` of POST /jobs).
+             * @default false
+             * @example true
+             */
+            live: boolean;
             /**
              * Credentials
              * @description What the secret of a publication there holds, by name.
@@ -10116,7 +10214,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "lost_race" | "dataset_not_ready" | "students_not_counted" | "idempotency_key_in_flight";
+                        code?: "lost_race" | "dataset_not_ready" | "students_not_counted" | "no_key" | "idempotency_key_in_flight";
                     };
                 };
             };
@@ -10152,7 +10250,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "too_few_devices" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable" | "budget_unreachable";
+                        code?: "invalid_request" | "too_few_devices" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable" | "budget_unreachable" | "missing_package" | "unknown_secret" | "credentials_missing" | "url_refused" | "target_not_live";
                     };
                 };
             };
@@ -11408,7 +11506,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "too_few_devices" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable" | "budget_unreachable";
+                        code?: "invalid_request" | "too_few_devices" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable" | "budget_unreachable" | "missing_package";
                     };
                 };
             };
@@ -12385,7 +12483,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "unknown_name" | "invalid_config" | "not_exportable" | "idempotency_key_reused";
+                        code?: "invalid_request" | "unknown_name" | "invalid_config" | "not_exportable" | "missing_package" | "idempotency_key_reused";
                     };
                 };
             };
@@ -14389,7 +14487,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "too_few_devices" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable" | "budget_unreachable";
+                        code?: "invalid_request" | "too_few_devices" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable" | "budget_unreachable" | "missing_package";
                     };
                 };
             };
