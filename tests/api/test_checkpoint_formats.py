@@ -23,7 +23,6 @@ from distill.types import Architecture
 from tests.api.checks import pointers, problem
 from tests.converter.hostile import CORPUS
 from tests.embedded.service import Service
-from tests.slowness import within
 
 pytestmark = pytest.mark.long
 
@@ -42,7 +41,6 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 @pytest.fixture
 def client(service: Service) -> Iterator[httpx.Client]:
     client = service.client()
-    client.timeout = httpx.Timeout(within(120))
     yield client
     client.close()
 

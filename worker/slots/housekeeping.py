@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from sqlalchemy.orm import Session
 
+from distill import exports
 from store import expiry
 from store.database import Database
 from store.objects import ObjectStore, StorageUnavailable
@@ -87,6 +88,7 @@ class Housekeeping:
         info = {"gpus": gpus.visible(), "cpus": len(os.sched_getaffinity(0)), "python": platform.python_version()}
         info["predictors"] = self._settings.predictors
         info["devices_per_slot"] = self._settings.devices_per_slot
+        info["lacked_exports"] = exports.lacking()
         info["isolation"] = isolation
         return Worker(
             id=self._worker_id,

@@ -50,6 +50,7 @@ async def create_study(
     if dry_run:
         response.status_code = 200
         return await service.dry_run(context, tenant, sized, dataset, prefer)
+    await service.rehearse(context, tenant, sized, dataset, key, prefer)
     study, replay = await context.lanes.writing.run(service.submit, context, tenant, sized, dataset, key)
     located(response, study.links["self"], replay)
     return study

@@ -47,4 +47,5 @@ SPEC = TaskSpec(
     student_hint="A smaller configuration of its teacher's family, with the teacher's tokenizer: give `layers` and "
     "`width`, or a budget of `parameters`; with `vocab_size` it has a smaller vocabulary of its own.",
     older_kind="classify",
+    pipeline="text-classification",
 )
