@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
 from sqlalchemy.orm import Session
 
 from store.clock import db_now
@@ -56,6 +56,14 @@ def in_order(max_running: int, *conditions: ColumnElement[bool]) -> Select[str]:
 
 MOST_PROCESSES = 64
 """Processes of one job."""
+
+
+def fits(processes: int, hosts: Sequence[int]) -> ColumnElement[bool]:
+    """Whether a job has room where a slot has so many devices for `processes`, and a cluster these `hosts`, by their
+    devices. A job on several hosts has as many processes on each."""
+    most_first = sorted(hosts, reverse=True)[:MOST_PROCESSES]
+    wide = (and_(Job.hosts == n, Job.processes <= n * most_first[n - 1]) for n in range(2, len(most_first) + 1))
+    return or_(and_(Job.hosts == 1, Job.processes <= processes), *wide)
 
 
 def due() -> ColumnElement[bool]:

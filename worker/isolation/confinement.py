@@ -43,7 +43,8 @@ _CACHES = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "CUDA_CACHE_PATH", "XD
 class Confinement:
     """`workspaces`: folders to work in. `read_only`: other files and folders to read. `temporary`: the workspace that
     gets HOME, TMPDIR and the caches. `private`: folders of which nothing but the above may be readable: where the
-    service keeps its data. `group`: several processes of one job, which speak by loopback.
+    service keeps its data. `group`: several processes of one job, which speak by loopback; `network`: which
+    are on several hosts, and speak by the machine's network.
     `devices`: the GPU's device files. `worker`: the worker's user id, None where it is not known."""
 
     workspaces: tuple[Path, ...]
@@ -51,6 +52,7 @@ class Confinement:
     temporary: Path
     private: tuple[Path, ...] = ()
     group: bool = False
+    network: bool = False
     worker: int | None = None
     devices: tuple[str, ...] = field(default_factory=lambda: gpu_devices())
 
@@ -96,13 +98,16 @@ def other_user(worker: int | None) -> bool | None:
 
 def _namespaces(wanted: Confinement, rules: landlock.Rules, isolation: Isolation) -> Isolation:
     """Not around a GPU, whose driver looks at owners and process numbers, unless several processes need a loopback."""
-    if wanted.devices and not wanted.group:
+    loopback = wanted.group and not wanted.network
+    isolation = replace(isolation, network=wanted.network)
+    if wanted.devices and not loopback:
         return isolation
-    names = namespaces.enter(("mount", "net", "ipc"), inner_id=os.geteuid())
+    kinds = ("mount", "ipc") if wanted.network else ("mount", "net", "ipc")
+    names = namespaces.enter(kinds, inner_id=os.geteuid())
     if not names:
         return _with(isolation, "namespaces: refused by the kernel or the container")
     isolation = replace(isolation, namespaces=names)
-    if wanted.group:
+    if loopback:
         namespaces.raise_loopback()
     try:
         namespaces.own_shared_memory()
@@ -144,9 +149,9 @@ def _landlock(wanted: Confinement, rules: landlock.Rules, isolation: Isolation) 
 
 
 def _seccomp(wanted: Confinement, rules: landlock.Rules, isolation: Isolation) -> Isolation:
-    loopback = wanted.group and "net" in isolation.namespaces
+    sockets = wanted.network or (wanted.group and "net" in isolation.namespaces)
     signals = isolation.landlock >= landlock.SIGNALS_SCOPED
-    seccomp.install(seccomp.Trainer(signals, bool(wanted.devices), loopback))
+    seccomp.install(seccomp.Trainer(signals, bool(wanted.devices), sockets))
     return replace(isolation, seccomp=True)
 
 

@@ -46,12 +46,12 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def shut_in(folder: Path, group: bool = False) -> Isolation:
+def shut_in(folder: Path, group: bool = False, network: bool = False) -> Isolation:
     """Give up all but the job's folder and, for a named dataset, the folders of such sets. `group`: several processes
-    train, and keep a loopback of their own."""
+    train, and keep a loopback of their own, or on several hosts the machine's `network`."""
     named = json.loads((folder / SPEC).read_text())["dataset"]["kind"] == "named"
     sets = os.environ.get(NAMED_SETS, "").split(os.pathsep) if named else []
-    isolation = confine(replace(of_job(folder, (WORK, INPUTS), sets), group=group))
+    isolation = confine(replace(of_job(folder, (WORK, INPUTS), sets), group=group, network=network))
     sys.stderr.write(f"held by {isolation.summary()}\n")
     return isolation
 
