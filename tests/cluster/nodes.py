@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,10 @@ from tests.services.processes import Server, free_ports
 
 HOST = "127.0.0.1"
 NAME = "TEST_NODE"
+STARTED, TRIES = "Ray runtime started", 4
 STORE_BYTES = 80_000_000  # Ray's least is 75 MB
+#: Ray takes a node for dead that does not answer, and a worker that does not report: later, where the machine is busy.
+PATIENT = {"RAY_health_check_timeout_ms": "60000", "RAY_worker_register_timeout_seconds": "300"}
 
 
 class Nodes:
@@ -45,19 +47,22 @@ class Nodes:
             self.lose(name)
 
     def _start(self, name: str, more: Sequence[str], before: Sequence[str] = ()) -> None:
+        """Ray gives a node half a minute to start in, which a busy machine may exceed."""
         folder = self._folder / name
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         ray = str(Path(sys.executable).parent / "ray")
         common = ("--num-cpus=1", f"--object-store-memory={STORE_BYTES}", f"--node-ip-address={HOST}",
                   "--disable-usage-stats", "--block")  # fmt: skip
         kept = {key: value for key, value in os.environ.items() if not key.startswith("RETORT_")}
-        environment = kept | {"PYTHONPATH": str(ROOT), NAME: str(folder)}
-        server = self._named[name] = Server((*before, ray, "start", *more, *common), folder, environment)
-        server.start(self._answers)
-
-    def _answers(self) -> bool:
-        try:
-            socket.create_connection((HOST, self._port), 1).close()
-        except OSError:
-            return False
-        return True
+        environment = kept | PATIENT | {"PYTHONPATH": str(ROOT), NAME: str(folder)}
+        log = folder / "log"
+        for left in reversed(range(TRIES)):
+            log.unlink(missing_ok=True)
+            server = self._named[name] = Server((*before, ray, "start", *more, *common), folder, environment)
+            try:
+                server.start(lambda: STARTED in log.read_text())
+                return
+            except RuntimeError:
+                self.lose(name)
+                if not left:
+                    raise
