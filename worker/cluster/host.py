@@ -57,7 +57,9 @@ class Host:
         command = (*self._command, str(processes), *meeting.arguments)
         extra = {"OMP_NUM_THREADS": str(threads)} | dict.fromkeys(INTERFACES, _interface(self._address))
         environment = child_environment(Settings(), {name: value for name, value in extra.items() if value})
-        self._process = TrainerProcess(command, self._folder, environment)
+        # Several hosts may be one machine's, and each ends but its own.
+        mark = f"{self._folder}#{meeting.number}"
+        self._process = TrainerProcess(command, self._folder, environment, mark=mark)
         self._gauge = MemoryGauge(self._process.pid)
 
     def hear(self, seconds: float) -> dict[str, Any]:

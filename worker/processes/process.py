@@ -30,7 +30,7 @@ READ_SECONDS = 60.0  # for what is left in the pipes of the dead: more than 0 on
 class TrainerProcess:
     """`events` gives every event and, once the pipe is closed at the far end, None. `user`: whom it runs as, where not
     as we do; all that this user runs then ends with it. `patience_seconds`: least time from SIGTERM to SIGKILL, for one
-    that has to end what runs on other machines."""
+    that has to end what runs on other machines. `mark`: what its processes are known by; the folder unless given."""
 
     def __init__(
         self,
@@ -39,12 +39,13 @@ class TrainerProcess:
         environment: Mapping[str, str],
         user: User | None = None,
         patience_seconds: float = 0,
+        mark: str = "",
     ) -> None:
         self.events = Events()
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
         self.exit_code: int | None = None
         self.peak_memory_bytes: int | None = None
-        self._mark, self._user, self._patience = str(folder), user, patience_seconds
+        self._mark, self._user, self._patience = mark or str(folder), user, patience_seconds
         self.ordered: set[str] = set()
         self._start(command, folder, environment)
 
