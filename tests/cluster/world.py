@@ -94,8 +94,9 @@ class ClusterWorld(World):
         """The ranks, by their numbers, once a checkpoint of the attempt behind its first step is stored."""
         until(lambda: any(row.attempt == attempt and row.step > 0 for row in self.checkpoints()), 240, self.logs)
         launchers = [each for each in processes.naming(self._mark(attempt)) if "worker.jobs.group" in said(each)]
-        below = [child for each in launchers for child in each.children() if "spawn_main" in said(child)]
-        return sorted(below, key=lambda each: int(each.environ()["RANK"]))
+        launchers = [each for each in launchers if "spawn_main" not in said(each)]
+        by_host = sorted(launchers, key=lambda each: int(each.cmdline()[-5]))  # the meeting's number
+        return [child for each in by_host for child in each.children() if "spawn_main" in said(child)]
 
     def driver(self, attempt: int = 1) -> psutil.Process:
         found = [each for each in processes.naming(self._mark(attempt)) if "worker.cluster.driver" in said(each)]

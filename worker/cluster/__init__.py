@@ -1,1 +1,1 @@
-"""Jobs on several hosts of a Ray cluster (docs/execution.md, decision 0035). Ray is loaded by processes of their own."""
+"""Jobs on several hosts of a Ray cluster (docs/execution.md, decision 0035). Other processes load Ray."""

@@ -25,8 +25,8 @@ CLEAR_SECONDS = 90.0
 
 
 class ClusterAttempt(Attempt):
-    """The attempt of a job on several hosts: claimed, watched, cancelled and ended as that of one trainer is. Its folder
-    is one that all hosts share; it takes the worker's slot, and none of its devices."""
+    """The attempt of a job on several hosts: claimed, watched, cancelled and ended as that of one trainer is. All hosts
+    share its folder; it takes the worker's slot, and none of its devices."""
 
     command: Sequence[str] = COMMAND
 

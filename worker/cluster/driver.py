@@ -1,5 +1,5 @@
-"""A job's trainer on several hosts: `python -m worker.cluster.driver HOSTS N FOLDER` runs FOLDER/spec.json by N ranks on
-each of HOSTS hosts of the Ray cluster that RETORT_RAY_ADDRESS names.
+"""A job's trainer on several hosts: `python -m worker.cluster.driver HOSTS N FOLDER` runs FOLDER/spec.json by N ranks
+on each of HOSTS hosts of the Ray cluster that RETORT_RAY_ADDRESS names.
 
 This process trains nothing. What the worker sees is one trainer: events come on one pipe, orders reach every rank. When
 it ends, Ray ends its actors, which are those of no other job, and each takes the processes of its host with it. FOLDER

@@ -64,7 +64,7 @@ def _check_hosts(session: Session, findings: Findings, hosts: int, asked: int) -
     each = asked // hosts
     there = max(_wide(cluster, each) for cluster in reached)
     if there < hosts:
-        message = f"The job wants {hosts} hosts with {_devices(each)} each; the largest cluster of a worker has {there}."
+        message = f"The job wants {hosts} hosts with {_devices(each)} each; the largest cluster has {there}."
         remedy = "Ask for fewer hosts or processes, or add hosts to the cluster."
         findings.add(HOSTS, message, remedy, "too_few_hosts", hosts=hosts, processes=asked, hosts_there=there)
 
