@@ -318,12 +318,20 @@ class Attempt:
         assert process is not None
         assert process.exit_code is not None
         if self._failure is not None:
-            return endings.failed(self._failure, back_off)
+            return endings.failed(self._with_peak(self._failure), back_off)
         if process.exit_code == 0 and "handover" in process.ordered:
             return HANDED_OVER
         last = process.tail[-1] if process.tail else ""
         error = explain_exit(process.exit_code, process.peak_memory_bytes, last)
         return endings.failed(error.to_dict(), back_off)
+
+    def _with_peak(self, failure: dict[str, Any]) -> dict[str, Any]:
+        """The failure with the memory that was seen from here, where whoever told it could not know: of a rank that was
+        killed, that of its whole group."""
+        details = failure.get("details") or {}
+        if details.get("peak_memory_bytes", 0) is None:
+            return failure | {"details": details | {"peak_memory_bytes": self._memory.peak_bytes or None}}
+        return failure
 
     # ---- uploading
 

@@ -70,9 +70,9 @@ export function Inputs({ job, names }: { job: Job; names: Map<string, string> })
 }
 
 /** Of a job that more than one process trains. */
-function resources({ processes, hosts }: Job["resources"]): string {
-  const on = (hosts ?? 1) > 1 ? ` on ${hosts} hosts` : "";
-  return processes === 1 || processes === undefined ? "" : `${processes}${on}`;
+function resources(asked: Job["resources"]): string {
+  const { processes = 1, hosts = 1 } = asked ?? {};
+  return processes === 1 ? "" : `${processes}${hosts > 1 ? ` on ${hosts} hosts` : ""}`;
 }
 
 export function Digest({ value, of }: { value: string; of: string }) {
