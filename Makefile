@@ -81,10 +81,17 @@ demo: $(RUNS) $(WEB) ## train a teacher on Fashion-MNIST, distil it, compare; al
 	$(VENV)/bin/retort demo
 
 # Each job of a test is a process of its own: where Python may write no bytecode, each would compile what it imports.
+SUITE := env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 $(PYTEST) -n 3 --dist loadscope --no-loadscope-reorder
+
 .PHONY: test
 test: $(INSTALLED) ## the test suite (real Postgres, Redis and S3 server; under 15 minutes on 2 cores)
 	@scripts/system-packages postgresql redis-server docker-registry dataset-fashion-mnist
-	env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 $(PYTEST) -n 3 --dist loadscope --no-loadscope-reorder -m "not slow and not gpu" $(ARGS)
+	$(SUITE) -m "not long and not slow and not gpu" $(ARGS)
+
+.PHONY: test-long
+test-long: $(INSTALLED) ## whole jobs through the service, each in a process of its own (about as long again)
+	@scripts/system-packages postgresql redis-server docker-registry dataset-fashion-mnist
+	$(SUITE) -m "long and not slow and not gpu" $(ARGS)
 
 # ---- checks
 

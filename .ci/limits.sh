@@ -4,6 +4,7 @@
 # The whole may take 75 minutes of the 90 after which it is cut off: no machine gets more, a slow one does less in it.
 BUDGET_SECONDS=${BUDGET_SECONDS:-4200}
 SUITE_SECONDS=900   # `make test` on the reference machine, at most
+LONG_SECONDS=900    # `make test-long`, likewise
 RESERVE_SECONDS=120 # what is not begun any more with so little left
 LEFT_OUT=()
 
@@ -71,23 +72,23 @@ long() {
     return "$status"
 }
 
-# suite PATHS: these tests ("" is all of them), within the time that is left. Where at most 3 fail they are run once
-# more, alone, and said as loudly. 124: they were not over in time.
+# suite TARGET PATHS: these tests of `make TARGET` ("" is all of them), within the time that is left. Where at most 3
+# fail they are run once more, alone, and said as loudly. 124: they were not over in time.
 suite() {
     local failed status=0
     rm -rf .pytest_cache
-    limited "$(left)" make test ARGS="$1" || status=$?
+    limited "$(left)" make "$1" ARGS="$2" || status=$?
     if [ "$status" -eq 0 ] || [ "$status" -eq 124 ]; then return "$status"; fi
     failed=$(python3 -c 'import json; print(len(json.load(open(".pytest_cache/v/cache/lastfailed"))))') || return 1
     unproven "TESTS FAILED: $failed, see above."
     if [ "$failed" -eq 0 ] || [ "$failed" -gt 3 ]; then return 1; fi
-    limited "$(left)" make test ARGS="--last-failed --last-failed-no-failures none $1"
+    limited "$(left)" make "$1" ARGS="--last-failed --last-failed-no-failures none $2"
 }
 
 # tests: the suite, whole; in parts, the core's first, on a machine too slow for all of it. Fails where a part fails, or
 # the core was not over.
 tests() {
-    if [ "$(left)" -ge "$(slow "$SUITE_SECONDS")" ]; then suite ""; return; fi
+    if [ "$(left)" -ge "$(slow "$SUITE_SECONDS")" ]; then suite test ""; return; fi
     unproven "THIS MACHINE IS TOO SLOW FOR ALL TESTS: they may need $(slow "$SUITE_SECONDS") s, $(left) s are left. The core's run first."
     local part
     for part in "${!CORE[@]}"; do core "${CORE_NAMES[part]}" "${CORE[part]}" || return 1; done
@@ -97,7 +98,7 @@ tests() {
 core() { # NAME PATHS
     local status=0
     if [ "$(left)" -lt "$RESERVE_SECONDS" ]; then leave_out "$1" "no time is left, and it belongs to the core."; return 1; fi
-    suite "$2" || status=$?
+    suite test "$2" || status=$?
     [ "$status" -ne 124 ] || unproven "$1 NOT OVER in the time that was left, and it belongs to the core."
     return "$status"
 }
@@ -106,9 +107,23 @@ others() {
     local status=0 each ignored=()
     for each in ${CORE[*]}; do ignored+=("--ignore=$each"); done
     if [ "$(left)" -lt "$RESERVE_SECONDS" ]; then leave_out "ALL TESTS BUT THE CORE'S" "no time is left."; return 0; fi
-    suite "tests ${ignored[*]}" || status=$?
+    suite test "tests ${ignored[*]}" || status=$?
     [ "$status" -eq 124 ] || return "$status"
     leave_out "SOME TESTS BEYOND THE CORE'S" "they were not over in the time that was left."
+}
+
+# whole_jobs: the tests of many seconds. Each has a limit of its own, so what is not over was not there in time, and is
+# left out.
+whole_jobs() {
+    local name="WHOLE JOBS THROUGH THE SERVICE" status=0
+    measure
+    if [ "$(left)" -lt "$(slow "$LONG_SECONDS")" ]; then
+        leave_out "$name" "they may need $(slow "$LONG_SECONDS") s, $(left) s are left."
+        return 0
+    fi
+    suite test-long "" || status=$?
+    [ "$status" -eq 124 ] || return "$status"
+    leave_out "SOME OF $name" "they were not over in the time that was left."
 }
 
 # summary: what was left out, once more, as the last thing said.

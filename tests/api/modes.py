@@ -40,7 +40,7 @@ class Service:
 
 def settings_of(mode: str, request: pytest.FixtureRequest, folder: Path, **values: Any) -> Settings:
     """Settings of a mode, with a database and a bucket of its own."""
-    given: dict[str, Any] = {"data_dir": folder / "data", "inspect_wait_seconds": 20, **values}
+    given: dict[str, Any] = {"data_dir": folder / "data", "inspect_wait_seconds": 120, **values}
     if mode == "full":
         s3 = request.getfixturevalue("s3")
         given |= {"s3_endpoint": s3.endpoint, "s3_public_endpoint": s3.endpoint, "s3_bucket": s3.new_bucket()}

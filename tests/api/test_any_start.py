@@ -20,8 +20,9 @@ from distill.types import Architecture
 from tests.api.checks import pointers, problem
 from tests.embedded.service import Service, wait_for
 from tests.integration.main_job import architectures_known
-from tests.slowness import within
 from tests.worker.support import wait_until
+
+pytestmark = pytest.mark.long
 
 BACKBONE = {"name": "timm:convnext_atto", "options": {"depths": [1, 1, 2, 1], "dims": [8, 8, 16, 16]}}
 DEEP = {"name": "retort:resnet14", "options": {"width": 4}}
@@ -42,7 +43,6 @@ CONFIG: dict[str, Any] = {
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     service = Service(tmp_path_factory.mktemp("start") / "data")
     client = service.client()
-    client.timeout = httpx.Timeout(within(120))
     wait_until(lambda: architectures_known(client), 180)
     yield client
     client.close()

@@ -20,7 +20,8 @@ from distill.models import build
 from distill.types import Architecture
 from tests.api.checks import pointers, problem
 from tests.embedded.service import Service, wait_for
-from tests.slowness import within
+
+pytestmark = pytest.mark.long
 
 STUDENT = {"name": "retort:resnet8", "options": {"width": 4}}
 Weights = dict[str, torch.Tensor]
@@ -36,7 +37,6 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 @pytest.fixture
 def client(service: Service) -> Iterator[httpx.Client]:
     client = service.client()
-    client.timeout = httpx.Timeout(within(120))
     yield client
     client.close()
 

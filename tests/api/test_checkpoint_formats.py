@@ -23,7 +23,8 @@ from distill.types import Architecture
 from tests.api.checks import pointers, problem
 from tests.converter.hostile import CORPUS
 from tests.embedded.service import Service
-from tests.slowness import within
+
+pytestmark = pytest.mark.long
 
 NAME, OPTIONS = "retort:resnet8", {"width": 4}
 INDEX = "model.safetensors.index.json"
@@ -40,7 +41,6 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 @pytest.fixture
 def client(service: Service) -> Iterator[httpx.Client]:
     client = service.client()
-    client.timeout = httpx.Timeout(within(120))
     yield client
     client.close()
 

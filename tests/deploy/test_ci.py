@@ -110,6 +110,24 @@ def test_what_else_is_not_over_in_time_is_left_out_loudly(shell: Shell) -> None:
     assert said.rstrip().endswith("* SOME TESTS BEYOND THE CORE'S NOT TESTED")
 
 
+def test_whole_jobs_follow_and_fail_as_the_suite_does(shell: Shell) -> None:
+    assert shell.run("tests; whole_jobs") == (0, "")
+    assert shell.calls == ["test ARGS=", "test-long ARGS="]
+    assert shell.run("whole_jobs", FAKE_MAKE="0,0,failed=4")[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "does", "calls"),
+    [("4000", "0", []), ("0", "124", ["test-long ARGS="])],
+)
+def test_whole_jobs_for_which_there_is_no_time_are_left_out_loudly(
+    shell: Shell, seconds: str, does: str, calls: list[str]
+) -> None:
+    code, said = shell.run(f"SECONDS={seconds}; whole_jobs", FAKE_MAKE=does)
+    assert (code, shell.calls) == (0, calls)
+    assert "LEFT OUT ON THIS MACHINE" in said
+
+
 @pytest.mark.parametrize(("failed", "again"), [(1, True), (3, True), (4, False)])
 def test_a_few_failures_are_tried_once_more(shell: Shell, failed: int, again: bool) -> None:
     code, said = shell.run("tests", FAKE_MAKE=f"failed={failed},0")

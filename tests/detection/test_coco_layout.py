@@ -19,6 +19,8 @@ from tests.embedded.service import Service, wait_for
 from tests.integration.main_job import architectures_known
 from tests.worker.support import wait_until
 
+pytestmark = pytest.mark.long
+
 IDS = [number for number in range(1, 91) if number not in (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)]
 """The ids of COCO 2017's 80 categories."""
 WIDTH, HEIGHT, TRAIN, TEST = 96, 64, 24, 8

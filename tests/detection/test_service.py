@@ -18,6 +18,8 @@ from tests.embedded.service import Service, wait_for
 from tests.integration.main_job import architectures_known
 from tests.worker.support import wait_until
 
+pytestmark = pytest.mark.long
+
 CONFIG: dict[str, Any] = {"device": "cpu", "precision": "fp32", "channels_last": False, "epochs": 4}
 
 

@@ -18,6 +18,8 @@ from tests.waiting import until
 COMMAND = (sys.executable, "-c", "from embedded.cli import serve; serve()")
 #: A lease is long enough to be renewed on a busy machine: a worker that is late has lost its job.
 SHORT = {"RETORT_LEASE_SECONDS": f"{within(4):g}", "RETORT_RENEW_SECONDS": "1", "RETORT_SWEEP_SECONDS": "1"}
+#: A request waits for an inspection or a count as long as the machine needs: it answers alike on all.
+PATIENT = {"RETORT_INSPECT_WAIT_SECONDS": "240"}
 
 
 class Service:
@@ -32,7 +34,7 @@ class Service:
                 [*COMMAND, "--data-dir", str(folder), "--port", "0", *arguments],
                 stdout=log,
                 stderr=log,
-                env=kept | SHORT | environment,
+                env=kept | SHORT | PATIENT | environment,
                 start_new_session=True,
             )
         self.started.append(self)
@@ -50,7 +52,7 @@ class Service:
         return found.group(1)
 
     def client(self) -> httpx.Client:
-        client = httpx.Client(base_url=self.url, timeout=within(60))
+        client = httpx.Client(base_url=self.url, timeout=within(300))
         until(lambda: answers(client), 60)
         return client
 

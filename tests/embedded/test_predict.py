@@ -21,6 +21,8 @@ from store.tables import Prediction
 from tests.embedded.service import Service, wait_for
 from tests.tasks.tiny import generate_text
 
+pytestmark = pytest.mark.long
+
 ASKED = "what does the cat do ?"
 
 

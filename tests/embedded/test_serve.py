@@ -18,6 +18,8 @@ from tests.embedded.service import Service, wait_for
 from tests.worker.support import wait_until
 from worker.watching.survivors import survivors
 
+pytestmark = pytest.mark.long
+
 #: Long enough to be interrupted twice, with a checkpoint every few steps.
 JOB = {
     "dataset": {"named": "digits"},

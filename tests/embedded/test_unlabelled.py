@@ -20,6 +20,8 @@ from tests.embedded.service import Service, wait_for
 from tests.integration.main_job import architectures_known
 from tests.worker.support import wait_until
 
+pytestmark = pytest.mark.long
+
 BACKBONE = {"name": "timm:convnext_atto", "options": {"depths": [1, 1, 1, 1], "dims": [8, 8, 16, 16]}}
 QUICK = {"epochs": 1, "batch_size": 16, "layers": 2, "quality_samples": 40, "precision": "fp32", "device": "cpu"}
 

@@ -17,6 +17,8 @@ from tests.embedded.service import Service, wait_for
 from tests.integration.main_job import architectures_known
 from tests.worker.support import wait_until
 
+pytestmark = pytest.mark.long
+
 CONFIG: dict[str, Any] = {"recipe": "cross_entropy", "epochs": 1, "device": "cpu", "precision": "fp32"}
 SMALL = {"train_limit": 200, "test_limit": 50, "fit_head": False}
 

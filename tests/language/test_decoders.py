@@ -30,6 +30,8 @@ from tests.language import tiny
 from tests.language.test_data import write
 from tests.language.test_run import go, spec
 
+pytestmark = pytest.mark.long
+
 STUDENT = Architecture(name="transformers:auto", options={"layers": 2, "width": 8})
 
 

@@ -19,7 +19,6 @@ from tests.language import tiny
 from tests.language.test_data import write
 from tests.language.test_decoders import instructions
 from tests.language.test_run import texts
-from tests.slowness import within
 
 pytestmark = pytest.mark.slow  # a service, and jobs in processes of their own
 
@@ -32,7 +31,6 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     service = Service(tmp_path_factory.mktemp("service") / "data")
     try:
         client = service.client()
-        client.timeout = httpx.Timeout(within(120))  # a registration waits for its inspection, which imports torch
         yield client
         client.close()
     finally:

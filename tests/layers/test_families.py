@@ -12,6 +12,8 @@ from benchmarks.quality.families import NAMES, build
 from distill import torchvision_shim  # noqa: F401
 from distill.layers import discover, run_until
 
+pytestmark = pytest.mark.long
+
 FAST = {
     *("timm:resnet18", "timm:mobilenetv3_small_050", "timm:lcnet_035", "timm:convnext_atto", "timm:regnetx_002"),
     *("timm:vit_tiny_patch16_224", "timm:ghostnet_050", "timm:repghostnet_050", "timm:pvt_v2_b0", "timm:nf_regnet_b0"),

@@ -15,6 +15,8 @@ from distill.errors import InvalidConfig, UnknownName
 from distill.types import Event, RunSpec, TeacherInput
 from tests.run.conftest import STUDENT, config, go, sha256, spec
 
+pytestmark = pytest.mark.long
+
 QUICK: dict[str, Any] = {"max_steps": 8, "batch_size": 32, "train_limit": 200, "test_limit": 100, "fit_head": False}
 CANDIDATES = ["cross_entropy", "feature_only", "logit", "simkd"]
 

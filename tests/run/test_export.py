@@ -31,6 +31,8 @@ from distill.types import Architecture
 from distill.verdict import verdict
 from tests.training.conftest import CLASSES, tiny_data
 
+pytestmark = pytest.mark.long
+
 CPU = torch.device("cpu")
 METRICS = [metric.to_dict() for metric in ClassifyImages.spec.metrics]
 NAMES = tuple(f"class {number}" for number in range(CLASSES))

@@ -19,6 +19,8 @@ from distill.types import Architecture, DistillConfig, TeacherInput
 from tests.recipes.soon import soon
 from tests.run.conftest import TEACHER, go, sha256, spec
 
+pytestmark = pytest.mark.long
+
 VIT = Architecture(name="timm:vit_tiny_patch16_224", options={"img_size": 16, "patch_size": 8, "depth": 3})
 CONVNEXT = Architecture(name="timm:convnext_atto", options={"depths": [1, 1, 1, 1], "dims": [8, 8, 16, 16]})
 SMALL: dict[str, Any] = {"max_steps": 2, "train_limit": 120, "test_limit": 60, "quality_samples": 30}

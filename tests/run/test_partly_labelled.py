@@ -23,6 +23,8 @@ from tests.data.files import write_parquet
 from tests.run.conftest import config, go, spec
 from tests.run.digits import pictures
 
+pytestmark = pytest.mark.long
+
 SMALL: dict[str, Any] = {"train_limit": None, "quality_samples": 30, "epochs": 1, "batch_size": 32}
 LABELLED, WITHOUT = 100, 60
 

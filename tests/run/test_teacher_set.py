@@ -23,6 +23,8 @@ from distill.types import Architecture, Event, TeacherInput, TeacherPreprocessin
 from tests.recipes.soon import soon
 from tests.run.conftest import TEACHER, config, go, sha256, spec
 
+pytestmark = pytest.mark.long
+
 WIDE = Architecture(name="retort:resnet8", options={"width": 12})
 VIT = Architecture(
     name="timm:vit_tiny_patch16_224",

@@ -26,6 +26,8 @@ from tests.data.files import write_parquet
 from tests.run.conftest import DIGITS, go, spec
 from tests.run.digits import pictures
 
+pytestmark = pytest.mark.long
+
 SMALL: dict[str, Any] = {"train_limit": None, "quality_samples": 60, "epochs": 2, "batch_size": 32, "layers": 2}
 STUDENT = Architecture(name="timm:convnext_atto", options={"depths": [1, 1, 1, 1], "dims": [8, 8, 16, 16]})
 ALONE = {"feature_logit": {"kl": False}, "semckd": {"logit_weight": 0}}

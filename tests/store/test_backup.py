@@ -32,6 +32,8 @@ from tests.services.s3 import ACCESS_KEY, SECRET_KEY
 from tests.slowness import within
 from tests.store.support import claimed, new_dataset, new_job
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 Rows = list[tuple[str, dict[str, Any]]]
 

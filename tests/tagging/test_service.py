@@ -22,6 +22,8 @@ from tests.integration.main_job import architectures_known, submit
 from tests.tagging.shapes import CLASSES, archive, as_csv, hot, picture, pictures, zipped
 from tests.worker.support import wait_until
 
+pytestmark = pytest.mark.long
+
 COUNT = 120
 
 

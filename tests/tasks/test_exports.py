@@ -22,6 +22,8 @@ from distill.types import DistillConfig, Event
 from tests.detection.made_up import picture
 from tests.tasks.house import House, go
 
+pytestmark = pytest.mark.long
+
 #: The format whose file is written fastest; `digits` below has them all.
 FORMAT, FILE = "torch-export", "student.pt2"
 EXPORTED = tuple(spec.name for spec in tasks.specs() if spec.exports and spec.name != "classify_images")

@@ -65,6 +65,7 @@ def test_specification_and_answer_agree(name: str, house: Get, tmp_path: Path) -
     assert json.loads(json.dumps(spec.to_dict()))["name"] == name
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("recipe", "name"), pairs())
 def test_every_recipe_makes_the_whole_way(recipe: str, name: str, house: Get, tmp_path: Path) -> None:
     """Accumulated batches and averaged weights too; the student loads again and answers."""

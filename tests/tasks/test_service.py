@@ -18,6 +18,8 @@ from tests.integration.main_job import architectures_known, submit
 from tests.tasks.conftest import EXTENSION
 from tests.worker.support import wait_until
 
+pytestmark = pytest.mark.long
+
 VALUES = (0.5, 1.5, 3.0)
 
 

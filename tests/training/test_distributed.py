@@ -66,6 +66,7 @@ with distributed.group() as rank:
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("case", "expected"), [("learnable", "finished"), ("noise", "stayed at chance")])
 def test_the_first_process_judges_the_fitted_student_for_all(tmp_path: Path, case: str, expected: str) -> None:
     run_two(JUDGED, [str(tmp_path), case])
