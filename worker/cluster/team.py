@@ -113,7 +113,7 @@ class Team:
         endpoint = f"{self._hosts[0].address}:{self._ray.get(self._hosts[0].actor.free_port.remote())}"
         meetings = [Meeting(number, self._number, endpoint, each.address) for number, each in enumerate(self._hosts)]
         self._ray.get([
-            each.actor.start.remote(self._processes, meeting, devices.cores)
+            each.actor.start.remote(self._processes, meeting, max(1, devices.cores))
             for each, meeting in zip(self._hosts, meetings, strict=True)
         ])  # fmt: skip
         names = ", ".join(f"{each.name} ({each.address})" for each in self._hosts)
