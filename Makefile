@@ -59,6 +59,11 @@ test-mlflow: $(INSTALLED) ## publishing to a real MLflow server, in an environme
 	@test -x .mlflow/bin/mlflow || { $(PY) -m venv .mlflow && .mlflow/bin/pip install -q 'mlflow[auth]>=3.1,<4'; }
 	RETORT_MLFLOW_SERVER=$(CURDIR)/.mlflow/bin/mlflow $(PY) -m pytest -q tests/publishing/test_mlflow.py
 
+.PHONY: test-wandb
+test-wandb: $(INSTALLED) ## offline runs read by the real client of Weights & Biases, in an environment of its own (.wandb)
+	@test -x .wandb/bin/wandb || { $(PY) -m venv .wandb && .wandb/bin/pip install -q 'wandb>=0.31,<1'; }
+	RETORT_WANDB=$(CURDIR)/.wandb/bin/wandb $(PY) -m pytest -q tests/publishing/test_wandb.py
+
 .PHONY: web-test
 web-test: $(WEB) ## component tests of the dashboard
 	cd web && npm test
@@ -222,6 +227,10 @@ report-study: $(INSTALLED) ## the long study's pictures, from the lines of bench
 .PHONY: bench-train
 bench-train: $(INSTALLED) ## images/s of training: student alone, live teacher, cached targets, naive loop
 	$(PY) -m benchmarks.train $(ARGS)
+
+.PHONY: bench-data
+bench-data: $(INSTALLED) ## images/s of a core from JPEGs to crops: ours, timm's and torchvision's loaders, bare decoders (about 2 minutes)
+	$(PY) -m benchmarks.data $(ARGS)
 
 .PHONY: bench-text
 bench-text: $(INSTALLED) ## sequences/s of distilling language models: alone, live, cached, transformers' plain loop

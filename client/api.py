@@ -10,7 +10,7 @@ with Retort("http://127.0.0.1:8000") as retort:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from types import TracebackType
@@ -168,6 +168,27 @@ class Retort(StudyCalls, PredictionCalls, HandoverCalls):
             | _task(task)
             | _reading(pixel_range, box_format)
         )
+        dataset: Dataset = self._post("/datasets", body, {"Idempotency-Key": uuid4().hex})
+        return self._ready(f"/datasets/{dataset['id']}", dataset)
+
+    def streamed_dataset(
+        self,
+        shards: str | Sequence[str] | None = None,
+        *,
+        train: str | Sequence[str] | None = None,
+        test: str | Sequence[str] | None = None,
+        classes: Sequence[str] | None = None,
+        name: str = "",
+        labels: Mapping[str, str] | None = None,
+        task: str = "",
+    ) -> Dataset:
+        """Register shards that stay where they lie: `shards`, or `train` with or without `test`; each by braces, the
+        folder of a bucket, a list, or their URLs. `classes`: what the numbers of labels mean. Comes back once a worker
+        has read all of them."""
+        given = {"shards": shards, "train_shards": train, "test_shards": test}
+        named = {key: value if isinstance(value, str) else list(value) for key, value in given.items() if value}
+        told = {"classes": list(classes)} if classes else {}
+        body = {"mode": "stream", "name": name, "labels": dict(labels or {})} | named | told | _task(task)
         dataset: Dataset = self._post("/datasets", body, {"Idempotency-Key": uuid4().hex})
         return self._ready(f"/datasets/{dataset['id']}", dataset)
 

@@ -26,7 +26,8 @@ Say = Callable[[str], None]
 
 @contextmanager
 def running(data_dir: Path, log: Path, say: Say = lambda line: None) -> Iterator[str]:
-    """The service's URL; when the block ends, however it ends, the service has ended too.
+    """The service's URL; when the block ends, however it ends, the service has ended too. When this process is killed,
+    it ends by itself.
 
     Start and end may take any time while the process lives; `say` gets a line every 10 s meanwhile. Raises
     `RetortClientError` with the log's last lines when the process ends before it serves.
@@ -38,9 +39,9 @@ def running(data_dir: Path, log: Path, say: Say = lambda line: None) -> Iterator
     with log.open("wb") as output:
         # A session of its own: Ctrl-C reaches us alone, so that the job can be cancelled before its service goes.
         process = subprocess.Popen(
-            [sys.executable, "-m", "client", "serve"],
+            [sys.executable, "-m", "client", "serve", "--until-input-ends"],
             env=os.environ | settings,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # ours alone: it ends with us, however we end
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -116,6 +117,8 @@ def _end(life: Life, say: Say) -> None:
         raise
     if not ended:
         _kill(process)
+    assert process.stdin is not None
+    process.stdin.close()
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -15,7 +15,8 @@ TRIES = 4
 PAUSE_SECONDS = 0.5
 TIMEOUT = httpx.Timeout(30, read=330)  # a POST may wait 300 s for an inspection
 LIMITED_SECONDS = 30.0
-WAITS = {"rate_limited": 4, "idempotency_key_in_flight": 330}  # by code; the second as long as a POST may take
+#: By code: the second as long as a POST may take, the third for minutes, since the service waits before each answer.
+WAITS = {"rate_limited": 4, "idempotency_key_in_flight": 330, "students_not_counted": 10}
 REMEDY = "Give the service's address as http://HOST:PORT."
 REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 
@@ -99,7 +100,8 @@ def _key(api_key: str) -> str:
 
 def _waits(response: httpx.Response) -> int:
     """How often to ask again after what passes by itself: a rate limit (a quota is a 429 too, and may stay full for
-    days), or our own request, sent before on a connection that broke, that is still being answered."""
+    days), our own request, sent before on a connection that broke, that is still being answered, or a budget whose
+    students a busy worker still counts."""
     if response.status_code not in {httpx.codes.TOO_MANY_REQUESTS, httpx.codes.CONFLICT}:
         return 0
     return WAITS.get(ProblemError.of(response).code, 0)

@@ -26,6 +26,8 @@ WITHOUT_LABELS = (
 """Message and remedy of the refusal of data without labels."""
 #: Steps of the first rung at least; after fewer nothing can be told apart (our choice).
 FEWEST_STEPS = 16
+#: How much longer than `auto_minutes` the choice may take (our choice).
+LATE = 1.5
 #: How much longer a step of the average recipe takes than that of the first (our choice).
 SLOWER = 1.5
 
@@ -109,6 +111,11 @@ def first_steps(candidates: int, minutes: float, step_seconds: float, fixed_seco
     while 2 * steps <= wanted:
         steps *= 2
     return min(steps, longest)
+
+
+def round_minutes(candidates: int, steps: int, step_seconds: float, fixed_seconds: float) -> float:
+    """What a rung of so many trainings takes, about; seconds as for `first_steps`."""
+    return candidates * (fixed_seconds + SLOWER * steps * step_seconds) / 60
 
 
 def ranked(rows: Sequence[Mapping[str, Any]], rung: int, higher: bool) -> list[str]:

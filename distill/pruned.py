@@ -49,7 +49,16 @@ class PrunedStudent(Model):
 
 
 def architecture_of(teacher: Architecture, ratio: float, round_to: int = ROUNDED) -> Architecture:
-    """The teacher's network with `ratio` of its channels removed."""
+    """The teacher's network with `ratio` of its channels removed. Raises `InvalidConfig` for a teacher that is pruned
+    itself: shares are those of a whole network's channels."""
+    if is_pruned(teacher):
+        before = teacher.options.get(RATIO)
+        raise InvalidConfig(
+            f"The teacher is a pruned {teacher.name} itself, which is not pruned once more.",
+            "Prune the network that it was cut from"
+            + (f" by a prune_ratio above its own, {before:g}." if isinstance(before, float) else " by a larger share."),
+            {"field": "student", "architecture": teacher.name},
+        )
     return teacher.model_copy(update={"options": teacher.options | {RATIO: ratio, ROUND_TO: round_to}})
 
 

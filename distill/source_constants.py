@@ -18,9 +18,9 @@ def docstring(path: Path) -> str:
 
 
 def constant(path: Path, name: str, default: Any = None) -> Any:
-    """The value of the module's `name`: a literal, or a dictionary put together of literals (`{**A, "b": 1}`, `A | B`)
-    where `A` may be imported from another module of ours. `default` where the module has none.
-    Raises `ValueError` for anything else."""
+    """The value of the module's `name`: a literal, or a tuple or dictionary put together of literals (`(*A, 1)`,
+    `{**A, "b": 1}`, `A | B`) where `A` may be imported from another module of ours. `default` where it has none. Raises
+    `ValueError` for anything else."""
     found = _assigned(_tree(path).body, name)
     if found is not None:
         return _evaluate(found, path)
@@ -86,6 +86,11 @@ def _evaluate(node: ast.expr, path: Path) -> Any:
         return value
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
         return _evaluate(node.left, path) | _evaluate(node.right, path)
+    if isinstance(node, ast.Tuple):
+        starred = [isinstance(each, ast.Starred) for each in node.elts]
+        values = [_evaluate(each.value if isinstance(each, ast.Starred) else each, path) for each in node.elts]
+        pairs = zip(values, starred, strict=True)
+        return tuple(part for value, many in pairs for part in (value if many else (value,)))
     if isinstance(node, ast.Dict):
         merged: dict[Any, Any] = {}
         for key, value in zip(node.keys, node.values, strict=True):

@@ -34,6 +34,7 @@ EventKind = Literal[
     "checkpoint",  # {path, step, epoch}: a file is complete on disk
     "log",  # {level, message}
     "warning",  # {code, message, remedy, details}: the run goes on, but probably not as it was meant
+    "sent",  # {rows}: so many more rows of metrics are where a publication sends them
     "artifact",  # {name, path, media_type}: a file is complete on disk
     "result",  # {...}: the report's summary
     "done",  # {}

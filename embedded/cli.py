@@ -6,6 +6,7 @@ import os
 import signal
 from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 from types import FrameType
 from typing import Any
 
@@ -19,8 +20,9 @@ from store.settings import Settings, problems
 @click.option("--data-dir", type=click.Path(path_type=Path, file_okay=False), help="Folder of everything it keeps.")
 @click.option("--host", help="Address to listen on (default 127.0.0.1).")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on (default 8000); 0: any free one.")
+@click.option("--until-input-ends", is_flag=True, hidden=True, help="End as by SIGTERM when standard input ends.")
 @click.option("--slots", type=click.IntRange(1, 64), help="Trainers side by side (default 1).")
-def serve(**options: Any) -> None:
+def serve(until_input_ends: bool, **options: Any) -> None:
     """Run the service here: API and one worker, SQLite, files in a folder.
 
     Every setting is also an environment variable (RETORT_PORT, RETORT_DATA_DIR, ...); options win.
@@ -36,6 +38,8 @@ def serve(**options: Any) -> None:
     logs.install(settings)
     tracing.start(settings, "retort")
     signal.signal(signal.SIGTERM, _leave)
+    if until_input_ends:
+        Thread(target=_leave_with_input, name="lifeline", daemon=True).start()
     try:
         slot.demanded(settings)
         demanded(settings)
@@ -59,6 +63,13 @@ def _settings(options: dict[str, Any]) -> Settings:
             "or unset it to run everything in this process."
         )
     return settings
+
+
+def _leave_with_input() -> None:
+    """Who started us holds the other end, and the system closes it for who is killed."""
+    while os.read(0, 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

@@ -40,21 +40,34 @@ class BundleSource(Model):
     revision: str
 
 
-class Bundle(Model):
-    """`publication`: the id under which it is sent, the same at every attempt; `result`: the report's summary."""
+class Outline(Model):
+    """What is known of a job while it runs. `publication`: the id under which it is sent, the same at every attempt.
+    `settled`: whether `config` is what the run made of it, no value `auto` any more."""
 
-    folder: Path
     publication: str
     job: str
     name: str
     recipe: str
     task: str
     config: dict[str, Any]
+    settled: bool = True
     student: dict[str, Any]
+    started_at: datetime
+    metrics: list[BundleMetric] = Field(default_factory=list)
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return self.name or self.job
+
+
+class Bundle(Outline):
+    """What a job that has succeeded is. `result`: the report's summary."""
+
+    folder: Path
     result: dict[str, Any]
     finished_at: datetime
     files: list[BundleFile]
-    metrics: list[BundleMetric] = Field(default_factory=list)
     sources: list[BundleSource] = Field(default_factory=list)
 
     def path(self, name: str) -> Path:
@@ -62,8 +75,3 @@ class Bundle(Model):
 
     def has(self, name: str) -> bool:
         return any(each.name == name for each in self.files)
-
-    @property
-    def title(self) -> str:
-        """What people call it."""
-        return self.name or self.job

@@ -36,6 +36,13 @@ class MissingCredentials(UserError):
     code = "credentials_missing"
 
 
+class JobNotSucceeded(RetortError):
+    """The job that was followed failed: there is no student to hand over."""
+
+    code = "job_not_succeeded"
+    retryable = False
+
+
 def of_status(status: int, said: str, what: str) -> RetortError:
     """The error behind an HTTP status. `what`: the target, as the subject of a sentence; `said`: its own words."""
     said = said.strip()[:500]

@@ -16,16 +16,12 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from distill import tasks
 from publishing.bundle import CARD, DESCRIBED, FOLDER, WEIGHTS, Bundle
 from publishing.card import card
 from publishing.licences import Licence
 
 CONFIG, MODEL = "config.json", "model.safetensors"
-PIPELINES = {
-    "classify_images": "image-classification", "tag_images": "image-classification",
-    "segment_images": "image-segmentation", "detect_objects": "object-detection",
-    "classify_text": "text-classification", "generate_text": "text-generation",
-}  # fmt: skip
 
 
 def lay_out(bundle: Bundle, repository: str, folder: Path, licences: Sequence[Licence] = ()) -> Path:
@@ -37,9 +33,7 @@ def lay_out(bundle: Bundle, repository: str, folder: Path, licences: Sequence[Li
             _link(bundle.path(file.name), folder / file.name)
     told = described(bundle)
     library = _library(bundle, told, folder)
-    (folder / CARD).write_text(
-        card(bundle, repository, library, PIPELINES.get(bundle.task), licences), encoding="utf-8"
-    )
+    (folder / CARD).write_text(card(bundle, repository, library, _pipeline(bundle.task), licences), encoding="utf-8")
     return folder
 
 
@@ -49,6 +43,11 @@ def described(bundle: Bundle) -> dict[str, Any]:
         return {}
     told: dict[str, Any] = json.loads(bundle.path(DESCRIBED).read_text(encoding="utf-8"))
     return told
+
+
+def _pipeline(task: str) -> str | None:
+    """What the hub calls students of a task; None of a task that is not here."""
+    return tasks.spec(task).pipeline or None if task in tasks.names() else None
 
 
 def _library(bundle: Bundle, told: dict[str, Any], folder: Path) -> str | None:

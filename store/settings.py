@@ -113,6 +113,12 @@ class Settings(BaseSettings):
     predict_wait_seconds: float = Field(
         60, ge=1, le=600, description="Longest that a request to a student may wait for its answer."
     )
+    predictor_memory_bytes: int = Field(
+        16 * 2**30,
+        ge=2**31,
+        le=MOST_BYTES,
+        description="Memory of its own that the process of a finished student which is asked may have.",
+    )
     require_isolation: bool = Field(
         False, description="Whether a worker only starts where the kernel isolates trainers (Landlock, seccomp)."
     )
@@ -172,6 +178,12 @@ class Settings(BaseSettings):
     )
     dataset_fetch_seconds: float = Field(
         3600, gt=0, le=MOST_SECONDS, description="Longest time that fetching one file may take."
+    )
+    shard_cache: Path | None = Field(
+        None, description="Where workers keep shards of datasets that stay where they lie. Empty: in scratch_dir."
+    )
+    shard_cache_bytes: int = Field(
+        64 * 2**30, gt=0, le=MOST_BYTES, description="Bytes of shards that all workers of a machine keep there."
     )
     huggingface: bool = Field(False, description="Teachers and datasets from the hub, by pinned revision.")
     huggingface_endpoint: str = Field("https://huggingface.co", description="The hub, or a mirror of it.")
@@ -255,6 +267,11 @@ class Settings(BaseSettings):
     @property
     def scratch(self) -> Path:
         return (self.scratch_dir or self.data_dir / "scratch").absolute()
+
+    @property
+    def kept_shards(self) -> Path:
+        """Apart from what `retort shards` keeps in the same folder: that unpacks parquet."""
+        return (self.shard_cache or self.scratch / ".shards").absolute() / "whole"  # sweeps pass over hidden folders
 
     @property
     def incoming(self) -> Path:

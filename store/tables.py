@@ -85,7 +85,8 @@ class Dataset(Leasable, Base):
     """A registered dataset. `files`: role -> {object_key, size_bytes, sha256, filename}; empty for named sets. `task`:
     what was asked for, once inspected what was found (`distill.tasks`); empty before, and of older releases' rows.
     `pixel_range`: [low, high], in which 16-bit grey is read; None: the upper byte. `box_format`: what the numbers of
-    boxes are; empty: the files tell."""
+    boxes are; empty: the files tell. `shards`: of one that is read where it lies (`store.shard_references`), with
+    `files` its index and manifest; None: the files are the dataset."""
 
     __tablename__ = "datasets"
     __table_args__ = (CheckConstraint("status IN ('inspecting', 'ready', 'invalid')", name="status"),)
@@ -100,6 +101,7 @@ class Dataset(Leasable, Base):
     task: Mapped[str] = mapped_column(String(60), default="", server_default="")
     pixel_range: Mapped[list[int] | None] = mapped_column(JsonColumn)
     box_format: Mapped[str] = mapped_column(String(20), default="", server_default="")
+    shards: Mapped[Json | None]
     report: Mapped[Json | None]  # of the task's inspection: classes, counts, image sizes, ...
     error: Mapped[Json | None]
     labels: Mapped[Json] = mapped_column(default=dict)

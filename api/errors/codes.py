@@ -65,24 +65,27 @@ _JOB = (
     ),
     *("dataset_not_ready", "classes_differ", "kinds_differ", "datasets_differ", "job_not_succeeded", "invalid_config"),
     *("invalid_dataset", "invalid_teacher", "idempotency_key_reused", "not_exportable", "budget_unreachable"),
+    "missing_package",
 )
+_PUBLISH = ("unknown_name", "invalid_config", "unknown_secret", "credentials_missing", "url_refused")
 #: By operation id.
 OPERATIONS: Mapping[str, Codes] = {
     "create_job": _all(
-        {409: ("dataset_not_ready", "students_not_counted"), 422: _JOB, 429: ("quota_exceeded",)}, _KEYED,
-        {500: _SYSTEM, 503: ("no_catalogue",)},
+        {409: ("dataset_not_ready", "students_not_counted", "no_key"), 422: _JOB, 429: ("quota_exceeded",)}, _KEYED,
+        {422: (*_PUBLISH, "target_not_live"), 500: _SYSTEM, 503: ("no_catalogue",)},
     ),
     "extend_job": _all(
         {409: ("dataset_not_ready", "job_not_succeeded"), 422: _JOB, 429: ("quota_exceeded",)}, _KEYED,
         {500: _SYSTEM, 503: ("no_catalogue",)},
     ),
     "create_job_export": _all(
-        {409: ("job_not_succeeded", "files_deleted"), 422: ("unknown_name", "invalid_config", "not_exportable")},
+        {409: ("job_not_succeeded", "files_deleted")},
+        {422: ("unknown_name", "invalid_config", "not_exportable", "missing_package")},
         {429: ("quota_exceeded",)}, _KEYED,
     ),
     "create_job_publication": _all(
         {409: ("job_not_succeeded", "files_deleted", "no_key")},
-        {422: ("unknown_name", "invalid_config", "unknown_secret", "credentials_missing", "url_refused")},
+        {422: _PUBLISH},
         {429: ("quota_exceeded",)}, _KEYED,
     ),
     "put_secret": {403: ("quota_exceeded",), 409: ("no_key",)},

@@ -116,17 +116,17 @@ def gains(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def heading(given: argparse.Namespace) -> str:
+def heading(given: argparse.Namespace, program: str, timing: str) -> str:
+    """When, of what and on what `program` measured. `timing`: a sentence on how times were taken."""
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     machine = f"{platform.machine()}, {processor()}, {torch.get_num_threads()} threads"
     load = Path("/proc/loadavg").read_text().split()[0] if Path("/proc/loadavg").exists() else "unknown"
     return (
-        f"{when}, table of commit {commit or 'unknown'} by `python -m benchmarks.export`, {machine}, load {load} at "
+        f"{when}, table of commit {commit or 'unknown'} by `python -m {program}`, {machine}, load {load} at "
         f"the start. {libraries}. Fashion-MNIST, {given.train} training images, {given.epochs} epochs, {given.test} "
-        f"test images, seed 0. Milliseconds are medians over {ROUNDS} rounds of the "
-        "fastest pass of a turn; in each round torch and every file have one turn after the other."
+        f"test images.{timing}"
     )
 
 
@@ -137,7 +137,11 @@ def processor() -> str:
 
 def main() -> None:
     given = parse()
-    parts = ["# Exports\n", heading(given)]
+    timing = (
+        f" Seed 0. Milliseconds are medians over {ROUNDS} rounds of the fastest pass of a turn; in each round torch "
+        "and every file have one turn after the other."
+    )
+    parts = ["# Exports\n", heading(given, "benchmarks.export", timing)]
     for name in given.students:
         began = time.monotonic()
         found = measured(STUDENTS[name], given)

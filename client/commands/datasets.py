@@ -28,6 +28,12 @@ def datasets() -> None:
 @click.option("--unlabelled", type=FILE, help="Images without labels, beside the others or alone.")
 @click.option("--named", help="A data set that the service knows, e.g. fashion-mnist.")
 @click.option("--url", help="https://, s3:// or hf:// URL that the service fetches itself.")
+@click.option(
+    "--shards", multiple=True, metavar="URL",
+    help="Tars or parquet that stay where they lie: https://host/{000..127}.tar, s3://bucket/folder/*.tar, a list; or "
+    "train=URL and test=URL. May be repeated.",
+)  # fmt: skip
+@click.option("--classes", type=FILE, help="Of --shards: what numbers of labels mean, a name a line, class 0 first.")
 @click.option("--sha256", help="What the file at --url must have.")
 @click.option("--task", default="", help="Of the catalogue's tasks; unless given, the files tell.")
 @click.option(
@@ -54,6 +60,8 @@ def add(  # noqa: PLR0913 - click: one each option
     unlabelled: Path | None,
     named: str | None,
     url: str | None,
+    shards: tuple[str, ...],
+    classes: Path | None,
     sha256: str | None,
     name: str,
     labels: dict[str, str],
@@ -62,18 +70,27 @@ def add(  # noqa: PLR0913 - click: one each option
     box_format: str,
 ) -> None:
     """Register a FILE (retort catalogue tasks says which), a folder of images or with tables train.* and test.*, a
-    named set, or a URL."""
-    given = sum(each is not None for each in (file, train, named, url))
+    named set, a URL, or shards that stay where they lie."""
+    given = sum(each is not None for each in (file, train, named, url, shards or None))
     if given > 1 or (not given and unlabelled is None):
-        raise click.UsageError("Give one of FILE, --train (with --test), --named and --url; or --unlabelled alone.")
-    if unlabelled is not None and (named is not None or url is not None):
+        raise click.UsageError(
+            "Give one of FILE, --train (with --test), --named, --url and --shards; or --unlabelled alone."
+        )
+    if unlabelled is not None and (named is not None or url is not None or shards):
         raise click.UsageError("--unlabelled goes with FILE or --train, or alone.")
+    if shards and (pixel_range is not None or box_format):
+        raise click.UsageError("--pixel-range and --box-format are for files that the service keeps.")
+    if classes is not None and not shards:
+        raise click.UsageError("--classes goes with --shards.")
     if named is not None and pixel_range is not None:
         raise click.UsageError("--pixel-range is for files of 16-bit images; named sets have 8 bits.")
     if named is not None and box_format:
         raise click.UsageError("--box-format is for files with boxes; named sets say it themselves.")
     if named is not None:
         made = retort.named_dataset(named, labels, task)
+    elif shards:
+        names = classes.read_text(encoding="utf-8").splitlines() if classes else None
+        made = retort.streamed_dataset(**_by_role(shards), classes=names, name=name, labels=labels, task=task)
     elif url is not None:
         made = retort.fetched_dataset(url, sha256, name, labels, task, pixel_range, box_format)
     else:
@@ -83,6 +100,16 @@ def add(  # noqa: PLR0913 - click: one each option
                 pixel_range=pixel_range, box_format=box_format,
             )  # fmt: skip
     session.show(made, lambda: render.details(dict(made)))
+
+
+def _by_role(given: tuple[str, ...]) -> dict[str, list[str]]:
+    """`train=URL` and `test=URL`, or URLs of the whole."""
+    found: dict[str, list[str]] = {}
+    for each in given:
+        role, _, url = each.partition("=")
+        role, url = (role, url) if role in ("train", "test") else ("shards", each)
+        found.setdefault(role, []).append(url)
+    return found
 
 
 add_commands(

@@ -13,6 +13,7 @@ from client import local_service, study_file
 from client.api import Retort
 from client.commands.body import with_search
 from client.commands.following import followed, show_end
+from client.one_at_a_time import one_at_a_time
 from client.session import Session
 
 
@@ -46,14 +47,16 @@ def study(context: click.Context, /, file: Path, url: str | None, data: Path | N
     body = with_search(study_file.read(file), rest)
     output.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
+        stack.enter_context(one_at_a_time(output))
         service = url or _given(context, session)
+        where = service or f"the service in {output / 'service'}"
         if service is None:
             session.say("Starting the service ...")
             service = stack.enter_context(
                 local_service.running(output / "service", output / "service.log", session.say)
             )
         retort = stack.enter_context(Retort(service, session.api_key))
-        made = study_file.StudyFile(retort, body, data or file.parent, output, session.say).begun()
+        made = study_file.StudyFile(retort, body, data or file.parent, output, session.say, where).begun()
         session.say(f"{made['id']}: {made['name'] or 'a study'}")
         ended = followed(session, retort, made["id"])
         written = study_file.write(retort, ended, output)

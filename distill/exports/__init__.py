@@ -3,8 +3,25 @@
 A format is called as its file is, with a hyphen for each underscore: `onnx_int8.py` is `onnx-int8`.
 """
 
+from typing import Any
+
+from distill.exports import _needs
 from distill.hyphenated import Hyphenated
 
 registry = Hyphenated(__name__, __path__, "export format")
 names = registry.names
 get = registry.get
+
+
+def lacking() -> dict[str, dict[str, Any]]:
+    """Of the formats that this machine cannot write for want of a package: the `MissingPackage` as a dictionary, by
+    name. Imports no torch."""
+    found = {}
+    for name in names():
+        wanted, extra = (registry.attribute(name, each, default) for each, default in (("packages", ()), ("extra", "")))
+        error = _needs.packages(wanted, extra)
+        if error is None and registry.flag(name, "paged", default=False):
+            error = _needs.page(_needs.PAGE)
+        if error is not None:
+            found[name] = error.to_dict()
+    return found

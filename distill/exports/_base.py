@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
-from distill.errors import RetortError
 from distill.export import Runner
+from distill.exports import _needs
 from distill.traced import Traced
 
 PIXELS: dict[str, dict[str, Any]] = {
@@ -21,22 +20,16 @@ PIXELS: dict[str, dict[str, Any]] = {
 }
 
 
-class MissingPackage(RetortError):
-    """The worker lacks a library of the format."""
-
-    code = "missing_package"
-
-
 class Exporter(ABC):
     """One format.
 
     `ending` of the file's name. `runtime`: the distribution that runs the file. `packages`: what writes and runs it,
-    which Retort's `extra` of that name has.
-    `tolerance`: how far the file's outputs may be from torch's, relative to the largest absolute output of torch's;
-    None where the format rounds, so that the test set alone says what it costs. `use`: Python that imports the runtime,
-    and that makes `output` (an array) of `prepare("image.png")` and the `{file}`, whose input is called `{input}`; None
-    of a file that is no program's to run. `final`: whether it ends with an answer for people where the task has such a
-    graph, as boxes after suppression. `media_type`: of its files.
+    which Retort's `extra` of that name has. `paged`: whether it is written into the page that the dashboard's build
+    makes. `tolerance`: how far the file's outputs may be from torch's, relative to the largest absolute output of
+    torch's; None where the format rounds, so that the test set alone says what it costs. `use`: Python that imports the
+    runtime, and that makes `output` (an array) of `prepare("image.png")` and the `{file}`, whose input is called
+    `{input}`; None of a file that is no program's to run. `final`: whether it ends with an answer for people where the
+    task has such a graph, as boxes after suppression. `media_type`: of its files.
     `trains`: whether the file is written of a student that was trained further with int8's rounding
     (`distill.exporting.tuned`).
     """
@@ -45,6 +38,7 @@ class Exporter(ABC):
     runtime: ClassVar[str]
     packages: tuple[str, ...] = ()
     extra: ClassVar[str] = "worker"
+    paged: ClassVar[bool] = False
     tolerance: float | None = 1e-3
     final: ClassVar[bool] = False
     media_type: ClassVar[str] = "application/octet-stream"
@@ -73,13 +67,9 @@ class Exporter(ABC):
 
     def check_packages(self) -> None:
         """Raises `MissingPackage`."""
-        missing = [package for package in self.packages if find_spec(package) is None]
-        if missing:
-            raise MissingPackage(
-                f"The worker lacks the package {' and '.join(missing)}.",
-                f"Install Retort's extra `{self.extra}` there, which has it.",
-                {"packages": missing},
-            )
+        missing = _needs.packages(self.packages, self.extra)
+        if missing is not None:
+            raise missing
 
     def runtime_version(self) -> str:
         return version(self.runtime)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from distill.export import Runner
-from distill.exports._base import PIXELS, MissingPackage
+from distill.exports import _needs
+from distill.exports._base import PIXELS
 from distill.exports._onnx import PACKAGES, open_onnx_bytes, whole
 from distill.exports.onnx import Onnx
 from distill.not_exportable import NotExportable
@@ -18,8 +19,6 @@ from distill.traced import Traced
 
 PARAMETERS: dict[str, dict[str, Any]] = {**PIXELS}
 
-PAGE = Path(__file__).resolve().parents[2] / "web" / "dist-page" / "student.html"
-"""The page without a student, with onnxruntime-web from its npm package: the dashboard's build makes it."""
 _DESCRIBED, _MODEL = "<!--DESCRIBED-->", "<!--MODEL-->"
 _FOUND = re.compile(rb'<script type="text/plain" id="model">([A-Za-z0-9+/=]+)</script>')
 _VERSION = re.compile(r'data-runtime="onnxruntime-web ([^"]+)"')
@@ -31,6 +30,7 @@ class OnnxWeb(Onnx):
 
     ending: ClassVar[str] = ".html"
     packages: tuple[str, ...] = PACKAGES
+    paged: ClassVar[bool] = True
     final: ClassVar[bool] = True
     media_type: ClassVar[str] = "text/html"
     use: ClassVar[tuple[str, str] | None] = None
@@ -40,12 +40,9 @@ class OnnxWeb(Onnx):
 
     def check_packages(self) -> None:
         super().check_packages()
-        if not PAGE.is_file():
-            raise MissingPackage(
-                "The worker lacks the page that a student is written into.",
-                "Build the dashboard where the worker's code lies (`make web`, with npm). The worker's image has it.",
-                {"packages": ["onnxruntime-web"]},
-            )
+        missing = _needs.page(_needs.PAGE)
+        if missing is not None:
+            raise missing
 
     def write(self, traced: Traced, path: Path) -> list[Path]:
         if traced.page is None:
@@ -55,14 +52,14 @@ class OnnxWeb(Onnx):
                 {"format": "onnx-web", "operator": None},
             )
         content = whole(traced).read_bytes()
-        path.write_text(filled(PAGE.read_text(encoding="utf-8"), traced.page, content), encoding="utf-8")
+        path.write_text(filled(_needs.PAGE.read_text(encoding="utf-8"), traced.page, content), encoding="utf-8")
         return [path]
 
     def open(self, path: Path, threads: int) -> Runner:
         return open_onnx_bytes(model_in(path.read_bytes()), threads)
 
     def facts(self) -> dict[str, Any]:
-        found = _VERSION.search(PAGE.read_text(encoding="utf-8")[:1000])
+        found = _VERSION.search(_needs.PAGE.read_text(encoding="utf-8")[:1000])
         return super().facts() | {"page_runtime": {"name": "onnxruntime-web", "version": found[1] if found else ""}}
 
 

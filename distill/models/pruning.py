@@ -124,10 +124,17 @@ def _whole_layers(whole: str, channels: int, size: Size) -> tuple[str, ...]:
         groups = _groups(network, example, heads)
         found = [path for path, fits in groups if not fits]
     except _FAILURES as error:
-        raise _refused(architecture, f"its graph cannot be traced: {str(error)[:200]}") from error
+        raise _refused(architecture, _untraced(error)) from error
     if len(found) == len(groups):
         raise _refused(architecture, "no layer can lose a channel by itself")
     return (*heads, *found)
+
+
+def _untraced(error: Exception) -> str:
+    """torch-pruning divides by the ratio of two layers' channels where it takes a reshape for a flattening."""
+    if isinstance(error, ZeroDivisionError):
+        return "it reshapes its channels, as a channel shuffle does, and the dependency graph does not follow that"
+    return f"its graph cannot be traced: {str(error)[:200]}"
 
 
 def _all_fit(network: nn.Module, example: Tensor, heads: tuple[str, ...]) -> bool:

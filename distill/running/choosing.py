@@ -148,6 +148,10 @@ class _Choosing:
         self.found.rungs = list(auto_recipe.rungs(count, first, longest))
         plan = ", then ".join(f"{rung.candidates} for {rung.steps} steps" for rung in self.found.rungs)
         yield Event("log", {"level": "info", "message": f"Recipes are compared on validation samples: {plan}."})
+        takes = auto_recipe.round_minutes(count, first, watch.step_seconds, watch.fixed_seconds)
+        if given == "auto" and takes > auto_recipe.LATE * config.auto_minutes:
+            message = f"One round takes about {takes:.1f} minutes: auto_minutes ({config.auto_minutes:g}) is too short."
+            yield Event("log", {"level": "warning", "message": message})
         yield Event("choice", self._choice())
         yield from self._save(None)
         return True
@@ -163,7 +167,7 @@ class _Choosing:
             return
         spent = self._elapsed()
         ahead = sum(found.row(name)["seconds"][rung] for name in left) * auto_recipe.ETA
-        if distributed.agree(lambda: spent + ahead > 60 * self.spec.config.auto_minutes * 1.5):
+        if distributed.agree(lambda: spent + ahead > 60 * self.spec.config.auto_minutes * auto_recipe.LATE):
             found.ended = f"auto_minutes ({self.spec.config.auto_minutes:g}) left no time for another round."
             return
         found.open = left

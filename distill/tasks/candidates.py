@@ -17,6 +17,8 @@ WIDTHS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64
 DEPTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 #: Of a language model, in shares of the teacher's width.
 SHARES = (1 / 16, 1 / 8, 3 / 16, 1 / 4, 3 / 8, 1 / 2, 5 / 8, 3 / 4, 1.0)
+#: Tokens of a language model's own vocabulary.
+VOCABULARIES = (1_000, 2_000, 4_000, 8_000, 16_000)
 MOST_CHAINS = 150
 OWN = "retort:"
 
@@ -69,12 +71,18 @@ def _chain(entry: Mapping[str, Any]) -> Chain:
     return Chain(family_of(entry), tuple(Architecture(name=entry["name"], options={"width": each}) for each in widths))
 
 
-def shrunk(teacher: Mapping[str, Any], name: str) -> Iterator[Chain]:
-    """A language model's smaller ones: a chain of widths for each depth. `teacher`: the inspection's report, with
-    `layers`, `width` and `heads`; `name`: of the student's architecture."""
+def shrunk(teacher: Mapping[str, Any], name: str, reduced: bool = False) -> Iterator[Chain]:
+    """A language model's smaller ones: a chain of widths for each depth, and where the vocabulary may be `reduced` for
+    each depth and vocabulary. `teacher`: the inspection's report, with `layers`, `width` and `heads`; one of an earlier
+    release does not tell how far its vocabulary reduces, and keeps it. `name`: of the student's architecture."""
+    least = teacher.get("smallest_vocabulary", 0) if reduced else 0
+    smaller = [each for each in VOCABULARIES if least and least <= each < teacher["vocabulary"]]
     layers, width, head = teacher["layers"], teacher["width"], max(1, teacher["width"] // teacher["heads"])
     widths = sorted({max(head, round(share * width / head) * head) for share in SHARES})
     for depth in sorted({*(each for each in DEPTHS if each < layers), layers}):
         sizes = [(depth, each) for each in widths if (depth, each) != (layers, width)]
         options = [{"layers": depth, "width": each} for depth, each in sizes]
         yield Chain(name, tuple(Architecture(name=name, options=each) for each in options))
+        for size in smaller:
+            own = [{"layers": depth, "width": each, "vocab_size": size} for each in widths]
+            yield Chain(name, tuple(Architecture(name=name, options=each) for each in own))

@@ -49,7 +49,7 @@ class Metric:
         return {name: getattr(self, name) for name in self.__slots__} | {"path": self.path or self.name}
 
 
-_APART = frozenset({"metrics", "settings", "older_kind"})
+_APART = frozenset({"metrics", "settings", "older_kind", "pipeline"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,8 @@ class TaskSpec:
     weights that its student starts from. `prunes`: whether a student may be its teacher, pruned. `unlabelled`:
     whether samples may lack a label. `several_teachers`: whether a job may name a set of teachers. `exports`:
     whether its students are written for other runtimes (`distill.exports`). `writes`: whether its networks' answers
-    are texts, written token by token.
+    are texts, written token by token. `pipeline`: what the Hugging Face hub calls such students (`pipeline_tag`);
+    empty: nothing.
 
     `older_kind`: the `kind` in reports of releases that did not write `task` ("": reports without a `kind`); None:
     there are none of this task.
@@ -113,6 +114,7 @@ class TaskSpec:
     several_teachers: bool = False
     exports: bool = True
     writes: bool = False
+    pipeline: str = ""
 
     @property
     def primary(self) -> Metric:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import Any
+from typing import Any, ClassVar
 
 from distill.estimate import SampleWork
 from distill.tasks.candidates import Chain, shrunk, unknown
@@ -45,6 +45,8 @@ def _tokens(words: float) -> float:
 class TextForecast(Forecast):
     """Networks of tokens. `task`: which one's networks workers should build."""
 
+    reduces: ClassVar[bool] = False
+    """Whether a student may have a vocabulary of its own."""
     notes = ("Lengths in tokens are guessed from the words of the texts; the tokenizer has not seen them yet.",)
 
     def __init__(self, task: str) -> None:
@@ -78,7 +80,8 @@ class TextForecast(Forecast):
         for number, family in enumerate(families or ()):
             if family not in own:
                 raise unknown(family, number, own)
-        return list(shrunk(parts.teacher, own[0]))
+        reduced = self.reduces and parts.config.text_features != "tokens"
+        return list(shrunk(parts.teacher, own[0], reduced))
 
     def work(self, parts: Parts, counted: Mapping[str, Mapping[str, Any]], tested: int) -> SampleWork:
         alive = ALIVE * min(tested, EVALUATION_BATCH) * widest(counted)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
-from publishing.bundle import Bundle
+from publishing.bundle import Bundle, BundleMetric, Outline
 
 Say = Callable[[str], None]
 """A line of the publication's log."""
@@ -36,3 +36,27 @@ class Target(ABC):
     def publish(self, bundle: Bundle, say: Say) -> Delivered:
         """Send it. Raises the errors of `publishing.errors`; any other that tells of a connection counts as
         `TargetUnavailable`."""
+
+
+class LiveTarget(Target):
+    """A place that is told of a job while it runs. Its module has `LIVE = True`.
+
+    Every method may be called again after an attempt that died within it, and after one whose answer was lost: a row
+    that is there is not added again. `publish` then finds what was told and adds the rest.
+    """
+
+    @abstractmethod
+    def open(self, outline: Outline) -> dict[str, Any]:
+        """Begin, or go on with what an earlier attempt of the publication began; the receipt. Rows are not sent."""
+
+    @abstractmethod
+    def settle(self, outline: Outline) -> None:
+        """The configuration is what the run made of it."""
+
+    @abstractmethod
+    def log(self, rows: Sequence[BundleMetric]) -> None:
+        """Add what is not there of these rows. Before it, `open`."""
+
+    @abstractmethod
+    def end(self, status: Literal["failed", "cancelled"]) -> dict[str, Any]:
+        """The job has ended without a student; the receipt. Before it, `open`."""

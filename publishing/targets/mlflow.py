@@ -1,21 +1,21 @@
 """A run on an MLflow tracking server: parameters, the metric history, the files, and a registered model.
 
 The run is found again by the publication's id, a tag, so an attempt after a crash goes on with it. Metrics have the
-step and the time at which they came.
+step and the time at which they came. Before the first are sent, the run is asked which it has: no step is added twice.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 from distill.errors import RetortError
-from publishing.bundle import Bundle
+from publishing.bundle import Bundle, BundleMetric, Outline
 from publishing.errors import TargetRefused, TargetUnavailable, of_status
 from publishing.mlflow_model import describe
-from publishing.targets._base import Delivered, Say, Target
+from publishing.targets._base import Delivered, LiveTarget, Say
 
 PARAMETERS = {
     "tracking_uri": {"type": "string", "format": "uri", "description": "URL of the tracking server."},
@@ -35,54 +35,101 @@ CREDENTIALS = {
     "password": {"description": "Of basic authentication."},
 }
 WHAT = "The MLflow server"
-PUBLICATION, LOGGED = "retort.publication", "retort.metrics_logged"
+LIVE = True
+PUBLICATION, RETRIES = "retort.publication", "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+ENDED = {"failed": "FAILED", "cancelled": "KILLED"}
 MOST_METRICS, MOST_PARAMETERS, VALUE_CHARACTERS = 500, 100, 6000
 FOLDER = "model"
 
 
-class MLflow(Target):
+class MLflow(LiveTarget):
     libraries = ("mlflow", "databricks")
+    _client: Any
+    _run: Any
+    _sent: set[tuple[str, int]]
+    _untold = 0.0  # the time of a row whose own is not known any more
 
     def publish(self, bundle: Bundle, say: Say) -> Delivered:
+        receipt = self.open(bundle)
+        say(f"run {receipt['run_id']} of experiment {self.parameters['experiment']!r}")
+        self.log(bundle.metrics)
+        with _explained():
+            client, run_id = self._client, receipt["run_id"]
+            client.log_artifacts(run_id, str(describe(bundle, bundle.folder.parent / "mlflow")), FOLDER)
+            client.set_terminated(run_id, "FINISHED", end_time=_ms(bundle.finished_at.timestamp()))
+            version = self._register(client, self._run)
+        return Delivered(receipt | {"model_version": version, "model": self.parameters["model"] or None})
+
+    def open(self, outline: Outline) -> dict[str, Any]:
         self._configure()
         from mlflow import MlflowClient
 
-        uri = self.parameters["tracking_uri"].rstrip("/")
+        self._untold = (outline.finished_at if isinstance(outline, Bundle) else outline.started_at).timestamp()
         with _explained():
-            client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-            run = self._run(client, bundle)
-            say(f"run {run.info.run_id} of experiment {self.parameters['experiment']!r}")
-            _log_parameters(client, run.info.run_id, bundle)
-            if LOGGED not in run.data.tags:
-                _log_metrics(client, run.info.run_id, bundle)
-            client.log_artifacts(run.info.run_id, str(describe(bundle, bundle.folder.parent / "mlflow")), FOLDER)
-            client.set_terminated(run.info.run_id, "FINISHED", end_time=_ms(bundle.finished_at.timestamp()))
-            version = self._register(client, run)
-        ids = {"experiment_id": run.info.experiment_id, "run_id": run.info.run_id, "model_version": version}
-        url = f"{uri}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
-        return Delivered(ids | {"model": self.parameters["model"] or None, "url": url})
+            self._client = MlflowClient(tracking_uri=self._uri, registry_uri=self._uri)
+            self._run = self._found_or_made(outline)
+            self._sent = _there(self._client, self._run)
+            self.settle(outline)
+        return self._receipt()
+
+    def settle(self, outline: Outline) -> None:
+        with _explained():
+            _log_parameters(self._client, self._run, outline)
+
+    def log(self, rows: Sequence[BundleMetric]) -> None:
+        from mlflow.entities import Metric
+
+        items = [
+            Metric(f"{row.split}/{name}", value, _ms(row.at or self._untold), row.step)
+            for row in rows
+            for name, value in row.values.items()
+            if value is not None
+        ]
+        run_id = self._run.info.run_id
+        new = [each for each in items if (each.key, each.step) not in self._sent]
+        with _explained(), _once():
+            for first in range(0, len(new), MOST_METRICS):
+                batch = new[first : first + MOST_METRICS]
+                self._client.log_batch(run_id, metrics=batch)
+                self._sent |= {(each.key, each.step) for each in batch}
+
+    def end(self, status: Literal["failed", "cancelled"]) -> dict[str, Any]:
+        with _explained():
+            self._client.set_terminated(self._run.info.run_id, ENDED[status])
+        return self._receipt()
+
+    @property
+    def _uri(self) -> str:
+        return str(self.parameters["tracking_uri"]).rstrip("/")
+
+    def _receipt(self) -> dict[str, Any]:
+        info = self._run.info
+        url = f"{self._uri}/#/experiments/{info.experiment_id}/runs/{info.run_id}"
+        return {"experiment_id": info.experiment_id, "run_id": info.run_id, "url": url}
 
     def _configure(self) -> None:
         """The client reads its credentials and limits from the environment, which is this process's alone."""
         for name in ("token", "username", "password"):
             if name in self.credentials:
                 os.environ[f"MLFLOW_TRACKING_{name.upper()}"] = self.credentials[name]
-        os.environ |= {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
+        os.environ |= {RETRIES: "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
                        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1"}  # fmt: skip
 
-    def _run(self, client: Any, bundle: Bundle) -> Any:
-        """The run of this publication, made if there is none."""
-        name = self.parameters["experiment"]
+    def _found_or_made(self, outline: Outline) -> Any:
+        """The run of this publication, made if there is none; one that was ended goes on."""
+        client, name = self._client, self.parameters["experiment"]
         found = client.get_experiment_by_name(name)
         experiment = found.experiment_id if found is not None else client.create_experiment(name)
-        known = client.search_runs([experiment], f"tags.`{PUBLICATION}` = '{bundle.publication}'", max_results=1)
+        known = client.search_runs([experiment], f"tags.`{PUBLICATION}` = '{outline.publication}'", max_results=1)
         if known:
+            if known[0].info.status != "RUNNING":
+                client.update_run(known[0].info.run_id, status="RUNNING")
             return known[0]
-        tags = {PUBLICATION: bundle.publication, "retort.job": bundle.job}
-        began = min((row.at for row in bundle.metrics if row.at), default=bundle.finished_at.timestamp())
+        tags = {PUBLICATION: outline.publication, "retort.job": outline.job}
         return client.create_run(
-            experiment, start_time=_ms(began), tags=tags, run_name=self.parameters["run_name"] or bundle.title
-        )
+            experiment, start_time=_ms(outline.started_at.timestamp()), tags=tags,
+            run_name=self.parameters["run_name"] or outline.title,
+        )  # fmt: skip
 
     def _register(self, client: Any, run: Any) -> str | None:
         """The version of the registered model that this run is; None where none is wanted."""
@@ -101,29 +148,40 @@ def _quoted(name: str) -> str:
     return name.replace("'", "''")
 
 
-def _log_parameters(client: Any, run_id: str, bundle: Bundle) -> None:
+def _there(client: Any, run: Any) -> set[tuple[str, int]]:
+    """Metric and step of every value that the run has."""
+    histories = [client.get_metric_history(run.info.run_id, key) for key in run.data.metrics]
+    return {(each.key, each.step) for history in histories for each in history}
+
+
+@contextmanager
+def _once() -> Iterator[None]:
+    """The client does not repeat by itself a request whose answer was lost: some servers would add its rows twice."""
+    before = os.environ[RETRIES]
+    os.environ[RETRIES] = "0"
+    try:
+        yield
+    finally:
+        os.environ[RETRIES] = before
+
+
+def _log_parameters(client: Any, run: Any, outline: Outline) -> None:
+    """Those that the run lacks: the server takes no second value. Before the configuration is settled those that no run
+    changes, which is what has a value of its own that is no `auto`."""
     from mlflow.entities import Param
 
-    told = {"recipe": bundle.recipe, "student": bundle.student.get("name", "")}
-    told |= {name: value for name, value in bundle.config.items() if name != "recipe"}
-    items = [Param(name, str(value)[:VALUE_CHARACTERS]) for name, value in told.items()]
+    told = {"recipe": outline.recipe, "student": outline.student.get("name", "")}
+    told |= {name: value for name, value in outline.config.items() if name != "recipe"}
+    if not outline.settled:
+        told = {name: value for name, value in told.items() if _final(value)}
+    there = client.get_run(run.info.run_id).data.params
+    items = [Param(name, str(value)[:VALUE_CHARACTERS]) for name, value in told.items() if name not in there]
     for first in range(0, len(items), MOST_PARAMETERS):
-        client.log_batch(run_id, params=items[first : first + MOST_PARAMETERS])
+        client.log_batch(run.info.run_id, params=items[first : first + MOST_PARAMETERS])
 
 
-def _log_metrics(client: Any, run_id: str, bundle: Bundle) -> None:
-    from mlflow.entities import Metric
-
-    ended = bundle.finished_at.timestamp()
-    items = [
-        Metric(f"{row.split}/{name}", value, _ms(row.at or ended), row.step)
-        for row in bundle.metrics
-        for name, value in row.values.items()
-        if value is not None
-    ]
-    for first in range(0, len(items), MOST_METRICS):
-        client.log_batch(run_id, metrics=items[first : first + MOST_METRICS])
-    client.set_tag(run_id, LOGGED, str(len(items)))
+def _final(value: Any) -> bool:
+    return isinstance(value, (bool, int, float, str)) and value != "auto"
 
 
 def _ms(seconds: float) -> int:

@@ -118,6 +118,12 @@ class S3Store:
         return iter([item.object_name for item in found if item.object_name])
 
     @_translated
+    def keys_in(self, folder: str) -> list[str]:
+        """Keys right below a prefix that ends with a slash, or in the bucket's top where it is empty."""
+        found = self._ready.list_objects(bucket_name=self.bucket, prefix=folder, recursive=False)
+        return [item.object_name for item in found if item.object_name and not item.is_dir]
+
+    @_translated
     def presigned(self, key: str, filename: str, media_type: str, seconds: int) -> str | None:
         if self._public is None:
             return None

@@ -227,6 +227,15 @@ def publications(session: Session, job_id: str) -> list[Job]:
     return [job for job in companions(session, job_id) if job.publication is not None]
 
 
+def publications_of(session: Session, job_ids: Sequence[str]) -> dict[str, list[Job]]:
+    """The same of many jobs."""
+    found: dict[str, list[Job]] = {}
+    query = select(Job).where(Job.student_of.in_(job_ids), Job.publication.is_not(None)).order_by(Job.id)
+    for row in session.scalars(query):
+        found.setdefault(row.student_of or "", []).append(row)
+    return found
+
+
 def object_keys(session: Session, job_id: str) -> list[str]:
     """Keys of everything in the object store that the job's rows name."""
     made = session.scalars(select(Artifact.object_key).where(Artifact.job_id == job_id))

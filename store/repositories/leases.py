@@ -47,15 +47,14 @@ def queued(
     limit: int = 20,
     max_running: int = 0,
     processes: int = shares.MOST_PROCESSES,
-    publications: bool = False,
+    lane: shares.Lane = "slots",
     hosts: Sequence[int] = (),
 ) -> list[str]:
     """Ids of jobs that may start now, in the order of `shares`. `max_running`: how many of one tenant's jobs
     may run side by side where it has no quota of its own; 0: any number. `processes`: how many a job may have where
-    they are to run, and `hosts` the devices of each host of the cluster there. `publications`: those that publish,
-    which need no slot, and not those that train."""
-    conditions = (shares.due(), shares.fits(processes, hosts), shares.queue(publications))
-    return list(session.scalars(shares.in_order(max_running, *conditions).limit(limit)))
+    they are to run, and `hosts` the devices of each host of the cluster there. `lane`: where; each has its queue."""
+    conditions = (shares.due(), shares.fits(processes, hosts))
+    return list(session.scalars(shares.in_order(max_running, lane, *conditions).limit(limit)))
 
 
 def any_queued(
@@ -63,17 +62,21 @@ def any_queued(
 ) -> bool:
     """Whether `queued` would find one: cheaper, because nothing is put in order."""
     conditions = (shares.due(), _room(max_running), shares.fits(processes, hosts))
-    query = select(Job.id).where(Job.status == "queued", *conditions)
+    lanes = (shares.queue("slots"), shares.queue("publications"), shares.queue("live"))
+    query = select(Job.id).where(Job.status == "queued", *conditions, or_(*lanes))
     return session.scalar(query.limit(1)) is not None
 
 
 def _room(max_running: int) -> ColumnElement[bool]:
-    """Whether the job's tenant has fewer jobs under lease than it may."""
+    """Whether the job's tenant has fewer jobs under lease than it may: of those that publish or of those that do not,
+    as the job itself. One that follows a job that runs has that job's room."""
     held = aliased(Job)
-    count = select(func.count()).where(held.tenant_id == Job.tenant_id, held.status.in_(LEASED))
+    alike = held.publication.is_(None) == Job.publication.is_(None)
+    count = select(func.count()).where(held.tenant_id == Job.tenant_id, held.status.in_(LEASED), alike)
+    count = count.where(~shares.queue("live", held))
     most = select(func.coalesce(Tenant.max_running_jobs, max_running)).where(Tenant.id == Job.tenant_id)
     limit = most.correlate(Job).scalar_subquery()
-    return or_(limit == 0, count.correlate(Job).scalar_subquery() < limit)
+    return or_(limit == 0, shares.queue("live"), count.correlate(Job).scalar_subquery() < limit)
 
 
 def claim(session: Session, job_id: str, worker_id: str, lease_seconds: float, max_running: int = 0) -> Lease | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
+from store.repositories import shares
 from store.settings import Settings
 from store.states import LEASED
 from store.tables import Artifact, Checkpoint, Dataset, Job, Teacher, Tenant, Upload
@@ -39,12 +40,15 @@ def lock(session: Session, tenant_id: str) -> None:
 
 
 def queued(session: Session, tenant_id: str) -> int:
-    return _count(session, select(func.count()).where(Job.tenant_id == tenant_id, Job.status == "queued"))
+    """Jobs that wait. A publication that waits for its own job takes no place beside it."""
+    waiting = select(func.count()).where(Job.tenant_id == tenant_id, Job.status == "queued")
+    return _count(session, waiting.where(or_(shares.queue("slots"), shares.queue("publications"))))
 
 
 def running(session: Session, tenant_id: str) -> int:
-    """Jobs that a worker holds."""
-    return _count(session, select(func.count()).where(Job.tenant_id == tenant_id, Job.status.in_(LEASED)))
+    """Jobs that a worker holds. A publication that follows one of them is none of its own."""
+    held = select(func.count()).where(Job.tenant_id == tenant_id, Job.status.in_(LEASED))
+    return _count(session, held.where(~shares.queue("live")))
 
 
 def stored_bytes(session: Session, tenant_id: str) -> int:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import and_, not_, or_, select, update
 from sqlalchemy.orm import Session
 
-from store import references, thumbnails
+from store import references, shard_references, thumbnails
 from store.clock import db_now
 from store.ids import new_id
 from store.repositories.leases import LeaseLost
@@ -47,13 +47,18 @@ def object_keys(row: Teacher | Dataset) -> list[str]:
     if isinstance(row, Teacher):
         return [row.object_key, *(file.object_key for file in stored(row.source))]
     files = [file.get("object_key") or references.object_key(row.id, role) for role, file in row.files.items()]
-    return [*files, thumbnails.object_key(row.id)]
+    index = shard_references.object_keys(row.id) if row.shards else []
+    return [*files, *index, thumbnails.object_key(row.id)]
 
 
-def waiting(session: Session, table: type[Resource], limit: int = 20) -> list[str]:
-    """Ids of rows to inspect that nobody holds, oldest first."""
+def waiting(session: Session, table: type[Resource], limit: int = 20, streamed: bool | None = None) -> list[str]:
+    """Ids of rows to inspect that nobody holds, oldest first. `streamed`: only datasets that stay where they lie, or
+    only others; None: all."""
     free = or_(table.lease_until.is_(None), table.lease_until < db_now())
     query = select(table.id).where(table.status == "inspecting", free).order_by(table.id).limit(limit)
+    if streamed is not None and table is Dataset:
+        is_stream = Dataset.kind == shard_references.KIND
+        query = query.where(is_stream if streamed else not_(is_stream))
     return list(session.scalars(query))
 
 

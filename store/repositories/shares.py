@@ -14,28 +14,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal, or_, select
+from sqlalchemy.orm import Session, aliased
 
 from store.clock import db_now
-from store.states import LEASED
+from store.states import LEASED, TERMINAL
 from store.tables import Job, Tenant
 
+Lane = Literal["slots", "publications", "live"]
+"""Where a job runs: in a slot; in the lane of publications of finished jobs; in one of those that follow a job that
+runs (decision 0031)."""
 
-def in_order(max_running: int, *conditions: ColumnElement[bool]) -> Select[str]:
-    """Ids of waiting jobs that meet the conditions and whose tenant has fewer than `max_running` (or its own number)
-    under lease, the next to start first. 0: no limit."""
+
+def in_order(max_running: int, lane: Lane, *conditions: ColumnElement[bool]) -> Select[str]:
+    """Ids of waiting jobs of the lane that meet the conditions and whose tenant has fewer than `max_running` (or its
+    own number) under lease there, the next to start first. 0: no limit."""
+    max_running = 0 if lane == "live" else max_running
     held = (
         select(Job.tenant_id, func.count().label("running"))
-        .where(Job.status.in_(LEASED))
+        .where(Job.status.in_(LEASED), queue(lane))
         .group_by(Job.tenant_id)
         .subquery()
     )
     turn = func.row_number().over(partition_by=Job.tenant_id, order_by=(Job.priority.desc(), Job.id)) - 1
     running = func.coalesce(held.c.running, 0)
-    most = func.coalesce(Tenant.max_running_jobs, max_running)
+    most = literal(0) if lane == "live" else func.coalesce(Tenant.max_running_jobs, max_running)
     waiting = (
         select(
             Job.id,
@@ -46,7 +51,7 @@ def in_order(max_running: int, *conditions: ColumnElement[bool]) -> Select[str]:
         )
         .join(Tenant, Tenant.id == Job.tenant_id)
         .outerjoin(held, held.c.tenant_id == Job.tenant_id)
-        .where(Job.status == "queued", or_(most == 0, running < most), *conditions)
+        .where(Job.status == "queued", or_(most == 0, running < most), queue(lane), *conditions)
         .subquery()
     )
     c = waiting.c
@@ -74,19 +79,25 @@ def due() -> ColumnElement[bool]:
 def positions(session: Session, jobs: Sequence[Job], max_running: int = 0) -> dict[str, int]:
     """Of every waiting job among `jobs`, how many start before it: those that may start now in the order above, behind
     them in the same order those that may not, for a back-off or as their tenant has no room (`max_running`: where it
-    has no number of its own). Publications wait in a queue of their own. Counts by tenant, so ten thousand waiting jobs
-    cost no more than their index."""
+    has no number of its own). Publications wait in a queue of their own; one that follows a job waits in none. Counts
+    by tenant, so ten thousand waiting jobs cost no more than their index."""
     waiting = [job for job in jobs if job.status == "queued"]
     found: dict[str, int] = {}
-    for publications in (False, True):
-        if alike := [job for job in waiting if (job.publication is not None) == publications]:
-            found |= _positions(session, alike, max_running, queue(publications))
+    lanes: tuple[Lane, ...] = ("slots", "publications")
+    for lane in lanes:
+        if alike := [job for job in waiting if (job.publication is not None) == (lane == "publications")]:
+            found |= _positions(session, alike, max_running, queue(lane))
     return found
 
 
-def queue(publications: bool) -> ColumnElement[bool]:
-    """Which of the two queues a job waits in: that of publications, or that of the slots."""
-    return Job.publication.is_not(None) if publications else Job.publication.is_(None)
+def queue(lane: Lane, job: Any = Job) -> ColumnElement[bool]:
+    """Whether a job (or an alias of jobs) is of the lane. A publication whose own job waits is of none."""
+    if lane == "slots":
+        return job.publication.is_(None)  # type: ignore[no-any-return]
+    whose = aliased(Job)
+    going = exists().where(whose.id == job.student_of, whose.status.in_(LEASED))
+    waits = exists().where(whose.id == job.student_of, whose.status.not_in(TERMINAL))
+    return and_(job.publication.is_not(None), going if lane == "live" else ~waits)
 
 
 def _positions(session: Session, waiting: list[Job], max_running: int, mine: ColumnElement[bool]) -> dict[str, int]:
@@ -134,7 +145,7 @@ def _groups(session: Session, max_running: int, mine: ColumnElement[bool]) -> di
     queued = select(Job.tenant_id, func.count(), func.sum(case((due(), 1), else_=0)))
     queued = queued.where(Job.status == "queued", mine)
     waiting = {row[0]: (row[1], int(row[2])) for row in session.execute(queued.group_by(Job.tenant_id))}
-    held = select(Job.tenant_id, func.count()).where(Job.status.in_(LEASED)).group_by(Job.tenant_id)
+    held = select(Job.tenant_id, func.count()).where(Job.status.in_(LEASED), mine).group_by(Job.tenant_id)
     running = {row[0]: row[1] for row in session.execute(held)}
     facts = select(Tenant.id, Tenant.served_at, Tenant.max_running_jobs).where(Tenant.id.in_(waiting))
     groups = {}
@@ -158,7 +169,7 @@ def _few_turns(
     session: Session, jobs: list[Job], full: set[str], mine: ColumnElement[bool]
 ) -> dict[str, tuple[bool, int]]:
     """Of each job whether it may start now, and how many jobs of its own tenant, alike in that, start before it."""
-    ready = select(Job.id, _ready(full)).where(Job.id.in_([job.id for job in jobs]), Job.status == "queued")
+    ready = select(Job.id, _ready(full)).where(Job.id.in_([job.id for job in jobs]), Job.status == "queued", mine)
     known = {row[0]: row[1] for row in session.execute(ready)}
     return {
         job.id: (bool(known[job.id]), _turn(session, job, full, known[job.id], mine)) for job in jobs if job.id in known

@@ -66,6 +66,14 @@ def note_cluster(session: Session, worker_id: str, cluster: dict[str, Any]) -> N
         worker.info = worker.info | {"cluster": cluster}
 
 
+def lacked_exports(session: Session, silent_seconds: float) -> dict[str, dict[str, Any]]:
+    """Of the formats that no worker heard of in the last `silent_seconds` can write: what one of them says that it
+    lacks, by name. Workers of earlier releases say nothing, and may write all; without workers nothing is known."""
+    told = [worker.info.get("lacked_exports", {}) for worker in live_workers(session, silent_seconds)]
+    first, *others = told or [{}]
+    return {name: error for name, error in first.items() if all(name in each for each in others)}
+
+
 def publish(session: Session, kind: str, entries: Iterable[dict[str, Any]]) -> None:
     """Replace the catalogue's entries of a kind by these; each has a `name`. Of workers that publish at the same moment
     one waits for the other, and the last one's stay."""

@@ -334,6 +334,35 @@ def test_a_budget_may_be_kept_by_pruning_the_teacher(client: TestClient, driver:
     assert 20_000 < rows[canonical(shown["student"])]["parameters"] <= 40_000
 
 
+def test_a_pruned_teacher_is_not_pruned_once_more(client: TestClient, driver: Driver, counter: Counter) -> None:
+    """Its widths are settled: a share of them is no share of the whole network."""
+    body = pruned(driver, prune={"ratio": 0.5})
+    cut = {"name": "retort:resnet8", "options": {"width": 16, "prune_ratio": 0.25, "pruned": {"stem.conv": [12]}}}
+    report = {"num_classes": 2, "in_channels": 1, "parameters": 50_000, "classes": ["a", "b"], "architecture": cut}
+    body["teacher"] = driver.teacher(report=report)
+    assert pointers(problem(client.post("/jobs", json=body), 422, "invalid_config")) == {"/teacher"}
+    body["student"] = {"budget": {"parameters": 40_000}, "families": ["pruned"]}
+    assert pointers(problem(client.post("/jobs", json=body), 422, "invalid_config")) == {"/student/families"}
+
+
+def test_pruned_teachers_are_choices_where_the_base_job_starts_as_they_do(
+    client: TestClient, driver: Driver, counter: Counter
+) -> None:
+    base = pruned(driver, prune={"ratio": 0.5})
+    asked = {"base": base, "strategy": "grid", "seeds": 1}
+    asked["space"] = {"/student": {"choices": [{"prune": {"ratio": ratio}} for ratio in (0.25, 0.75)]}}
+    made = client.post("/studies", json=asked)
+    assert made.status_code == 202, made.text
+    chosen = made.json()["space"]["/student"]["choices"]
+    assert [each["options"] for each in chosen] == [
+        {"width": 16, "prune_ratio": ratio, "round_to": 4} for ratio in (0.25, 0.75)
+    ]
+    elsewhere = client.post("/studies", json=asked | {"base": base | {"student": "retort:resnet8"}})
+    assert pointers(problem(elsewhere, 422, "invalid_config")) == {f"/space/~1student/choices/{n}" for n in (0, 1)}
+    asked["space"] = {"/student": {"choices": [{"prune": {"ratio": 2}}, {"prune": {"ratio": 0.5}}]}}
+    assert pointers(client.post("/studies", json=asked).json()) == {"/space/~1student/choices/0/prune/ratio"}
+
+
 @pytest.mark.parametrize(
     ("prune", "pointer"),
     [({"ratio": ratio}, "/student/prune/ratio") for ratio in (0, 1, -0.5)]

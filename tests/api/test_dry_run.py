@@ -200,6 +200,17 @@ def test_what_the_run_would_refuse_is_refused(
     assert client.get("/jobs").json()["items"] == []
 
 
+@pytest.mark.parametrize("query", ["", "?dry_run=true"])
+def test_what_runs_of_a_studys_base_job_would_refuse_is_refused(
+    client: TestClient, driver: Driver, database: Database, query: str
+) -> None:
+    base = rehearsed(client, driver, database, {"error": BYPASSED})
+    body = {"base": base, "space": {"/config/learning_rate": {"choices": [0.1, 0.01]}}}
+    answer = client.post(f"/studies{query}", json=body, headers={"Prefer": "wait=0"})
+    assert pointers(problem(answer, 422, "invalid_config")) == {"/base/config/student_layers"}
+    assert client.get("/studies").json()["items"] == []
+
+
 def test_what_the_run_would_warn_of_is_told(client: TestClient, driver: Driver, database: Database) -> None:
     body = rehearsed(client, driver, database, {"cost": {"warnings": [UNTAUGHT]}})
     told = client.post("/jobs?dry_run=true", json=body, headers={"Prefer": "wait=0"}).json()

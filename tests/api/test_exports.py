@@ -9,7 +9,8 @@ from fastapi.testclient import TestClient
 
 from distill import exports
 from store.database import Database
-from store.tables import Artifact, Job
+from store.repositories import system
+from store.tables import Artifact, Job, Worker
 from tests.api.checks import pointers, problem
 from tests.api.driver import Driver
 
@@ -88,6 +89,37 @@ def test_a_task_without_formats_says_so(client: TestClient, driver: Driver) -> N
     driver.succeed(job, name="student.zip")
     told = problem(client.post(f"/jobs/{job}/exports", json={"format": "onnx"}), 422, "not_exportable")
     assert pointers(told) == {"/format"}
+
+
+LACKED = {"code": "missing_package", "message": "The worker lacks the package executorch.",
+          "remedy": "Install Retort's extra `executorch` there, which has it.", "fault": "system",
+          "details": {"packages": ["executorch"]}}  # fmt: skip
+
+
+def lives(database: Database, number: int, **info: Any) -> None:
+    with database.write() as session:
+        worker = Worker(id=f"wrk_{number}", hostname="h", pid=1, slots=1, info=info)
+        system.register_worker(session, worker)
+
+
+def test_a_format_that_every_live_worker_lacks_is_refused_before_the_queue(
+    client: TestClient, driver: Driver, finished: str, database: Database
+) -> None:
+    asked(client, finished, "executorch")  # no worker lives: nothing is known
+    lives(database, 1, lacked_exports={"executorch": LACKED, "onnx-web": LACKED})
+    lives(database, 2, lacked_exports={"executorch": LACKED})
+    told = problem(client.post(f"/jobs/{finished}/exports", json={"format": "executorch"}), 422, "missing_package")
+    assert pointers(told) == {"/format"}
+    assert told["details"] == {"format": "executorch", "packages": ["executorch"]}
+    body = {"dataset": driver.dataset(), "student": "retort:resnet8"}
+    config = {"recipe": "cross_entropy", "exports": ["onnx", "executorch"]}
+    told = problem(client.post("/jobs", json=body | {"config": config}), 422, "missing_package")
+    assert pointers(told) == {"/config/exports/1/format"}
+    asked(client, finished, "onnx-web")  # the second worker has it
+    told = [each["info"] for each in client.get("/system").json()["workers"]]
+    assert told == [{"lacked_exports": ["executorch", "onnx-web"]}, {"lacked_exports": ["executorch"]}]
+    lives(database, 3)  # of an earlier release, which says nothing
+    asked(client, finished, "executorch")
 
 
 @pytest.mark.parametrize("dry_run", ["true", "false"])

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import update
 
 from store.database import Database
 from store.repositories import leases, system
-from store.tables import Worker
+from store.tables import Dataset, Worker
 from tests.api.checks import pointers, problem
 from tests.api.driver import Driver
 
@@ -145,6 +146,15 @@ def test_hosts_that_no_cluster_has_are_refused_with_what_there_is(
     assert pointers(told) == {"/resources/hosts"}
     assert told["details"].get("hosts_there") == there
     assert (SILENT["problem"] in told["detail"]) == (clusters == ({}, SILENT))
+
+
+def test_a_dataset_that_stays_where_it_lies_is_read_by_one_host(
+    client: TestClient, driver: Driver, database: Database
+) -> None:
+    asked = wide(driver, **TWO)
+    with database.write() as session:
+        session.execute(update(Dataset).where(Dataset.id == asked["dataset"]).values(shards={"count": 2}))
+    assert pointers(problem(client.post("/jobs", json=asked), 422, "invalid_config")) == {"/dataset"}
 
 
 def test_only_a_worker_whose_cluster_has_the_hosts_takes_the_job(

@@ -71,6 +71,18 @@ def test_teachers_and_datasets(command: Command, driver: Driver, tmp_path: Path)
     assert code == 1
     assert "does not allow calls to data.example.org" in " ".join(out.split())
     assert command("datasets", "add", "--url", "https://a.org/", "--named", "digits")[0] != 0
+    (tmp_path / "names.txt").write_text("cat\ndog\n")
+    shards = [
+        "--shards",
+        "train=https://data.example.org/{0..3}.tar",
+        "--shards",
+        "test=https://data.example.org/4.tar",
+    ]
+    code, out = command("datasets", "add", *shards, "--classes", tmp_path / "names.txt")
+    assert code == 1
+    assert "does not allow calls to data.example.org" in " ".join(out.split())
+    assert command("datasets", "add", *shards, "--named", "digits")[0] != 0
+    assert command("datasets", "add", tmp_path / "d.zip", "--classes", tmp_path / "names.txt")[0] != 0
 
 
 @pytest.mark.usefixtures("inspector")

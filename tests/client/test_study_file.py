@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 
+from client import study_file
 from client.api import Retort
 from client.commands.study import wanted
+from client.one_at_a_time import one_at_a_time
 from store.database import Database
 from tests.api.driver import Driver, Inspector
+from tests.api.test_registration import safetensors
 from tests.client.conftest import Command
 from tests.studies.support import accuracy_of, play
 
@@ -38,12 +41,17 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def run(command: Command, database: Database, retort: Retort, *arguments: Any) -> tuple[int, str]:
-    """While it waits, the trials of its study are played."""
+def run(
+    command: Command, database: Database, retort: Retort, *arguments: Any, driver: Driver | None = None
+) -> tuple[int, str]:
+    """While it waits, the trials of its study are played, and by the `driver` the jobs of no study."""
     ended = threading.Event()
 
     def playing() -> None:
         while not ended.wait(0.05):
+            for job in retort.jobs(["queued"]) if driver else ():
+                if driver and job["name"] == "teacher":
+                    driver.succeed(job["id"], safetensors())
             for study in retort.studies(["running"]):
                 play(database, study["id"], accuracy_of)
 
@@ -86,6 +94,55 @@ def test_what_is_not_there_is_told(command: Command, file: Path, tmp_path: Path)
     assert (code, "rows.csv" in printed) == (1, True)
     file.write_text("[]")
     assert command("study", "--file", file, "--output", tmp_path / "out")[0] == 1
+
+
+def test_every_teacher_that_is_described_is_made_once(
+    command: Command, database: Database, retort: Retort, inspector: Inspector, driver: Driver, file: Path,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    """One of a job that has a teacher of its own, one that is there, and one that the space chooses."""
+    (tmp_path / "t.safetensors").write_bytes(safetensors())
+    checkpoint = {"file": "t.safetensors", "architecture": "timm:resnet34"}
+    tuned = {"job": {"teacher": checkpoint, "student": "retort:resnet8", "config": {"recipe": "logit"}}}
+    there = driver.teacher()
+    body = json.loads(file.read_text())
+    body["base"] |= {"dataset": {"named": "digits"}, "teacher": [tuned, there], "config": {"recipe": "logit"}}
+    body["space"] = {"/teacher": {"choices": [there, checkpoint]}}
+    file.write_text(json.dumps(body))
+    code, printed = run(command, database, retort, "--file", file, "--output", tmp_path / "out", driver=driver)
+    assert code == 0, printed
+    (study,) = retort.studies()
+    first, second = study["base"]["teacher"]
+    (kept,), (chosen,) = study["space"]["/teacher"]["choices"]
+    assert (second, kept) == (there, there)
+    assert len({first, there, chosen}) == 3
+    (trained,) = [job for job in retort.jobs() if job["name"] == "teacher"]
+    assert trained["teacher"] not in (None, first, there)
+    assert len(list(retort.teachers())) == 4  # there, of the file twice, of the job
+
+
+def test_a_folder_keeps_to_its_service_and_one_process(
+    command: Command, database: Database, retort: Retort, inspector: Inspector, driver: Driver, file: Path,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    output = tmp_path / "out"
+    right = file.read_text()
+    file.write_text(right.replace("grid", "luck"))
+    assert command("study", "--file", file, "--output", output)[0] == 1
+    file.write_text(right)  # put right it goes on with what was made
+    assert run(command, database, retort, "--file", file, "--output", output)[0] == 0
+    assert len(list(retort.datasets())) == 1
+    note = output / study_file.NOTE
+    made = json.loads(note.read_text())
+    assert made["service"] == retort.url
+    note.write_text(json.dumps(made | {"service": "http://elsewhere"}))  # the same one under another name
+    assert command("study", "--file", file, "--output", output)[0] == 0
+    note.write_text(json.dumps(made | {"service": "http://elsewhere", "study": "stu_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"}))
+    code, printed = command("study", "--file", file, "--output", output)
+    assert (code, "http://elsewhere" in printed) == (1, True)
+    with one_at_a_time(output):
+        code, printed = command("study", "--file", file, "--output", output)
+    assert (code, "Another process" in printed) == (1, True)
 
 
 def test_without_a_file_it_is_the_local_grid() -> None:

@@ -162,6 +162,11 @@ def test_splits_must_mean_the_same_by_a_category(tmp_path: Path) -> None:
     }
 
 
+def test_a_split_without_boxes_is_named(tmp_path: Path) -> None:
+    """And not only the split that is left."""
+    assert TRAIN in refused(tmp_path, changed(coco(scenes()), TRAIN, lambda data: data["annotations"].clear())).message
+
+
 def test_annotations_of_images_without_an_entry(tmp_path: Path) -> None:
     def foreign(data: Any) -> None:
         data["annotations"][0]["image_id"] = 5555

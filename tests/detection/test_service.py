@@ -1,7 +1,9 @@
-"""A detector over HTTP, by a real worker: trained, refused as a student that cannot be taught, exported, and used."""
+"""A detector over HTTP, by a real worker: trained, refused as a student that cannot be taught, exported, and used; and
+from COCO as it is published."""
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -13,6 +15,8 @@ import httpx
 import pytest
 from PIL import Image
 
+from distill.student import load_student
+from tests.detection.coco_2017 import HEIGHT, IDS, TEST, TRAIN, WIDTH, published
 from tests.detection.made_up import DETECTOR, coco_zip, picture
 from tests.embedded.service import Service, wait_for
 from tests.integration.main_job import architectures_known
@@ -57,12 +61,13 @@ def test_a_job_that_cannot_work_is_refused_before_it_is_queued(client: httpx.Cli
         (one | {"student_layers": ["pyramid.smooth.0"]}, "/config/student_layers", "'pyramid'"),
         ({"recipe": "logit", "image_size": 128}, "/config/image_size", "64"),
     ]
+    before = client.get("/jobs").json()["items"]
     for config, pointer, remedy in cases:
         refused = client.post("/jobs", json=body | {"config": CONFIG | config})
         assert refused.status_code == 422, refused.text
         assert [each["pointer"] for each in refused.json()["errors"]] == [pointer]
         assert remedy in refused.json()["remedy"]
-    assert [each["id"] for each in client.get("/jobs").json()["items"]] == [done["id"]]
+    assert client.get("/jobs").json()["items"] == before
 
 
 EXPORTS = [
@@ -94,3 +99,39 @@ def test_the_cards_program_runs(client: httpx.Client, done: dict[str, Any], tmp_
     program = re.findall(r"```python\n(.*?)```", (tmp_path / "README.md").read_text(), re.S)[0]
     ran = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
+
+
+def test_from_the_published_layout_of_coco_to_a_student(client: httpx.Client, tmp_path: Path) -> None:
+    wait_until(lambda: architectures_known(client), 180)
+    with published(tmp_path).open("rb") as file:
+        dataset = client.post("/datasets", files={"file": ("coco.zip", file)}, data={"name": "coco"})
+    assert dataset.status_code == 201, dataset.text
+    report = dataset.json()["report"]
+    names = [f"thing {number}" for number in IDS]
+    assert (report["task"], report["classes"]) == ("detect_objects", names)
+    assert report["counts"] == {"train": [TRAIN + 1], "test": [TEST]}
+    assert sum(report["boxes"]["train"]) == 4 * TRAIN + 1
+    assert (min(report["boxes"]["train"]), report["ignored"]) == (1, {"train": 1, "test": 0})
+    assert report["background"] == {"train": 1, "test": 0}
+    assert set(report["faults"].values()) == {0}
+    config = CONFIG | {"recipe": "cross_entropy", "epochs": 1, "batch_size": 8, "image_size": 96}
+    student = {"name": "retort:fcos", "options": {"backbone": "test_byobnet", "width": 8, "depth": 1}}
+    job = client.post("/jobs", json={"dataset": dataset.json()["id"], "student": student, "config": config})
+    assert job.status_code == 202, job.text
+    found = wait_for(client, job.json()["id"], 240, status="succeeded")
+
+    def artifact(name: str) -> bytes:
+        path = f"/jobs/{found['id']}/artifacts/{name}"
+        return client.get(path, follow_redirects=True).raise_for_status().content
+
+    tested = json.loads(artifact("report.json"))["student"]
+    assert list(tested["per_class"]) == names
+    assert tested["answer_ms"] > 0
+    said = json.loads(artifact("predictions.json"))
+    assert {each["file_name"] for each in said["images"]} == {f"val2017/{139 + 7 * i:012}.jpg" for i in range(TEST)}
+    worst = json.loads(artifact("worst.json"))
+    assert (worst["classes"], len(worst["images"])) == (names, TEST)
+    path = tmp_path / "student.safetensors"
+    path.write_bytes(client.get(f"/jobs/{found['id']}/student", follow_redirects=True).raise_for_status().content)
+    boxes = load_student(path).predict(Image.new("RGB", (WIDTH, HEIGHT))).to_coco(7, category_ids=IDS)
+    assert {each["category_id"] for each in boxes} <= set(IDS)

@@ -25,13 +25,14 @@ PATIENT = {"RETORT_INSPECT_WAIT_SECONDS": "240"}
 class Service:
     started: ClassVar[list[Service]] = []
 
-    def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, stdin: int | None = None, **environment: str) -> None:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("RETORT_")}
         self.log = folder.with_suffix(".log")
         with self.log.open("ab") as log:
             self.start = log.tell()
             self.process = subprocess.Popen(
                 [*COMMAND, "--data-dir", str(folder), "--port", "0", *arguments],
+                stdin=stdin,
                 stdout=log,
                 stderr=log,
                 env=kept | SHORT | PATIENT | environment,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import socket
@@ -15,6 +16,7 @@ from click.testing import CliRunner
 from embedded.cli import serve
 from embedded.lock import AlreadyRunning, only_one
 from tests.embedded.service import Service, wait_for
+from tests.slowness import within
 from tests.worker.support import wait_until
 from worker.watching.survivors import survivors
 
@@ -114,6 +116,16 @@ def test_a_second_service_on_the_same_folder_is_refused(folder: Path) -> None:
     assert result.exit_code == 1
     assert "http://127.0.0.1:1, process 1" in result.output
     assert "--data-dir" in result.output
+
+
+def test_it_ends_with_who_started_it(folder: Path) -> None:
+    """Whose end of the pipe the system closes, however it dies."""
+    its, ours = os.pipe()
+    service = Service(folder, "--until-input-ends", stdin=its)
+    os.close(its)
+    assert service.url
+    os.close(ours)
+    assert service.process.wait(within(60)) == 0
 
 
 def test_the_folder_is_free_again_afterwards(tmp_path: Path) -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from distill.exports import onnx_web
+from distill.exports import _needs
 
 SOURCE = Path(__file__).parents[2] / "web" / "src" / "page" / "page.html"
 
 
 @pytest.fixture(autouse=True)
 def _page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnx_web, "PAGE", SOURCE)
+    monkeypatch.setattr(_needs, "PAGE", SOURCE)

@@ -14,6 +14,7 @@ from distill import exports
 from distill.errors import InvalidConfig, UnknownName
 from distill.export import Graph
 from distill.exporting.written import written
+from distill.exports._needs import MissingPackage
 from distill.models import Preprocessing
 from distill.not_exportable import NotExportable
 from distill.same_answers import ExportDiffers, check, difference_on
@@ -75,6 +76,16 @@ def test_its_file_answers_as_torch_for_any_batch(name: str, traced: Traced, tmp_
     rounding = 0.2 if exporter.tolerance is None else exporter.tolerance
     assert found["value"] <= rounding * found["largest_output"]
     assert found["n"] == 16
+
+
+@pytest.mark.parametrize("name", exports.names())
+def test_what_a_worker_says_it_lacks_is_what_its_exporter_would_raise(name: str) -> None:
+    try:
+        exports.get(name)().check_packages()
+        raised = None
+    except MissingPackage as error:
+        raised = error.to_dict()
+    assert exports.lacking().get(name) == raised
 
 
 @pytest.mark.parametrize("name", exports.names())

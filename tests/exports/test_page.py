@@ -14,7 +14,7 @@ from torch import nn
 from distill import exports, tasks
 from distill.errors import RetortError
 from distill.export import Context, Graph
-from distill.exports import onnx_web
+from distill.exports import _needs
 from distill.exports.onnx_web import filled, model_in
 from distill.models import Preprocessing
 from distill.not_exportable import NotExportable
@@ -68,7 +68,7 @@ def test_what_a_browser_cannot_do_as_evaluation_did_has_no_page(of: Context, tmp
 
 def test_names_of_classes_are_words_and_no_markup() -> None:
     hostile = {"classes": ["</script><script>alert(1)</script>", "<!--", "\u2028"]}
-    page = filled(onnx_web.PAGE.read_text(encoding="utf-8"), hostile, b"onnx")
+    page = filled(_needs.PAGE.read_text(encoding="utf-8"), hostile, b"onnx")
     inside = re.search(r'id="described">(.*?)</script>', page, re.S)
     assert inside is not None
     assert json.loads(inside[1]) == hostile
@@ -77,14 +77,15 @@ def test_names_of_classes_are_words_and_no_markup() -> None:
 
 def test_a_page_without_a_student_has_no_model() -> None:
     with pytest.raises(ValueError, match="no model"):
-        model_in(onnx_web.PAGE.read_bytes())
+        model_in(_needs.PAGE.read_bytes())
 
 
 def test_where_the_page_was_not_built_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnx_web, "PAGE", tmp_path / "student.html")
+    monkeypatch.setattr(_needs, "PAGE", tmp_path / "student.html")
     with pytest.raises(RetortError) as caught:
         exports.get("onnx-web")().check_packages()
     assert (caught.value.code, caught.value.details) == ("missing_package", {"packages": ["onnxruntime-web"]})
+    assert exports.lacking()["onnx-web"] == caught.value.to_dict()
 
 
 def test_detectors_have_a_page_of_what_is_left_after_suppression() -> None:

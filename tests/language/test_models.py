@@ -289,7 +289,14 @@ def test_what_is_saved_is_what_transformers_reads(family: str, tmp_path: Path) -
     with torch.no_grad():
         assert torch.equal(theirs(**tiny.batch()).logits, network(**tiny.batch()).logits)
     assert theirs.config.id2label == dict(enumerate(CLASSES))
-    assert AutoTokenizer.from_pretrained(tmp_path / "out", local_files_only=True)("the cat")["input_ids"][-2:] != []
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out", local_files_only=True)
+    assert tokenizer("the cat")["input_ids"][-2:] != []
+    from transformers import pipeline  # imports torchvision: not before distill's shim
+
+    (answer,) = pipeline("text-classification", model=str(tmp_path / "out"), device="cpu")("the cat")
+    with torch.no_grad():
+        shares = network(**tokenizer("the cat", return_tensors="pt")).logits.softmax(1)[0]
+    assert answer == {"label": CLASSES[int(shares.argmax())], "score": pytest.approx(float(shares.max()), abs=1e-5)}
     assert examine(open_folder(tmp_path / "out", tmp_path)).num_classes == 3
 
 

@@ -182,6 +182,12 @@ def test_networks_that_answer_for_places_are_refused_by_name() -> None:
     assert "retort:fpn" in caught.value.message
 
 
+def test_channels_that_are_shuffled_are_the_cause_that_is_told() -> None:
+    with pytest.raises(InvalidConfig) as caught:
+        settled(architecture_of(Architecture(name="torchvision:shufflenet_v2_x0_5"), 0.5), 3, 32)
+    assert "channel shuffle" in caught.value.message
+
+
 def test_scales_of_batch_norms_want_batch_norms() -> None:
     base, size = whole("attention")
     architecture = settled(architecture_of(base, 0.5, round_to=1), 3, size)

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
+from tests.publishing.live import SECONDS, followed, publication, say, submitted
 from tests.publishing.world import METRICS, World, ask, files, look
 from tests.services.processes import free_ports
 from tests.slowness import within
@@ -131,6 +132,28 @@ def test_by_explicit_wish_there_is_another_run(
     receipt = look(client, again)["receipt"]
     assert receipt["run_id"] != published["receipt"]["run_id"]
     assert int(receipt["model_version"]) == int(published["receipt"]["model_version"]) + 1
+
+
+def test_a_job_is_followed_while_it_runs(world: World, client: TestClient, server: str) -> None:
+    job = submitted(world, client, {"target": "mlflow", "tracking_uri": server, "secret": "mlflow"})
+    made, lease = publication(client, job), world.driver.claim(job["id"])
+    say(world, lease, 1)
+
+    def steps() -> list[int]:
+        run_id = (publication(client, job)["receipt"] or {}).get("run_id")
+        found = get(server, "metrics/get-history", run_id=run_id, metric_key="train/loss") if run_id else {}
+        return [each["step"] for each in found.get("metrics", ())]
+
+    with followed(world, made) as ended:
+        until(lambda: steps() == [1], SECONDS, pause=0.3)
+        say(world, lease, 2, 3)
+        until(lambda: steps() == [1, 2, 3], SECONDS, steps, pause=0.3)
+        world.succeed(lease)
+    assert ended == ["queued"]
+    assert world.run(made) == "succeeded"
+    assert steps() == [1, 2, 3]
+    run = get(server, "runs/get", run_id=publication(client, job)["receipt"]["run_id"])["run"]
+    assert (run["info"]["status"], run["info"]["run_name"]) == ("FINISHED", "birds")
 
 
 @pytest.mark.parametrize(("secret", "port", "code"), [("wrong", None, "credentials_refused"),

@@ -20,6 +20,8 @@ from store.database import Database
 from store.doorbell import InProcessDoorbell
 from store.objects import FolderStore
 from store.repositories import leases
+from store.repositories.leases import Lease
+from store.repositories.shares import Lane
 from store.settings import Settings
 from tests.api.driver import Driver
 from worker.jobs.publication import PublicationAttempt
@@ -45,9 +47,10 @@ DESCRIBED = {
 
 
 class World:
-    def __init__(self, folder: Path, **settings: Any) -> None:
+    def __init__(self, folder: Path, url: str = "", **settings: Any) -> None:
+        """`url`: of an empty database; one of SQLite unless given."""
         self.settings = Settings(**{"data_dir": folder / "data", "secrets_key": KEY, **OPEN, **settings})
-        self.database, self.doorbell = Database(f"sqlite:///{folder / 'retort.db'}"), InProcessDoorbell()
+        self.database, self.doorbell = Database(url or f"sqlite:///{folder / 'retort.db'}"), InProcessDoorbell()
         self.database.migrate()
         self.objects = FolderStore(folder / "objects")
         self.driver = Driver(self.database, self.objects, folder)
@@ -80,21 +83,29 @@ class World:
         for step, split, metrics in METRICS:
             data = {"step": step, "epoch": step / 3, "split": split, "values": metrics}
             self.driver.record(lease, Event("metrics", data))
+        self.succeed(lease)
+        return job
+
+    def succeed(self, lease: Lease) -> None:
+        """The end of a job, with a student's files."""
         for name, content, kind in files():
             self.driver.artifact(lease, name, content, kind)
         self.driver.record(lease, Event("result", {"student": {"accuracy": 0.9}}))
         self.driver.finish(lease, "succeeded")
-        return job
 
-    def run(self, made: dict[str, Any]) -> str | None:
+    def run(self, made: dict[str, Any], lane: Lane = "publications") -> str | None:
         """One attempt of a publication, as a worker's lane makes it; the job's status then."""
-        with self.database.read() as session:
-            assert made["id"] in leases.queued(session, publications=True)
-            assert made["id"] not in leases.queued(session)
+        assert self.lanes(made) == [lane]
         with self.database.write() as session:
             lease = leases.claim(session, made["id"], "wrk_test", 60)
         assert lease is not None
         return Supervisor(self.settings, self.database, self.objects, attempt=PublicationAttempt).supervise(lease)
+
+    def lanes(self, made: dict[str, Any]) -> list[Lane]:
+        """Those in which a publication may start now."""
+        lanes: tuple[Lane, ...] = ("slots", "publications", "live")
+        with self.database.read() as session:
+            return [lane for lane in lanes if made["id"] in leases.queued(session, lane=lane)]
 
 
 def files() -> list[tuple[str, bytes, str]]:

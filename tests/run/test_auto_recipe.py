@@ -223,7 +223,15 @@ def test_the_first_rung_is_what_the_minutes_allow() -> None:
     for minutes, steps in zip((10, 100), at[1:], strict=True):
         used = 10 * auto_recipe.depth(10) * (1.0 + steps * auto_recipe.SLOWER * 0.05) / 60
         assert minutes / 2.5 < used <= minutes
+    assert auto_recipe.round_minutes(10, at[0], 0.05, 1.0) == pytest.approx(10 * (1 + 16 * 0.075) / 60)
     assert auto_recipe.first_steps(10, 100, 0.05, 1.0, 99) == 99
+
+
+def test_a_round_that_takes_longer_than_was_asked_for_is_told(teacher: TeacherInput, tmp_path: Path) -> None:
+    two = ["cross_entropy", "logit"]
+    events = go(auto(teacher, auto_recipes=two, auto_steps="auto", auto_minutes=0.001), tmp_path)
+    assert "auto_minutes" in next(e.data["message"] for e in events if e.data.get("level") == "warning")
+    assert choice_of(tmp_path / "artifacts")["rungs"] == [8]  # of the job's own length
 
 
 def test_lower_is_better_where_the_metric_says_so() -> None:

@@ -12,7 +12,9 @@ from sqlalchemy import delete, update
 from store.clock import db_now
 from store.database import Database
 from store.ids import new_id
-from store.repositories import leases, shares
+from store.repositories import leases, quotas, shares
+from store.repositories.leases import Ending, Lease
+from store.states import Status
 from store.tables import Dataset, Job, Tenant
 from tests.store.support import new_job, queue_position
 
@@ -212,7 +214,46 @@ def test_publications_wait_in_a_queue_of_their_own(database: Database) -> None:
     with database.read() as session:
         few = {job_id: shares.positions(session, [session.get_one(Job, job_id)])[job_id] for job_id in trained + sent}
         many = shares.positions(session, [session.get_one(Job, job_id) for job_id in trained])
-        starts = leases.queued(session), leases.queued(session, publications=True)
+        starts = leases.queued(session), leases.queued(session, lane="publications")
     assert [few[job_id] for job_id in trained] == [many[job_id] for job_id in trained] == [0, 1, 2, 3]
     assert [few[job_id] for job_id in sent] == [0, 1]
     assert starts == (trained, sent)
+
+
+def test_a_publication_of_a_job_that_runs_follows_it_through_the_lanes(database: Database) -> None:
+    """And takes no room beside it: neither waiting nor running."""
+    owner = tenant(database)
+    job = queue(database, owner)
+    made = queue(database, owner, publication={"target": "mlflow"}, student_of=job)
+    lanes: tuple[shares.Lane, ...] = ("slots", "publications", "live")
+
+    def look() -> tuple[list[str], int, int, bool]:
+        """Lanes in which the publication may start; jobs that wait and that run; whether a worker has work."""
+        with database.read() as session:
+            mine = [lane for lane in lanes if made in leases.queued(session, max_running=1, lane=lane)]
+            assert shares.positions(session, [session.get_one(Job, made)]).keys() <= ({made} if mine else set())
+            counts = quotas.queued(session, owner[0]), quotas.running(session, owner[0])
+            return mine, *counts, leases.any_queued(session, max_running=1)
+
+    def take(job_id: str) -> Lease:
+        with database.write() as session:
+            lease = leases.claim(session, job_id, "wrk", 60, max_running=1)
+        assert lease is not None
+        return lease
+
+    def give_back(lease: Lease, status: Status) -> None:
+        with database.write() as session:
+            leases.settle(session, lease, Ending(status, "handed_over"))
+
+    assert look() == ([], 1, 0, True)
+    running = take(job)
+    assert look() == (["live"], 0, 1, True)
+    following = take(made)
+    assert look() == ([], 0, 1, False)
+    give_back(running, "queued")  # its worker was lost
+    give_back(following, "queued")
+    assert look() == ([], 1, 0, True)
+    running, following = take(job), take(made)
+    give_back(running, "succeeded")
+    give_back(following, "queued")
+    assert look() == (["publications"], 1, 0, True)

@@ -91,10 +91,13 @@ class World:
             return [line.message for line in jobs.log_tail(session, self.job_id, 1000)]
 
     def artifact(self, name: str = "student.safetensors") -> str:
+        return self.artifact_bytes(name).decode()
+
+    def artifact_bytes(self, name: str) -> bytes:
         with self.database.read() as session:
             row = jobs.artifact(session, self.job_id, name)
         assert row is not None
-        return b"".join(self.objects.read(row.object_key)).decode()
+        return b"".join(self.objects.read(row.object_key))
 
     def trainer_pid(self) -> int:
         """The number of the trainer that runs now, by its mark."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 import pytest
+import torch
 
 from distill.errors import KilledForMemory, OutOfMemoryGpu, OutOfMemoryHost, RetortError
 from distill.types import Event
@@ -62,6 +63,12 @@ def test_a_full_disk_is_seen_behind_other_libraries_errors() -> None:
     for error in (hidden, ValueError(text)):
         assert trainer.explain(error).code == "disk_full"
     assert trainer.explain(RuntimeError("something else")).code == "internal"
+
+
+def test_memory_that_torch_does_not_get_is_no_defect() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**55)
+    assert trainer.explain(caught.value).code == "oom_host"
 
 
 def test_an_attempt_without_a_scratch_folder_ends_at_once(world: World) -> None:

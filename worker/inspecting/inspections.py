@@ -7,7 +7,7 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from distill.errors import RetortError
 from distill.tasks import of_report
 from store.database import AWAY, Database
 from store.objects import ObjectStore, StorageUnavailable
-from store.references import object_key
 from store.repositories import resources
 from store.repositories.leases import LeaseLost
 from store.repositories.recording import clean
@@ -26,6 +25,7 @@ from worker.errors import Internal, StorageDown
 from worker.inspecting import conversions, thumbnails
 from worker.inspecting.adopting import adopt
 from worker.inspecting.inspector import ANSWER, CONFINED, REQUEST
+from worker.inspecting.streams import Stream
 from worker.inspecting.verdicts import explain_inspection
 from worker.isolation import users
 from worker.processes import scratch
@@ -47,7 +47,8 @@ class Leaving(Exception):
 
 
 class Inspections:
-    """Done one at a time, beside the slots: an inspection is seconds of one core."""
+    """Done one at a time, beside the slots: an inspection is seconds of one core. `streamed`: only datasets that stay
+    where they lie, which may take hours to read; or only others; None: all."""
 
     def __init__(
         self,
@@ -57,13 +58,15 @@ class Inspections:
         worker_id: str,
         leaving: threading.Event,
         command: Sequence[str] = COMMAND,
+        streamed: bool | None = None,
     ) -> None:
         self._settings, self._database, self._objects = settings, database, objects
+        self._streamed_only = streamed
         self._worker_id, self._leaving, self._command = worker_id, leaving, command
 
     def run_next(self) -> bool:
         """Inspect one row; False when none waits. Raises one of `AWAY`."""
-        row = self._claim(Teacher) or self._claim(Dataset)
+        row = (None if self._streamed_only else self._claim(Teacher)) or self._claim(Dataset)
         if row is None:
             return False
         self._inspect(row)
@@ -71,7 +74,7 @@ class Inspections:
 
     def _claim(self, table: type[resources.Resource]) -> resources.Resource | None:
         with self._database.read() as session:
-            waiting = resources.waiting(session, table)
+            waiting = resources.waiting(session, table, streamed=self._streamed_only)
         for resource_id in waiting:
             with self._database.write() as session:
                 row = resources.claim(session, table, resource_id, self._worker_id, self._settings.lease_seconds)
@@ -103,6 +106,8 @@ class Inspections:
         with scratch.folder(self._settings.scratch, row.id, row.attempt) as folder:
             try:
                 keep = _Keeper(self._settings, self._database, row, self._leaving)
+                if isinstance(row, Dataset) and row.shards:
+                    return self._streamed(row, folder, keep)
                 request = self._fetch(row, folder, keep)
                 answer = run(self._command, TABLES[type(row)], folder, request, self._settings, keep.check)
                 if isinstance(row, Teacher) and row.source and "report" in answer:
@@ -113,6 +118,18 @@ class Inspections:
                 raise
             except RetortError as error:
                 return _refused(error)
+
+    def _streamed(self, row: Dataset, folder: Path, keep: _Keeper) -> dict[str, Any]:
+        """Of a dataset that stays where it lies."""
+        stream = Stream(self._settings, row, folder, keep.check)
+        with stream.supplier as supplier:
+            answer = run(
+                self._command, "dataset", stream.folder, stream.request, self._settings, keep.check,
+                lambda: supplier.busy,
+            )  # fmt: skip
+        if "report" in answer:
+            answer["values"] = stream.kept(self._objects, self._database)
+        return thumbnails.kept(self._objects, row, stream.folder, answer)
 
     def _fetch(self, row: Teacher | Dataset, folder: Path, keep: _Keeper) -> dict[str, Any]:
         fetcher = Fetcher(self._objects, folder, keep.check, lambda level, message: log.info("%s: %s", row.id, message))
@@ -145,7 +162,7 @@ class Inspections:
         with self._database.read() as session:
             gone = session.get(Dataset, row.id) is None
         if gone:
-            for key in (thumbnails.object_key(row.id), *(object_key(row.id, role) for role in row.files)):
+            for key in resources.object_keys(row):
                 with suppress(StorageUnavailable):
                     self._objects.delete(key)
 
@@ -181,9 +198,11 @@ class _Keeper:
 
 
 def run(
-    command: Sequence[str], what: str, folder: Path, request: dict[str, Any], settings: Settings, check: Any
-) -> dict[str, Any]:
-    """Let an inspector process answer; however it ends there is an answer. Raises what `check` raises."""
+    command: Sequence[str], what: str, folder: Path, request: dict[str, Any], settings: Settings, check: Any,
+    waits: Callable[[], bool] = lambda: False,
+) -> dict[str, Any]:  # fmt: skip
+    """Let an inspector process answer; however it ends there is an answer. `waits`: whether it does nothing because of
+    us. Raises what `check` raises."""
     (folder / REQUEST).write_text(json.dumps(request))
     own = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "TMPDIR": str(folder)}
     user = users.inspector(settings) if what in CONFINED else None
@@ -193,7 +212,9 @@ def run(
     try:
         while not process.exited():
             check()
-            if patience.left() <= 0:
+            if waits():
+                patience.rest()
+            elif patience.left() <= 0:
                 return _refused(Internal(f"The inspection hung: it did nothing for {IDLE_SECONDS:.0f} s."))
             if patience.cpu_seconds > CPU_SECONDS:
                 return _refused(Internal(f"The inspection took more than {CPU_SECONDS:.0f} s of processor time."))

@@ -19,7 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from distill import tasks
+from distill.data.limits import DEFAULT
 from distill.errors import RetortError
+from distill.modalities.images.shards import supply
+from distill.modalities.images.shards.supply import NAMES, SUPPLY
 from distill.types import Architecture, DatasetInput, TeacherPreprocessing
 from worker.errors import Internal, disk_full
 from worker.inspecting.verdicts import too_large
@@ -27,7 +30,7 @@ from worker.isolation.inside import shut_in
 from worker.isolation.required import NAMED_SETS
 
 REQUEST, ANSWER, CONVERTED = "request.json", "answer.json", "converted"
-UNPACKED, THUMBNAILS, MODEL_ZIP = "unpacked", "thumbnails.webp", "model.zip"
+UNPACKED, THUMBNAILS, MODEL_ZIP, INDEX_FILE = "unpacked", "thumbnails.webp", "model.zip", "index.shards"
 CONFINED = frozenset({"teacher", "dataset"})
 CPU_SECONDS, MEMORY_BYTES = 1800, 32 * 2**30  # address space: torch alone maps several GiB
 DATA_BYTES = 12 * 2**30  # memory of its own: two splits of small images decoded, a row group of parquet, and room
@@ -47,7 +50,8 @@ def main(arguments: list[str]) -> int:
             answer["converted"] = _convert(request, folder_path)  # in a sandbox with limits of its own
         limit()
         if what in CONFINED:
-            os.environ |= {"TMPDIR": folder, "TORCHINDUCTOR_CACHE_DIR": folder}  # torch would make one on import
+            caches = {"TORCHINDUCTOR_CACHE_DIR": folder, "XDG_CACHE_HOME": folder}  # torch would make one on import
+            os.environ |= {"TMPDIR": folder} | caches
             sys.stderr.write(f"{shut_in(readable(request), [folder]).summary()}\n")
         answer["report"] = KINDS[what](request, folder_path)
     except Exception as error:
@@ -81,7 +85,10 @@ def kept_as_folder(request: dict[str, Any]) -> bool:
 
 
 def readable(request: dict[str, Any]) -> list[str]:
-    """What lies outside the folder and may be read: the named sets, for a request that names one."""
+    """What lies outside the folder and may be read: the named sets, for a request that names one; shards that are
+    supplied."""
+    if links := request.get("files", {}).get(SUPPLY):
+        return [links, str(supply.facts(Path(links))["kept"])]
     named = request.get("kind") == "named"
     return os.environ.get(NAMED_SETS, "").split(os.pathsep) if named else []
 
@@ -119,9 +126,15 @@ def _told(request: dict[str, Any]) -> TeacherPreprocessing | None:
 
 
 def _dataset(request: dict[str, Any], folder: Path) -> dict[str, Any]:
+    from distill.modalities.images.described import thorough
     from distill.tasks.inspection import Room, inspect  # without torch
 
-    return inspect(DatasetInput.model_validate(request), Room(folder / UNPACKED, folder / THUMBNAILS))
+    dataset = DatasetInput.model_validate(request)
+    if NAMES in dataset.files:
+        from distill.modalities.images.kinds.shards import indexed
+
+        dataset = indexed(dataset, thorough(DEFAULT), folder / UNPACKED, folder / INDEX_FILE)
+    return inspect(dataset, Room(folder / UNPACKED, folder / THUMBNAILS))
 
 
 def _catalogue(request: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -43,17 +43,21 @@ _CACHES = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "CUDA_CACHE_PATH", "XD
 class Confinement:
     """`workspaces`: folders to work in. `read_only`: other files and folders to read. `temporary`: the workspace that
     gets HOME, TMPDIR and the caches. `private`: folders of which nothing but the above may be readable: where the
-    service keeps its data. `group`: several processes of one job, which speak by loopback; `network`: which
-    are on several hosts, and speak by the machine's network.
-    `devices`: the GPU's device files. `worker`: the worker's user id, None where it is not known."""
+    service keeps its data. `by_name`: folders of which files may be read whose names one knows. `group`: several
+    processes of one job, which speak by loopback; `network`: which are on several hosts, and speak by the machine's
+    network. `devices`: the GPU's device files. `worker`: the worker's user id,
+    None where it is not known. `memory_bytes`: private writable memory (RLIMIT_DATA), 0 for no limit: not of what
+    computes on a GPU, whose driver reserves more than it uses."""
 
     workspaces: tuple[Path, ...]
     read_only: tuple[Path, ...]
     temporary: Path
     private: tuple[Path, ...] = ()
+    by_name: tuple[Path, ...] = ()
     group: bool = False
     network: bool = False
     worker: int | None = None
+    memory_bytes: int = 0
     devices: tuple[str, ...] = field(default_factory=lambda: gpu_devices())
 
 
@@ -123,9 +127,11 @@ def _unprivileged(wanted: Confinement, rules: landlock.Rules, isolation: Isolati
 
 
 def _limits(wanted: Confinement, rules: landlock.Rules, isolation: Isolation) -> Isolation:
-    """No core dumps (they hold the job's data), no message queues, no real-time priority, no fork bomb. Memory is the
-    container's to limit: what CUDA reserves is no use of it, and neither is a mapped file."""
-    for name, value in (("CORE", 0), ("MSGQUEUE", 0), ("RTPRIO", 0), ("NPROC", libc.tasks_of_user() + PROCESSES)):
+    """No core dumps (they hold the job's data), no message queues, no real-time priority, no fork bomb. A trainer's
+    memory is the container's to limit: what CUDA reserves is no use of it, and neither is a mapped file."""
+    limits = {"CORE": 0, "MSGQUEUE": 0, "RTPRIO": 0, "NPROC": libc.tasks_of_user() + PROCESSES}
+    limits |= {"DATA": wanted.memory_bytes} if wanted.memory_bytes else {}
+    for name, value in limits.items():
         number = getattr(resource, f"RLIMIT_{name}")
         hard = resource.getrlimit(number)[1]
         value = value if hard == resource.RLIM_INFINITY else min(value, hard)
@@ -166,6 +172,7 @@ def _rules(wanted: Confinement) -> landlock.Rules:
         writable=("/dev/shm",),  # noqa: S108 - one's own where the kernel has mount namespaces
         workspaces=tuple(str(path.resolve()) for path in wanted.workspaces),
         listed=(str(ROOT),),
+        by_name=tuple(str(path.resolve()) for path in wanted.by_name),
         devices=("/dev/null", "/dev/zero", *wanted.devices),
         programs=programs,
         tcp=wanted.group,

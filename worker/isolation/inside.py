@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def shut_in(read_only: Sequence[str], writable: Sequence[str]) -> Isolation:
-    """Give up all but reading the interpreter, our packages and `read_only`, and reading and writing `writable`.
+    """Give up all but reading the interpreter, our packages and `read_only`, and working in the folders `writable`.
 
     Call before other threads exist. What the kernel refuses is in the result's `problems`: nothing is raised.
     """
@@ -50,7 +50,7 @@ def _dropped(before: Isolation) -> Isolation:
 
 
 def _landlocked(before: Isolation, readable: Sequence[str], writable: Sequence[str]) -> Isolation:
-    rules = landlock.Rules(tuple(readable), tuple(writable), listed=(str(ROOT),))
+    rules = landlock.Rules(tuple(readable), workspaces=tuple(writable), listed=(str(ROOT),))
     return replace(before, landlock=landlock.restrict(rules))
 
 

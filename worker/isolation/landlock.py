@@ -47,7 +47,8 @@ class Rules:
     """What a process may still do with the file system and TCP. Paths that do not exist are left out.
 
     `read_only`: read below. `writable`: read, write, make and remove files below. `workspaces`: the same, and make and
-    remove folders and move files between them. `listed`: names only. `devices`: read, write and control (ioctl).
+    remove folders and move files between them. `listed`: names only. `by_name`: read files below whose names one knows.
+    `devices`: read, write and control (ioctl).
     `programs`: execute. `tcp`: whether TCP stays open. Nothing else: no symbolic link, socket, pipe or device is made.
     """
 
@@ -55,6 +56,7 @@ class Rules:
     writable: tuple[str, ...] = ()
     workspaces: tuple[str, ...] = ()
     listed: tuple[str, ...] = ()
+    by_name: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
     programs: tuple[str, ...] = ()
     tcp: bool = False
@@ -65,6 +67,7 @@ class Rules:
         yield self.writable, _WRITE
         yield self.workspaces, _WRITE | _MAKE_FOLDER | _REMOVE_FOLDER | _REFER
         yield self.listed, _READ_FOLDER
+        yield self.by_name, _READ_FILE
         yield self.devices, _READ | _WRITE_FILE | _CONTROL_DEVICE
         yield self.programs, _EXECUTE | _READ
 

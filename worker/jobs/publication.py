@@ -11,16 +11,21 @@ from typing import Any
 
 from distill.types import Event
 from publishing import targets
-from publishing.bundle import Bundle, BundleFile
-from publishing.errors import MissingCredentials
+from publishing.bundle import Bundle, BundleFile, Outline
+from publishing.errors import JobNotSucceeded, MissingCredentials
 from publishing.redacting import Redactor
 from publishing.request import PublicationRequest, whole
 from store.repositories import jobs, secrets
 from store.repositories.leases import Ending
 from store.sealing import REMEDY, SealBroken
 from store.settings import Settings
+from store.states import LEASED, TERMINAL
 from store.tables import Job, Secret
 from worker.errors import InputGone
+from worker.jobs import endings
+from worker.jobs.endings import CANCELLED, HANDED_OVER, SUCCEEDED, Interrupted
+from worker.jobs.feed import Feed
+from worker.jobs.limits import Runtime
 from worker.jobs.publication_spec import BUNDLE, SPEC, PublicationSpec
 from worker.jobs.publish_time import PublishTime
 from worker.jobs.supervisor import Attempt
@@ -36,10 +41,15 @@ FILES = "files"
 
 
 class PublicationAttempt(Attempt):
-    """The attempt of a publication: claimed, watched, cancelled and ended as that of a trainer is."""
+    """The attempt of a publication: claimed, watched, cancelled and ended as that of a trainer is.
+
+    While its job runs it passes on what the job says, and is handed over when the job ends; the next attempt hands over
+    the student, or says that there is none and ends as the job did (decision 0031)."""
 
     _credentials: dict[str, str]
     _redactor = Redactor(())
+    _feed: Feed | None = None
+    _closing: Ending | None = None
 
     def _fetch(self) -> None:
         self._check()
@@ -47,16 +57,46 @@ class PublicationAttempt(Attempt):
             needed = published.read(session, self._holding.lease.job_id)
         settings = self._boss.settings
         back_off = settings.retry_back_off_seconds
-        self._runtime = PublishTime(settings.publish_seconds, 0, back_off_seconds=back_off)
         self._tenant_id = needed.publication.tenant_id
         request = PublicationRequest.model_validate(needed.publication.publication)
+        what = self._part(needed.job)
+        limit = Runtime(0, 0) if what == "follow" else None
+        self._runtime = limit or PublishTime(settings.publish_seconds, 0, back_off_seconds=back_off)
         self._credentials = _credentials(settings, request, needed.secret)
         self._redactor = Redactor(self._credentials.values())
         folder = self._folder / FILES
         folder.mkdir()
-        bundle = _bundle(needed, Fetcher(self._boss.objects, folder, self._check, self._note_now), folder)
-        (self._folder / BUNDLE).write_text(bundle.model_dump_json())
-        (self._folder / SPEC).write_text(_spec(settings, request).model_dump_json())
+        told = _outline(needed)
+        if what == "publish":
+            fetcher = Fetcher(self._boss.objects, folder, self._check, self._note_now)
+            told = _bundle(needed, told, fetcher, folder)
+        (self._folder / BUNDLE).write_text(told.model_dump_json())
+        (self._folder / SPEC).write_text(_spec(settings, request, what).model_dump_json())
+
+    def _part(self, job: Job) -> str:
+        """What is to be done for a job in this state. Raises `Interrupted`."""
+        if job.status == "succeeded":
+            return "publish"
+        if job.status in LEASED:
+            self._feed = Feed(self._boss.database, job.id, job.event_seq, job.resolved is not None)
+            return "follow"
+        if job.status not in TERMINAL:  # it waits: for a pause to end, or after a fault
+            raise Interrupted(HANDED_OVER)
+        self._closing = CANCELLED if job.status == "cancelled" else endings.failed(_no_student(job).to_dict(), 0)
+        if job.started_at is None:  # nobody was told that it ran
+            raise Interrupted(self._closing)
+        return job.status
+
+    def _steps(self) -> Ending:
+        ending = super()._steps()
+        return self._closing if self._closing is not None and ending == SUCCEEDED else ending
+
+    def _obey(self, process: TrainerProcess) -> None:
+        super()._obey(process)
+        if self._feed is not None:
+            self._feed.pass_on(process)
+            if self._feed.over:
+                process.order("handover")
 
     def _start(self) -> TrainerProcess:
         """As the worker's user: it loads no stranger's file."""
@@ -66,6 +106,8 @@ class PublicationAttempt(Attempt):
         return process
 
     def _heard(self, event: Event) -> Event:
+        if event.kind == "sent" and self._feed is not None:
+            self._feed.sent()
         return replace(event, data=self._redactor.value(event.data))
 
     def _note_tail(self, ending: Ending) -> None:
@@ -96,7 +138,28 @@ def _credentials(settings: Settings, request: PublicationRequest, row: Secret | 
     return found
 
 
-def _bundle(needed: Published, fetcher: Fetcher, folder: Path) -> Bundle:
+def _no_student(job: Job) -> JobNotSucceeded:
+    why, code = f"Job {job.id} failed: it has no student to publish.", (job.error or {}).get("code")
+    return JobNotSucceeded(why, "Retry the job: its publication goes on with it.", {"job": job.id, "code": code})
+
+
+def _outline(needed: Published) -> Outline:
+    job = needed.job
+    return Outline(
+        publication=needed.publication.id,
+        job=job.id,
+        name=job.name,
+        recipe=jobs.trained_recipe(job),
+        task=needed.task,
+        config=_config(job),
+        settled=job.resolved is not None or job.status == "succeeded",
+        student=job.student,
+        started_at=job.started_at or job.created_at,
+        metrics=needed.metrics,
+    )
+
+
+def _bundle(needed: Published, outline: Outline, fetcher: Fetcher, folder: Path) -> Bundle:
     for row in needed.files:
         (folder / row.name).parent.mkdir(parents=True, exist_ok=True)
         fetcher.get(row.object_key, row.sha256, row.name)
@@ -105,18 +168,11 @@ def _bundle(needed: Published, fetcher: Fetcher, folder: Path) -> Bundle:
     job = needed.job
     assert job.finished_at is not None
     return Bundle(
+        **dict(outline),
         folder=folder,
-        publication=needed.publication.id,
-        job=job.id,
-        name=job.name,
-        recipe=jobs.trained_recipe(job),
-        task=needed.task,
-        config=_config(job),
-        student=job.student,
         result=job.result or {},
         finished_at=job.finished_at,
         files=files,
-        metrics=needed.metrics,
         sources=needed.sources,
     )
 
@@ -127,8 +183,9 @@ def _config(job: Job) -> dict[str, Any]:
     return found
 
 
-def _spec(settings: Settings, request: PublicationRequest) -> PublicationSpec:
+def _spec(settings: Settings, request: PublicationRequest, what: Any) -> PublicationSpec:
     return PublicationSpec(
+        what=what,
         target=request.target,
         parameters=whole(request.target, request.parameters),
         hosts=settings.publish_hosts,

@@ -11,24 +11,28 @@ import json
 import logging
 import os
 import queue
+import signal
 import socket
 import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 from distill.errors import RetortError
 from distill.types import Event
 from publishing import targets
-from publishing.bundle import Bundle
+from publishing.bundle import Bundle, Outline
 from publishing.errors import TargetUnavailable
 from store.egress import Policy
 from worker.isolation import outgoing
+from worker.jobs.following import Cancelled, Following
 from worker.jobs.publication_spec import BUNDLE, HOME, SPEC, PublicationSpec
 from worker.jobs.trainer import explain
 from worker.processes import lifeline
 
-CREDENTIALS_SECONDS = 30.0
+CREDENTIALS_SECONDS, NICE = 30.0, 10
 
 
 def main(arguments: list[str]) -> int:
@@ -38,7 +42,7 @@ def main(arguments: list[str]) -> int:
     lifeline.listen(lambda line: _listen(line, told))
     _own_home(folder)
     try:
-        publish(folder, json.loads(told.get(timeout=CREDENTIALS_SECONDS)), say)
+        publish(folder, json.loads(told.get(timeout=CREDENTIALS_SECONDS)), say, told)
     except Exception as error:
         traceback.print_exc()
         say(Event("failed", explained(error).to_dict()))
@@ -63,21 +67,45 @@ def _own_home(folder: Path) -> None:
                    "HF_HUB_DISABLE_PROGRESS_BARS": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}  # fmt: skip
 
 
-def publish(folder: Path, credentials: dict[str, str], say: Callable[[Event], None]) -> None:
-    """Send the bundle. Raises what the target raises."""
+def publish(folder: Path, credentials: dict[str, str], say: Callable[[Event], None], told: queue.Queue[str]) -> None:
+    """Do what the folder's spec asks for. `told`: what follows on the orders pipe. Raises what the target raises."""
     spec = PublicationSpec.model_validate_json((folder / SPEC).read_text())
     os.environ["HF_ENDPOINT"] = spec.huggingface_endpoint
     outgoing.hold(Policy.read(spec.hosts, spec.http_hosts, spec.networks))
     say(Event("phase", {"phase": "publishing"}))
-    bundle = Bundle.model_validate_json((folder / BUNDLE).read_text())
     target = targets.get(spec.target)(spec.parameters, credentials)
     for name in target.libraries:
         logging.getLogger(name).setLevel(logging.WARNING)
+    outline = (folder / BUNDLE).read_text()
+    if spec.what == "publish":
+        _hand_over(folder, target, Bundle.model_validate_json(outline), say)
+    elif spec.what == "follow":
+        _follow(Following(target, Outline.model_validate_json(outline), say, explained), told)
+    else:
+        Following(target, Outline.model_validate_json(outline), say, explained).end(spec.what)
+    say(Event("done"))
+
+
+def _follow(following: Following, told: queue.Queue[str]) -> None:
+    """Until the worker says that it is over. The target hears of it only where the publication is cancelled."""
+    os.nice(NICE)
+    signal.signal(signal.SIGTERM, _cancelled)
+    try:
+        following.run(told)
+    except Cancelled:
+        following.end("cancelled")
+
+
+def _cancelled(number: int, frame: FrameType | None) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    raise Cancelled
+
+
+def _hand_over(folder: Path, target: targets.Target, bundle: Bundle, say: Callable[[Event], None]) -> None:
     delivered = target.publish(bundle, lambda line: say(Event("log", {"level": "info", "message": line})))
     for name, media_type in delivered.files.items():
         say(Event("artifact", {"name": name, "path": str(folder / name), "media_type": media_type}))
     say(Event("result", {"publication": delivered.receipt}))
-    say(Event("done"))
 
 
 def explained(error: Exception) -> RetortError:

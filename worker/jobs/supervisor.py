@@ -32,6 +32,7 @@ from worker.jobs.holding import Holding
 from worker.jobs.journal import Journal
 from worker.jobs.limits import Runtime
 from worker.jobs.memory import MemoryGauge
+from worker.jobs.supplied import suppliers_of
 from worker.jobs.trainer import SPEC, WRITABLE
 from worker.jobs.uploading import CheckpointUploader, own_file, upload_artifact
 from worker.processes import scratch
@@ -40,6 +41,7 @@ from worker.processes.process import TrainerProcess
 from worker.processes.slot import Slot
 from worker.transfer import inputs
 from worker.transfer.fetching import Fetcher
+from worker.transfer.supplier import Supplier
 
 log = logging.getLogger(__name__)
 COMMAND = (sys.executable, "-m", "worker.jobs.trainer")
@@ -128,6 +130,7 @@ class Attempt:
         self._done, self._ordered_at, self._tenant_id, self._phase = False, 0.0, "", "fetching"
         self._runtime, self._memory = Runtime(0, 0), MemoryGauge(0)
         self._process: TrainerProcess | None = None
+        self._suppliers: list[Supplier] = []
 
     @staticmethod
     def root(settings: Settings, lease: Lease) -> Path:
@@ -171,7 +174,9 @@ class Attempt:
         self._settle_processes(needed.job)
         folder = self._folder / "inputs"
         folder.mkdir()
-        spec = inputs.fetch_all(needed, Fetcher(self._boss.objects, folder, self._check, self._note_now))
+        fetcher = Fetcher(self._boss.objects, folder, self._check, self._note_now)
+        spec = inputs.fetch_all(needed, fetcher)
+        self._suppliers = suppliers_of(self._boss.settings, needed, fetcher)
         (self._folder / SPEC).write_text(spec.model_dump_json())
 
     def _settle_processes(self, job: Job) -> None:
@@ -372,6 +377,8 @@ class Attempt:
     def _end_trainer(self, grace_seconds: float) -> None:
         if self._process is not None:
             self._process.end(grace_seconds)
+        while self._suppliers:
+            self._suppliers.pop().close()
 
     def _broken(self, error: Exception) -> Ending:
         if not isinstance(error, RetortError):

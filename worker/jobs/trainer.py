@@ -18,6 +18,8 @@ from pathlib import Path
 
 from distill.control import Control
 from distill.errors import OutOfMemoryGpu, OutOfMemoryHost, RetortError
+from distill.modalities.images.shards import supply
+from distill.modalities.images.shards.supply import SUPPLY
 from distill.types import Event, RunSpec
 from worker.errors import Internal, disk_full
 from worker.isolation.confinement import TEMPORARY, confine, of_job
@@ -47,11 +49,15 @@ def main(arguments: list[str]) -> int:
 
 
 def shut_in(folder: Path, group: bool = False, network: bool = False) -> Isolation:
-    """Give up all but the job's folder and, for a named dataset, the folders of such sets. `group`: several processes
-    train, and keep a loopback of their own, or on several hosts the machine's `network`."""
-    named = json.loads((folder / SPEC).read_text())["dataset"]["kind"] == "named"
-    sets = os.environ.get(NAMED_SETS, "").split(os.pathsep) if named else []
-    isolation = confine(replace(of_job(folder, (WORK, INPUTS), sets), group=group, network=network))
+    """Give up all but the job's folder and, for a named dataset, the folders of such sets; for one of shards those that
+    the job knows by name. `group`: several processes train, and keep a loopback of their own, or on several hosts the
+    machine's `network`."""
+    spec = json.loads((folder / SPEC).read_text())
+    sets = os.environ.get(NAMED_SETS, "").split(os.pathsep) if spec["dataset"]["kind"] == "named" else []
+    supplies = [each["files"].get(SUPPLY) for each in (spec["dataset"], spec.get("probe")) if each]
+    kept = tuple(Path(supply.facts(Path(given))["kept"]) for given in supplies if given)
+    wanted = of_job(folder, (WORK, INPUTS), sets)
+    isolation = confine(replace(wanted, group=group, network=network, by_name=kept))
     sys.stderr.write(f"held by {isolation.summary()}\n")
     return isolation
 
@@ -70,7 +76,7 @@ def explain(error: Exception) -> RetortError:
     if isinstance(error, RetortError):
         return error
     remedy = "Lower batch_size, quality_memory_bytes or cache_memory_bytes."
-    if isinstance(error, MemoryError):
+    if out_of_memory(error):
         return OutOfMemoryHost("The run needed more memory than this machine has.", remedy)
     if type(error).__name__ == "OutOfMemoryError":  # torch.cuda's, without importing torch for it
         return OutOfMemoryGpu(f"The GPU ran out of memory: {error}", remedy)
@@ -79,6 +85,12 @@ def explain(error: Exception) -> RetortError:
         "This is a defect: the job's log has the traceback.",
         {"type": type(error).__name__},
     )
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether the machine's memory, or what a process may have of it, did not suffice: torch's allocator for the CPU
+    raises a plain RuntimeError."""
+    return isinstance(error, MemoryError) or "DefaultCPUAllocator: can't allocate memory" in str(error)
 
 
 if __name__ == "__main__":

@@ -70,7 +70,10 @@ class Host:
         fetcher = Fetcher(self._objects, folder, check, self._note)
         student = fetcher.get(found.student.object_key, found.student.sha256, found.student.name)
         report = fetcher.get(found.report.object_key, found.report.sha256, found.report.name)
-        told = {"task": of_result(found.job.result or {}), "student": str(student), "report": str(report)}
+        told = {
+            "task": of_result(found.job.result or {}), "student": str(student), "report": str(report),
+            "memory_bytes": self._settings.predictor_memory_bytes,
+        }  # fmt: skip
         (self._folder / LOAD).write_text(json.dumps(told))
         users.grant(self._folder, self._user, [WORK])
         environment = child_environment(self._settings, {"CUDA_VISIBLE_DEVICES": ""})

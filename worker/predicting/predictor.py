@@ -1,9 +1,10 @@
 """The predictor process: `python -m worker.predicting.predictor FOLDER` loads a finished student and answers requests.
 
 As a trainer it has no credentials and gives up all of the machine but its folder before it loads anything
-(`worker.isolation.confinement`). FOLDER/load.json names the task, the student's file and the report. An order is a line
-of the worker's pipe: `ask ID` answers FOLDER/asked/ID, `stop` ends the answer that is being written. It says `ready`
-once it is loaded, then of each request `text` and `answers` events and at last `done` or `failed`.
+(`worker.isolation.confinement`), and all memory but RETORT_PREDICTOR_MEMORY_BYTES. FOLDER/load.json names that, the
+task, the student's file and the report. An order is a line of the worker's pipe: `ask ID` answers FOLDER/asked/ID,
+`stop` ends the answer that is being written. It says `ready` once it is loaded, then of each request `text` and
+`answers` events and at last `done` or `failed`.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from distill.errors import RetortError
+from distill.errors import OutOfMemoryHost, RetortError
 from distill.types import Event
 from worker.isolation.confinement import confine, of_job
 from worker.isolation.required import check
-from worker.jobs.trainer import WORK, explain
+from worker.jobs.trainer import WORK, explain, out_of_memory
 from worker.processes import lifeline
 
 LOAD, ASKED, REQUEST = "load.json", "asked", "request.json"
@@ -54,30 +55,40 @@ class Orders:
 
 def main(arguments: list[str]) -> int:
     folder, say, orders = Path(arguments[0]), lifeline.speaker(), Orders()
-    isolation = confine(replace(of_job(folder, (WORK,)), devices=()))
+    told = json.loads((folder / LOAD).read_text())
+    isolation = confine(replace(of_job(folder, (WORK,)), devices=(), memory_bytes=told["memory_bytes"]))
     sys.stderr.write(f"held by {isolation.summary()}\n")
     lifeline.listen(orders.hear)
     try:
         check(isolation)
-        desk = Desk(folder, say, orders)
+        desk = Desk(folder, told, say, orders)
         say(Event("ready", {}))
     except Exception as error:
         traceback.print_exc()
-        say(Event("failed", {"error": explain(error).to_dict()}))
+        say(Event("failed", {"error": explained(error).to_dict()}))
         return 1
     while True:
         desk.serve(orders.next())
 
 
+def explained(error: Exception) -> RetortError:
+    """The error as whoever asked should read it."""
+    if out_of_memory(error):
+        return OutOfMemoryHost(
+            "The answer needs more memory than the student's process may have.",
+            "Ask for fewer samples, or without the teacher; or have the operator raise RETORT_PREDICTOR_MEMORY_BYTES.",
+        )
+    return explain(error)
+
+
 class Desk:
     """The loaded networks, and how a request is answered."""
 
-    def __init__(self, folder: Path, say: Speak, orders: Orders) -> None:
+    def __init__(self, folder: Path, told: dict[str, Any], say: Speak, orders: Orders) -> None:
         from distill.predictor import Predictor  # torch comes with it, after the process has shut itself in
         from distill.training.threads import settle
 
         sys.stderr.write(f"threads {settle()}\n")
-        told = json.loads((folder / LOAD).read_text())
         self._folder, self._say, self._orders = folder, say, orders
         self._report: dict[str, Any] = json.loads(Path(told["report"]).read_text(encoding="utf-8"))
         self._networks = Predictor.load(told["task"], Path(told["student"]), folder / WORK)
@@ -93,7 +104,7 @@ class Desk:
         except Exception as error:
             if not isinstance(error, RetortError):
                 traceback.print_exc()
-            self._say(Event("failed", {"request": request, "error": explain(error).to_dict()}))
+            self._say(Event("failed", {"request": request, "error": explained(error).to_dict()}))
 
     def _answer(self, request: str) -> None:
         from distill.predictor import STUDENT

@@ -12,6 +12,7 @@ from contextlib import suppress
 
 from sqlalchemy.orm import Session
 
+from distill import exports
 from store import expiry
 from store.database import Database
 from store.objects import ObjectStore, StorageUnavailable
@@ -118,6 +119,7 @@ class Housekeeping:
         info = {"gpus": gpus.visible(), "cpus": len(os.sched_getaffinity(0)), "python": platform.python_version()}
         info["predictors"] = self._settings.predictors
         info["devices_per_slot"] = self._settings.devices_per_slot
+        info["lacked_exports"] = exports.lacking()
         info["isolation"] = isolation
         info["cluster"] = self._cluster.said
         return Worker(

@@ -7,13 +7,15 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
 from store.database import AWAY, Database
 from store.doorbell import InProcessDoorbell
 from store.ids import new_id
 from store.objects import ObjectStore
-from store.repositories import leases
+from store.repositories import jobs, leases
 from store.repositories.leases import Lease
+from store.repositories.shares import Lane
 from store.settings import Settings
 from worker.cluster.attempt import ClusterAttempt
 from worker.cluster.view import ClusterView
@@ -32,11 +34,13 @@ from worker.webhooks.deliverer import Deliverer
 
 log = logging.getLogger(__name__)
 AWAY_SECONDS = 2.0
+LIVE_PER_SLOT = 2  # jobs that run are followed side by side; what more there is, is told when its turn comes
 STUDY_SECONDS = 1.0  # between looks at studies that go on: what other workers' trials do rings no bell here
 
 
 class SlotPool:
-    """`settings.slots` trainers side by side, one inspection beside them, predictors, studies, and housekeeping.
+    """`settings.slots` trainers side by side, beside them one inspection and one of streamed data, predictors, studies,
+    and housekeeping.
 
     `doorbell`: rung from outside (the API in the same process); otherwise call `wake`. The database decides, so a
     ring that is lost costs at most `sweep_seconds`.
@@ -57,7 +61,8 @@ class SlotPool:
         self._leaving, self.catalogue_tried = threading.Event(), threading.Event()
         self._supervisor = Supervisor(settings, database, objects, self._leaving, trainer, wide=ClusterAttempt)
         self._publisher = Supervisor(settings, database, objects, self._leaving, attempt=PublicationAttempt)
-        self._inspections = Inspections(settings, database, objects, self.worker_id, self._leaving, inspector)
+        inspections = partial(Inspections, settings, database, objects, self.worker_id, self._leaving, inspector)
+        self._inspections, streams = inspections(streamed=False), inspections(streamed=True)
         self._cluster = ClusterView(settings, self._leaving, self._tell_of_cluster)
         self._housekeeping = Housekeeping(settings, database, objects, self.worker_id, self.wake, self._cluster)
         self._studies = Studies(settings, database, self.wake)
@@ -70,14 +75,19 @@ class SlotPool:
             threading.Thread(target=self._pass_on_rings, name="bell"),
             threading.Thread(target=Deliverer(settings, database, self._leaving).run, name="webhooks"),
             threading.Thread(target=self._loop, args=(self._inspect_next, self._sweep), name="inspections"),
+            threading.Thread(target=self._loop, args=(streams.run_next, self._sweep), name="streams"),
             threading.Thread(target=self._loop, args=(self._publish_next, self._until_due), name="publications"),
             threading.Thread(target=self._loop, args=(self._studies.run_due, self._until_step), name="studies"),
+            *(self._live_thread(number) for number in range(LIVE_PER_SLOT * settings.slots)),
             *(self._slot_thread(slot) for slot in range(settings.slots)),
             *(self._seat_thread(seat) for seat in seats.all()),
         ]
 
     def _slot_thread(self, slot: int) -> threading.Thread:
         return threading.Thread(target=self._loop, args=(self._slot(slot), self._until_due), name=f"slot-{slot}")
+
+    def _live_thread(self, number: int) -> threading.Thread:
+        return threading.Thread(target=self._loop, args=(self._follow_next, self._until_due), name=f"live-{number}")
 
     def _seat_thread(self, seat: Seat) -> threading.Thread:
         def sit() -> None:
@@ -147,30 +157,43 @@ class SlotPool:
         def run_next() -> bool:
             if not self._run_next(self._supervisor, place, f"slot {slot}"):
                 return False
-            if self._studies.busy:  # it may be a trial that one of them waits for
-                self.wake()
+            self.wake()  # it may be a trial that a study waits for, or have publications
             return True
 
         return run_next
 
     def _publish_next(self) -> bool:
         """Beside the slots: a publication waits for the network and computes nothing."""
-        return self._run_next(self._publisher, Slot(), "the lane of publications", publications=True)
+        return self._run_next(self._publisher, Slot(), "the lane of publications", "publications")
 
-    def _run_next(self, supervisor: Supervisor, place: Slot, where: str, publications: bool = False) -> bool:
-        lease = self._claim(publications)
+    def _follow_next(self) -> bool:
+        """Beside the job that it tells of."""
+        if not self._run_next(self._publisher, Slot(), "a lane of publications of jobs that run", "live"):
+            return False
+        self.wake()  # its job has ended: the lane of publications is to hand over the student
+        return True
+
+    def _run_next(self, supervisor: Supervisor, place: Slot, where: str, lane: Lane = "slots") -> bool:
+        lease = self._claim(lane)
         if lease is None:
             return False
+        if lane == "slots":
+            self._wake_followers(lease)
         log.info("%s attempt %d starts in %s", lease.job_id, lease.attempt, where)
         status = supervisor.supervise(lease, place)
         log.info("%s attempt %d ended: the job is %s", lease.job_id, lease.attempt, status or "another worker's")
         return True
 
-    def _claim(self, publications: bool) -> Lease | None:
+    def _wake_followers(self, lease: Lease) -> None:
+        with suppress(*AWAY), self._database.read() as session:
+            if jobs.publications(session, lease.job_id):
+                self.wake()
+
+    def _claim(self, lane: Lane) -> Lease | None:
         most, processes = self._settings.max_running_jobs, self._settings.devices_per_slot
         with self._database.read() as session:
             candidates = leases.queued(
-                session, max_running=most, processes=processes, publications=publications, hosts=self._cluster.hosts
+                session, max_running=most, processes=processes, lane=lane, hosts=self._cluster.hosts
             )
         for job_id in candidates:
             with self._database.write() as session:

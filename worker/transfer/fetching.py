@@ -39,12 +39,12 @@ class Fetcher:
         self, objects: ObjectStore, folder: Path, check: Callable[[], None], note: Callable[[str, str], None]
     ) -> None:
         self._objects: Any = Interruptible(objects, check)
-        self._folder, self._check, self.note = folder, check, note
+        self.folder, self._check, self.note = folder, check, note
 
     def get(self, key: str, sha256: str, name: str) -> Path:
         """The object as a file, read again while the store is away or gives other bytes. Raises `StorageDown`,
         `InputDamaged`."""
-        path, deadline, pause, wrong = self._folder / name, time.monotonic() + PATIENCE_SECONDS, 0.5, 0
+        path, deadline, pause, wrong = self.folder / name, time.monotonic() + PATIENCE_SECONDS, 0.5, 0
         while True:
             try:
                 if fetch(self._objects, key, path).sha256 == sha256:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from distill.modalities.images.shards.supply import SUPPLY
 from distill.tasks import container, of_report
 from distill.tasks.several_teachers import labels
 from distill.types import (
@@ -29,7 +30,9 @@ from distill.types import (
 from store.repositories import jobs
 from store.tables import Artifact, Checkpoint, Dataset, Job, JobTeacher, Teacher
 from worker.errors import InputGone
+from worker.transfer import shards
 from worker.transfer.fetching import Fetcher
+from worker.transfer.shards import MANIFEST, Entry
 
 #: What a curve depends on besides teacher and dataset. The run compares digests; this only finds a candidate.
 CURVE_SETTINGS = (
@@ -126,10 +129,28 @@ def dataset_input(row: Dataset, fetcher: Fetcher, called: str = "dataset") -> Da
     files = {
         role: str(fetcher.get(file["object_key"], file["sha256"], f"{called}-{role}{_suffixes(file)}"))
         for role, file in row.files.items()
+        if role != MANIFEST
     }
+    if row.shards:
+        files[SUPPLY] = str(supply_folder(fetcher.folder.parent, called))
     task = row.task or of_report(row.report)
     known = {"kind": row.kind, "name": row.name, "files": files, "digest": row.digest, "task": task}
     return DatasetInput.model_validate(known | {"pixel_range": row.pixel_range, "box_format": row.box_format})
+
+
+def supply_folder(job: Path, called: str) -> Path:
+    """Where in a job's folder the shards of one of its datasets are given."""
+    return job / "shards" / called
+
+
+def manifest(row: Dataset, fetcher: Fetcher, called: str) -> list[Entry]:
+    """What the shards of a dataset that stays where it lies are, as this worker or another one registered them."""
+    file = row.files[MANIFEST]
+    path = fetcher.get(file["object_key"], file["sha256"], f"{called}-{MANIFEST}.json")
+    try:
+        return shards.read(path.read_text())
+    finally:
+        path.unlink()
 
 
 def known_curves(session: Session, job: Job) -> list[dict[str, Any]]:

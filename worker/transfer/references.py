@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, Protocol
 from urllib.parse import urljoin
 
 import httpx
@@ -18,7 +18,7 @@ from store.egress import NameNotResolved, PinnedTransport, resolve_and_pin
 from store.objects import ObjectInfo, ObjectMissing, S3Store, StorageUnavailable
 from store.references import Reference, S3Reference, WebReference
 from store.settings import Settings
-from worker.transfer.room import ENDLESS, Room
+from worker.transfer.room import ENDLESS
 from worker.transfer.watched import watched
 
 REDIRECTS, TRIES, PAUSE_SECONDS = 5, 3, 1.0
@@ -34,15 +34,22 @@ class ReferenceUnavailable(RetortError):
     retryable = True
 
 
+class Bounds(Protocol):
+    """How much may arrive: raises where a file of `wanted` bytes, or that many of it so far, is too much."""
+
+    def check(self, wanted: int) -> None: ...
+
+
 @dataclass
 class Download:
-    """One file on its way. `check` is called often, whatever the file's server does, and raises to end it."""
+    """One file on its way. `check` is called often, whatever the file's server does, and raises to end it. A file that
+    is at `path` already, which holds the room for it, is written over."""
 
     settings: Settings
     reference: Reference
     path: Path
     check: Callable[[], None]
-    room: Room = ENDLESS
+    room: Bounds = ENDLESS
     deadline: float = field(init=False)
     given_up: threading.Event = field(default_factory=threading.Event)
     client: httpx.Client | None = None
@@ -127,7 +134,7 @@ class Download:
 
     def _written(self, chunks: Iterator[bytes]) -> ObjectInfo:
         digest, size = hashlib.sha256(), 0
-        with self.path.open("wb") as file:
+        with self.path.open("r+b" if self.path.exists() else "wb") as file:
             for chunk in chunks:
                 if self.given_up.is_set():
                     raise ReferenceUnavailable("Nobody waits for this file any more.")
@@ -135,6 +142,7 @@ class Download:
                 self._check_size(size)
                 digest.update(chunk)
                 file.write(chunk)
+            file.truncate()
         return ObjectInfo("", size, digest.hexdigest())
 
     def _check_size(self, size: int) -> None:

@@ -39,6 +39,10 @@ class Patience:
                 self.idle_seconds += min(elapsed, 2 * SAMPLE_SECONDS)
         return self.seconds - self.idle_seconds
 
+    def rest(self) -> None:
+        """The time since the last look counts for nothing: the process waits for us."""
+        self._sampled = time.monotonic()
+
     def _works(self, elapsed: float) -> bool:
         before, ready, used = self.cpu_seconds, False, 0.0
         for process in (psutil.Process(self.pid), *descendants(self.pid)):

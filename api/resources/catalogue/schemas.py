@@ -35,6 +35,9 @@ class EntryOut(ResponseModel):
 class TargetOut(EntryOut):
     """Where a student can be published. A parameter without a default is required."""
 
+    live: bool = Field(
+        False, description="Whether it can be told of a job while it runs (`publish` of POST /jobs).", examples=[True]
+    )
     credentials: dict[str, dict[str, Any]] = Field(
         description="What the secret of a publication there holds, by name.",
         examples=[{"token": {"description": "An access token with the right to write.", "required": True}}],

@@ -62,6 +62,7 @@ def target_list() -> list[TargetOut]:
             name=name,
             summary=registry.summary(name),
             parameters=registry.parameters(name),
+            live=targets.live(name),
             credentials=targets.credentials(name),
         )
         for name in registry.names()

@@ -16,6 +16,7 @@ from api.resources.datasets.schemas import (
     FORM_SCHEMA,
     NAMED_EXAMPLE,
     DatasetFromReferences,
+    DatasetFromShards,
     DatasetFromUploads,
     DatasetOut,
     DatasetPage,
@@ -27,7 +28,7 @@ from api.state.deps import ContextDep, Storing
 from store.tables import Dataset
 from store.thumbnails import MEDIA_TYPE
 
-JSON_BODIES = (NamedDataset, DatasetFromUploads, DatasetFromReferences)
+JSON_BODIES = (NamedDataset, DatasetFromUploads, DatasetFromReferences, DatasetFromShards)
 _WEBP = {MEDIA_TYPE: {"schema": {"type": "string", "contentMediaType": MEDIA_TYPE}}}
 router = APIRouter(tags=["datasets"])
 
@@ -41,7 +42,7 @@ router = APIRouter(tags=["datasets"])
         409, 413, 415, 422, also={202: {"model": DatasetOut, "description": "Still being inspected; see Location."}}
     ),
     openapi_extra=body(
-        json=((NamedDataset, DatasetFromUploads, DatasetFromReferences), NAMED_EXAMPLE),
+        json=(JSON_BODIES, NAMED_EXAMPLE),
         form=(FORM_SCHEMA, FORM_EXAMPLE),
     ),
 )
@@ -54,7 +55,8 @@ async def register_dataset(
     prefer: Prefer = None,
 ) -> DatasetOut:
     """Upload an ImageFolder as zip or tar, an image parquet, CSV or JSON Lines, whole or as train and test; or use a
-    named set, uploads, or files that the service fetches from where the operator allows. CSV, JSON Lines or parquet of
+    named set, uploads, or files that the service fetches from where the operator allows; or, with `"mode": "stream"`,
+    leave shards where they lie. CSV, JSON Lines or parquet of
     texts with labels, pairs of texts, or instructions with answers are told by their columns.
 
     A worker reads it through once; the answer waits for that (`Prefer: wait=N`). Data that cannot be used is answered

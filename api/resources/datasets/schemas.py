@@ -38,6 +38,21 @@ NamedSet = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 TaskName = Annotated[str, Field(max_length=60, description=TASK)]
 
 
+SHARDS = (
+    "WebDataset tars or parquet files, by braces (`https://host/{000000..001281}.tar`), by the folder of a bucket or "
+    "of a dataset of the hub (`s3://bucket/photos/train-*.tar`), by a list (`https://host/photos/list.txt`), or each "
+    "by its URL; a URL, or several in their order."
+)
+ShardUrl = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+Shards = Annotated[
+    ShardUrl | Annotated[list[ShardUrl], Field(min_length=1, max_length=10_000)],
+    Field(examples=["s3://photos/train-{000000..001281}.tar"]),
+]
+ClassNames = Annotated[
+    list[Annotated[str, StringConstraints(min_length=1, max_length=255)]], Field(min_length=2, max_length=100_000)
+]
+
+
 class NamedDataset(RequestModel):
     """A data set that the service knows by name; GET /catalogue/datasets lists them."""
 
@@ -91,6 +106,22 @@ class DatasetFromReferences(RequestModel):
     labels: Labels = Field(default_factory=dict)
 
 
+class DatasetFromShards(RequestModel):
+    """Register a dataset that stays where it lies: `shards` (split by the service), or `train_shards` with or without
+    `test_shards`. A worker reads all of it once; jobs fetch a shard when they first need it."""
+
+    mode: Literal["stream"]
+    shards: Shards | None = Field(None, description=SHARDS)
+    train_shards: Shards | None = Field(None, description="The shards that train, named as in `shards`.")
+    test_shards: Shards | None = Field(None, description="The shards that test; without them samples are held out.")
+    classes: ClassNames | None = Field(
+        None, description="What the numbers of labels mean, class 0 first; null: the shards tell.", examples=[None]
+    )
+    name: Name = ""
+    task: TaskName = ""
+    labels: Labels = Field(default_factory=dict)
+
+
 class DatasetForm(RequestModel):
     """The fields beside the files of a multipart registration."""
 
@@ -113,12 +144,23 @@ class Thumbnails(ResponseModel):
     sha256: str = Field(examples=["0" * 64])
 
 
+class StreamedShards(ResponseModel):
+    """Where a streamed dataset lies. `given`: role -> what named its shards."""
+
+    given: dict[str, list[str]] = Field(examples=[{"all": ["s3://photos/train-{000000..001281}.tar"]}])
+    classes: list[str] | None = Field(description="As they were given.", examples=[None])
+    count: int | None = Field(None, description="How many shards; null until they were read.", examples=[1282])
+    size_bytes: int | None = Field(
+        None, description="Of all shards; null until they were read.", examples=[150 * 10**9]
+    )
+
+
 class DatasetOut(ResponseModel):
     """A registered dataset. `report` is what the inspection found; jobs can use it when `status` is `ready`."""
 
     id: str = Field(examples=["dst_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"])
     name: str = Field(examples=["fashion-mnist"])
-    kind: Literal["named", "archive", "parquet", "table", "reference"] = Field(
+    kind: Literal["named", "archive", "parquet", "table", "reference", "shards"] = Field(
         description="`reference` until a worker has fetched the files and looked what they are.", examples=["named"]
     )
     task: str | None = Field(
@@ -130,8 +172,13 @@ class DatasetOut(ResponseModel):
         description="Role -> size, sha256 and name of the file.",
         examples=[{"all": {"filename": "photos.zip", "size_bytes": 1024, "sha256": "0" * 64}}],
     )
-    size_bytes: int = Field(examples=[1024])
+    size_bytes: int = Field(description="What the service keeps: of a streamed dataset its index.", examples=[1024])
     digest: str = Field(examples=["0" * 64])
+    mode: Literal["copy", "stream"] = Field(
+        description="`copy`: the service keeps the files. `stream`: they stay where they lie, see `shards`.",
+        examples=["copy"],
+    )
+    shards: StreamedShards | None = Field(None, description="Null for a dataset that the service keeps.")
     pixel_range: list[int] | None = Field(None, description=PIXEL_RANGE, examples=[None])
     box_format: str = Field("", description=BOX_FORMAT, examples=[""])
     report: dict[str, Any] | None = Field(

@@ -18,9 +18,11 @@ from api.http.uploads import ReceivedFile, Upload
 from api.resources.datasets.schemas import (
     DatasetForm,
     DatasetFromReferences,
+    DatasetFromShards,
     DatasetFromUploads,
     DatasetOut,
     NamedDataset,
+    StreamedShards,
     Thumbnails,
 )
 from api.services import registration
@@ -28,8 +30,8 @@ from api.services.architectures import no_catalogue
 from api.services.registration import Key
 from api.state.context import Context
 from distill import tasks
-from distill.errors import UnknownName
-from store import references
+from distill.errors import InvalidDataset, UnknownName
+from store import references, shard_references
 from store.dataset_digest import dataset_digest
 from store.egress import UrlRefused
 from store.formats import HEAD_BYTES, KINDS, TAIL_BYTES, Format, classify, detect, head_of, why_not
@@ -40,12 +42,13 @@ from store.tables import Upload as StoredUpload
 from store.thumbnails import MEDIA_TYPE, object_key
 
 T = TypeVar("T")
-Body = DatasetForm | DatasetFromUploads | DatasetFromReferences | NamedDataset
+Body = DatasetForm | DatasetFromUploads | DatasetFromReferences | DatasetFromShards | NamedDataset
 KIND = "dataset"
 REFERENCES = {
     "reference": "reference", "train_reference": "train", "test_reference": "test",
     "unlabelled_reference": "unlabelled",
 }  # fmt: skip
+SHARDS = {"shards": "shards", "train_shards": "train", "test_shards": "test"}
 ROLES = frozenset({"file", "train", "test", "unlabelled"})
 
 
@@ -53,6 +56,8 @@ def register(context: Context, tenant: str, upload: Upload, key: str | None) -> 
     """Store a dataset for inspection; its id, and whether an earlier request with this key had made it."""
     if isinstance(upload.json, dict) and isinstance(task := upload.json.get("task"), str):
         _check_task(task)
+    if isinstance(upload.json, dict) and "mode" in upload.json:
+        return _from_shards(context, tenant, parsed(DatasetFromShards, upload.json), key)
     if isinstance(upload.json, dict) and not REFERENCES.keys().isdisjoint(upload.json):
         return _from_references(context, tenant, parsed(DatasetFromReferences, upload.json), key)
     if isinstance(upload.json, dict) and not {"upload", "train", "test", "unlabelled"}.isdisjoint(upload.json):
@@ -109,6 +114,33 @@ def _from_references(context: Context, tenant: str, body: DatasetFromReferences,
     return registration.add(context, row, {}, Key(key, hashed))
 
 
+def _from_shards(context: Context, tenant: str, body: DatasetFromShards, key: str | None) -> tuple[str, bool]:
+    given = {
+        name: [value] if isinstance(value, str) else value
+        for name in SHARDS
+        if (value := getattr(body, name)) is not None
+    }
+    roles = _by_role({SHARDS[name]: value for name, value in given.items()}, "shards")
+    for name, texts in given.items():
+        _check_shards(context, texts, f"/{name}")
+    row = _row(tenant, body.name or _called(next(iter(given.values()))), shard_references.KIND, body)
+    row.shards = {"given": roles, "classes": body.classes}
+    return registration.add(context, row, {}, Key(key, request_hash("/datasets", body.model_dump())))
+
+
+def _check_shards(context: Context, texts: list[str], pointer: str) -> None:
+    try:
+        shard_references.check(context.settings, texts)
+    except (UrlRefused, InvalidDataset) as error:
+        raise invalid(pointer, error.message, error.remedy, error.code, **error.details) from error
+
+
+def _called(texts: list[str]) -> str:
+    """As the folder of the first shard is; where it has none, as the shard."""
+    parts = [part for part in texts[0].partition("://")[2].split("/")[1:] if part]
+    return (parts[-2] if len(parts) > 1 else texts[0])[:200]
+
+
 def _allowed(context: Context, url: str, pointer: str) -> references.Reference:
     try:
         return references.parse(context.settings, url)
@@ -156,10 +188,11 @@ def of_name(session: Session, tenant: str, name: str) -> str | None:
 
 
 def _row(tenant: str, name: str, kind: str, body: Body) -> Dataset:
+    told = None if isinstance(body, NamedDataset | DatasetFromShards) else body
     return Dataset(
         id=new_id("dst"), tenant_id=tenant, name=name, kind=kind, status="inspecting", files={}, labels=body.labels,
-        task=body.task, pixel_range=None if isinstance(body, NamedDataset) else _listed(body.pixel_range),
-        box_format="" if isinstance(body, NamedDataset) else body.box_format,
+        task=body.task, pixel_range=_listed(told.pixel_range) if told else None,
+        box_format=told.box_format if told else "",
     )  # fmt: skip
 
 
@@ -271,6 +304,8 @@ def shown(row: Dataset) -> DatasetOut:
         files=files,
         size_bytes=row.size_bytes,
         digest=row.digest,
+        mode="stream" if row.shards else "copy",
+        shards=StreamedShards(**row.shards) if row.shards else None,
         pixel_range=row.pixel_range,
         box_format=row.box_format,
         report=row.report,

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from api.resources.artifacts import service as artifacts
 from api.resources.datasets.service import task_of
 from api.resources.exports.schemas import ExportCreate, ExportList, ExportOut
-from api.resources.jobs import companions, exporting
+from api.resources.jobs import companion_row, companions, exporting
 from api.resources.jobs.findings import Findings
 from api.resources.jobs.service import find
 from api.state.context import Context
@@ -29,7 +29,7 @@ def submit(context: Context, tenant: str, job_id: str, body: ExportCreate, key: 
         request = body.model_dump(mode="json")
         name = f"{body.format} of {source.name or source.id}"
         config = jobs.trained_config(source) | {"exports": [request]}
-        return companions.row(context.settings, source, name, config=config, export=request)
+        return companion_row.row(context.settings, source, name, config=config, export=request)
 
     sent = body.model_dump(mode="json")
     return companions.submit(context, tenant, f"/jobs/{job_id}/exports", sent, key, make, _of_job)
@@ -39,7 +39,7 @@ def _check(session: Session, source: Job, body: ExportCreate) -> None:
     """Raises `Conflict` for a job without a student, `Unprocessable` for a format that cannot be."""
     companions.check_finished(session, source, "export", NEEDED)
     findings, dataset = Findings(), session.get(Dataset, source.dataset_id)
-    exporting.check(findings, "", body, None if dataset is None else task_of(dataset))
+    exporting.check(session, findings, "", body, None if dataset is None else task_of(dataset))
     findings.raise_if_any()
 
 

@@ -18,7 +18,7 @@ from api.resources.jobs.schemas import FromTeacher, JobCreate, StudentCreate
 from api.services import architectures
 from api.state.context import Context
 from distill import auto_recipe, tasks
-from distill.errors import UnknownName
+from distill.errors import InvalidConfig, UnknownName
 from distill.pruned import is_pruned
 from distill.search import sizing
 from distill.search.sizing import Candidate
@@ -137,6 +137,8 @@ def _chains(findings: Findings, find: Callable[[], list[Chain]], place: str) -> 
         chains = find()
     except UnknownName as error:
         findings.add(f"{place}/families/{error.details['number']}", error.message, error.remedy, error.code)
+    except InvalidConfig as error:
+        findings.add(f"{place}/families", error.message, error.remedy, error.code, **error.details)
     else:
         if not chains:
             findings.add(place, "The task has no students to choose among.", "Name families.", "invalid_config")

@@ -14,10 +14,8 @@ from api.resources.jobs.links import kind_of
 from api.resources.jobs.service import find
 from api.services import quotas
 from api.state.context import Context
-from store import logs, tracing
-from store.ids import new_id
+from store import tracing
 from store.repositories import idempotency, jobs
-from store.settings import Settings
 from store.tables import Job
 
 T = TypeVar("T")
@@ -92,25 +90,3 @@ def check_finished(session: Session, source: Job, doing: str, needed: Sequence[s
     if gone or jobs.student(session, source.id) is None:
         detail = f"The files of job {source.id} were deleted; there is nothing to {doing}."
         raise Conflict(detail, "Train the student again.", code="files_deleted")
-
-
-def row(settings: Settings, source: Job, name: str, **values: Any) -> Job:
-    """The source's job once more, on its data and with its settings. `values`: what it does, and what differs."""
-    given: dict[str, Any] = {
-        "id": new_id("job"),
-        "tenant_id": source.tenant_id,
-        "name": name[:200],
-        "status": "queued",
-        "priority": source.priority,
-        "recipe": jobs.trained_recipe(source),
-        "config": jobs.trained_config(source),
-        "student": source.student,
-        "teacher_id": source.teacher_id,
-        "dataset_id": source.dataset_id,
-        "probe_id": source.probe_id,
-        "student_of": source.id,
-        "max_attempts": settings.max_attempts,
-        "max_runtime_seconds": settings.max_runtime_seconds or None,
-        "request_id": logs.ids().get("request_id"),
-    }
-    return Job(**given | values)

@@ -45,10 +45,13 @@ class Findings:
             self.add(where, error.message, error.remedy, error.code, **error.details)
 
     def raise_if_any(self) -> None:
-        """Raise `Unprocessable`: the first finding's text and code, and all places."""
-        if not self._found:
-            return
+        """Raise `Unprocessable` where something was found."""
+        if self._found:
+            raise self.problem()
+
+    def problem(self) -> Unprocessable:
+        """The refusal, of at least one finding: the first one's text and code, and all places."""
         first, more = self._found[0], len(self._found) - 1
         detail = first.message + (f" And {more} more." if more else "")
         errors = [FieldError(pointer=each.pointer, message=each.message, **{"in": "body"}) for each in self._found]
-        raise Unprocessable(detail, first.remedy, code=first.code, errors=errors, details=first.details)
+        return Unprocessable(detail, first.remedy, code=first.code, errors=errors, details=first.details)

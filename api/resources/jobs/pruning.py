@@ -17,41 +17,43 @@ from store.tables import Dataset, Teacher
 
 
 async def settled(
-    context: Context, tenant: str, body: JobCreate, dataset: str, place: str = "/student"
+    context: Context, tenant: str, body: JobCreate, dataset: str, place: str = "/student", job: str = ""
 ) -> JobCreate:  # fmt: skip
-    """As it is where the student is not a pruned teacher. Raises `Unprocessable` where there is no teacher, or none of
-    several is named, and for tasks whose networks are not pruned."""
+    """As it is where the student is not a pruned teacher. `place`, `job`: pointers to the student and to the job that
+    names teacher and dataset. Raises `Unprocessable` where there is no teacher, or none of several is named, and for
+    tasks whose networks are not pruned."""
     if not isinstance(body.student, PrunedStudent):
         return body
     how = body.student.prune
 
     def look() -> StudentCreate:
         with context.database.read() as session:
-            return _student(session, tenant, body, how, dataset, place)
+            return _student(session, tenant, body, how, dataset, (place, job))
 
     return body.model_copy(update={"student": await context.lanes.reading.run(look)})
 
 
 def _student(
-    session: Session, tenant: str, body: JobCreate, how: Pruning, dataset_id: str, place: str
+    session: Session, tenant: str, body: JobCreate, how: Pruning, dataset_id: str, places: tuple[str, str]
 ) -> StudentCreate:  # fmt: skip
     findings, known = Findings(), teaching.named(body)
-    above = place.removesuffix("/student")
+    place, job = places
     wanted = how.teacher or (known[0] if len(known) == 1 else None)
     if wanted is None:
         message = "No teacher is named that could be pruned." if not known else "Several teachers are named."
         findings.add(f"{place}/prune/teacher", message, "Name the teacher to prune.", "teacher_required")
-        findings.raise_if_any()
-    assert wanted is not None
-    pointer = f"{place}/prune/teacher" if how.teacher else f"{above}/teacher"
+        raise findings.problem()
+    pointer = f"{place}/prune/teacher" if how.teacher else f"{job}/teacher"
     teacher = ready(session, tenant, findings, pointer, Teacher, wanted)
-    dataset = ready(session, tenant, findings, f"{above}/dataset", Dataset, dataset_id)
+    dataset = ready(session, tenant, findings, f"{job}/dataset", Dataset, dataset_id)
     findings.raise_if_any()
     assert teacher is not None
     assert dataset is not None
     _check_task(findings, dataset, place)
     whole = Architecture.model_validate((teacher.report or {}).get("architecture") or teacher.architecture)
-    found = architecture_of(whole, how.ratio, how.round_to)
+    with findings.at(pointer):
+        found = architecture_of(whole, how.ratio, how.round_to)
+    findings.raise_if_any()
     weights = FromTeacher(teacher=teacher.id, importance=how.importance)
     return StudentCreate(name=found.name, options=found.options, weights=weights)
 

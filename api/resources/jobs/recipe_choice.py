@@ -77,15 +77,16 @@ def _after(training: Estimate | None, minutes: float) -> Estimate | None:
 
 
 def _named(body: JobCreate) -> tuple[str, ...]:
-    findings = Findings()
     try:
         return auto_recipe.named(body.config)
     except UnknownName as error:
+        findings = Findings()
         findings.add("/config/auto_recipes", error.message, error.remedy, error.code, **error.details)
+        raise findings.problem() from error
     except InvalidConfig as error:
+        findings = Findings()
         findings.add(f"/config/{error.details['field']}", error.message, error.remedy, error.code)
-    findings.raise_if_any()
-    raise AssertionError
+        raise findings.problem() from error
 
 
 def _of_all(refused: list[Unprocessable]) -> Unprocessable:

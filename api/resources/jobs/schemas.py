@@ -15,6 +15,7 @@ from api.resources.teachers.schemas import ArtifactReference
 from distill.pruned import PrunedStudent
 from distill.student_budget import BudgetedStudent
 from distill.types import Architecture, DistillConfig, Importance
+from publishing.request import PublicationRequest
 from store.repositories.shares import MOST_PROCESSES
 from store.states import Status
 
@@ -125,6 +126,17 @@ class Resources(RequestModel):
     )
 
 
+LIVE_EXAMPLE: Any = {"target": "mlflow", "tracking_uri": "https://mlflow.example.org", "secret": "mlflow"}
+
+
+class LivePublication(PublicationRequest, RequestModel):
+    """Where a job is told of while it runs, and its student handed over when it succeeds."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_extra={"examples": [LIVE_EXAMPLE], "additionalProperties": True}
+    )
+
+
 class JobCreate(RequestModel):
     """What to distil into what, on what, and how."""
 
@@ -153,6 +165,13 @@ class JobCreate(RequestModel):
         None,
         description="Id of a small dataset with labels, by which k-NN and a linear probe judge the features of student "
         "and teacher; for a dataset without any label.",
+    )
+    publish: list[LivePublication] = Field(
+        default_factory=list,
+        max_length=4,
+        description="Targets that are told of the job while it runs (those that are `live` in the catalogue), each by "
+        "a publication of its own: parameters when it starts, metrics as they come, and at its end the student, or "
+        "that there is none.",
     )
     max_attempts: int | None = Field(None, ge=1, le=100, description="Attempts at system faults; null: the service's.")
     max_runtime_seconds: int | None = Field(
@@ -229,6 +248,7 @@ JOB_EXAMPLE: dict[str, Any] = {
     "selections": [],
     "result": None,
     "warnings": [],
+    "publications": [],
     "error": None,
     "queue_position": None,
     "waiting_for": None,
@@ -254,6 +274,19 @@ class JobWarning(ResponseModel):
     message: str = Field(description="What was found.", examples=["The teacher is hardly better than guessing."])
     remedy: str = Field(description="What to change.", examples=["Check that it was trained on these classes."])
     details: dict[str, Any] = Field(description="Figures by name.", examples=[{"accuracy": 0.1, "n": 1000}])
+
+
+class PublicationNote(ResponseModel):
+    """How a publication of a job goes; GET /jobs/{id}/publications has the rest."""
+
+    id: str = Field(examples=["job_01KA1N3ZCZ0D6M3XBMNKJ0Q2EX"])
+    target: str = Field(examples=["mlflow"])
+    status: Status = Field(examples=["running"])
+    error: dict[str, Any] | None = Field(description="Why it failed.", examples=[None])
+    warnings: list[JobWarning] = Field(
+        description="`target_unavailable`: the target does not answer since `details.since`, and did again at "
+        "`details.until` (seconds since 1970; null: it still does not). The job goes on."
+    )
 
 
 @keep_examples
@@ -317,6 +350,9 @@ class JobOut(ResponseModel):
     result: dict[str, Any] | None = Field(description="The report's summary.")
     warnings: list[JobWarning] = Field(
         description="What its run found to be probably wrong, before it trained: of teacher, classes, preprocessing."
+    )
+    publications: list[PublicationNote] = Field(
+        default_factory=list, description="Where it is published, oldest first: while it runs, and its student later."
     )
     error: dict[str, Any] | None = Field(description="{code, message, remedy, fault, retryable, details}.")
     queue_position: int | None = Field(description="0: the next to start; null: it does not wait.")
@@ -385,5 +421,8 @@ class DryRun(ResponseModel):
     )
     dataset: str = Field(examples=["dst_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"])
     warnings: list[JobWarning] = Field(description="What its run would warn of, as far as inspections tell.")
+    publish: list[LivePublication] = Field(
+        default_factory=list, description="What it would publish while it runs, with every default filled in."
+    )
     input_bytes: int = Field(description="Bytes of teachers and dataset that a worker fetches.", examples=[87_000_000])
     estimates: Estimates

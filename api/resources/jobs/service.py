@@ -12,7 +12,16 @@ from api.http.idempotency import replayed, request_hash
 from api.http.negotiation import wait_seconds
 from api.resources.datasets import service as datasets
 from api.resources.datasets.schemas import NamedDataset
-from api.resources.jobs import estimating, fitting, measuring, processes, recipe_choice, starting, teaching
+from api.resources.jobs import (
+    estimating,
+    fitting,
+    measuring,
+    processes,
+    publishing,
+    recipe_choice,
+    starting,
+    teaching,
+)
 from api.resources.jobs.budgets import Sized
 from api.resources.jobs.links import kind_of, links_of
 from api.resources.jobs.plan import Plan
@@ -84,6 +93,7 @@ def submit(
         if earlier is not None:
             return shown(session, context.settings, find(session, tenant, earlier)), True
         quotas.check_queue(session, context.settings, tenant)
+        publishing.check_live(session, context.settings, tenant, body.publish)
         body = fitting.with_defaults(session, body, dataset)
         plan = check(session, tenant, body, dataset)
         measuring.refuse_known(session, plan, body.config)
@@ -92,6 +102,9 @@ def submit(
         with tracing.span("job", "producer", job_id=row.id, recipe=row.recipe):
             row.traceparent = tracing.traceparent()
             job = jobs.add(session, row, teaching.named(body)[1:])
+            for each in publishing.rows(context.settings, job, body.publish):
+                each.traceparent = row.traceparent
+                jobs.add(session, each, teaching.named(body)[1:])
         if key:
             idempotency.answer(session, tenant, key, 202, job.id)
         answer = shown(session, context.settings, job)
@@ -107,6 +120,7 @@ async def dry_run(
     def look() -> tuple[JobCreate, Plan]:
         with context.database.read() as session:
             quotas.check_queue(session, context.settings, tenant, lock=False)
+            publishing.check_live(session, context.settings, tenant, body.publish)
             whole = fitting.with_defaults(session, body, dataset)
             plan = check(session, tenant, whole, dataset)
             max_runtime(context.settings, whole)
@@ -131,6 +145,7 @@ async def rehearse(
         with context.database.read() as session:
             if idempotency.known(session, tenant, key):
                 return None
+            publishing.check_live(session, context.settings, tenant, body.publish)
             whole = fitting.with_defaults(session, body, dataset)
             return whole, check(session, tenant, whole, dataset)
 
@@ -153,6 +168,7 @@ def _dry_run(context: Context, body: JobCreate, dataset: str, plan: Plan, found:
             teachers=ids,
             dataset=dataset,
             warnings=[*_cautions(plan, body.config), *_rehearsed(found)],
+            publish=publishing.planned(body.publish),
             recipes=recipe_choice.candidates(plan),
             input_bytes=plan.input_bytes,
             estimates=processes.noted(estimating.estimates(session, plan, body.config, found), body.resources),
@@ -209,6 +225,8 @@ def cancel(work: Work, tenant: str, job_id: str) -> Job:
     keys = jobs.object_keys(work.session, job.id)
     if jobs.request_cancel(work.session, job) == "cancelled" and keys:  # at once: no worker removes its files
         work.remove_after_commit(lambda: _remove(work.context, job.id, keys))
+    if job.status == "cancelled":
+        publishing.give_up(work.session, job)
     _ring(work, job)
     return job
 
@@ -232,6 +250,7 @@ def retry(work: Work, tenant: str, job_id: str) -> Job:
         raise Conflict("The job failed by its own input; the same input fails again.", remedy, code="not_retryable")
     quotas.check_queue(work.session, work.context.settings, tenant)
     jobs.move(work.session, job, "queued", phase=None)
+    publishing.follow_again(work.session, job)
     _ring(work, job)
     return job
 
@@ -309,7 +328,7 @@ def shown_all(session: Session, settings: Settings, rows: Sequence[Job]) -> list
     found = datasets.tasks_of(session, {job.dataset_id for job in rows})
     ids = [job.id for job in rows]
     further, made_by = jobs.further_teachers(session, ids), trials.studies_of(session, ids)
-    waits = processes.waits(session, rows)
+    waits, published = processes.waits(session, rows), jobs.publications_of(session, ids)
     return [
         _shown(
             job,
@@ -318,14 +337,16 @@ def shown_all(session: Session, settings: Settings, rows: Sequence[Job]) -> list
             places.get(job.id),
             made_by.get(job.id),
             waits.get(job.id),
+            published.get(job.id, []),
         )
         for job in rows
     ]
 
 
 def _shown(
-    job: Job, further: list[JobTeacher], task: str, queue_position: int | None, study: str | None, waits: str | None
-) -> JobOut:
+    job: Job, further: list[JobTeacher], task: str, queue_position: int | None, study: str | None, waits: str | None,
+    published: list[Job],
+) -> JobOut:  # fmt: skip
     first = [job.teacher_id] if job.teacher_id else []
     return JobOut(
         id=job.id,
@@ -360,6 +381,7 @@ def _shown(
         selections=[each for each in (job.selection, *(one.selection for one in further)) if each is not None],
         result=job.result,
         warnings=[JobWarning.model_validate(each) for each in (job.warnings or {}).values()],
+        publications=[publishing.noted(each) for each in published],
         error=job.error,
         queue_position=queue_position,
         waiting_for=waits,

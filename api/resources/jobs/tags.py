@@ -20,6 +20,7 @@ RUNNING = HEARTBEAT | {
     "selections",
     "result",
     "warnings",
+    "publications",
     "queue_position",
     "waiting_for",
 }

@@ -37,11 +37,12 @@ def _check(session: Session, tenant: str, body: JobCreate, dataset_id: str) -> P
     starting.check(session, tenant, findings, body, student)
     teachers = teaching.check(session, tenant, findings, body)
     dataset = ready(session, tenant, findings, "/dataset", Dataset, dataset_id)
-    exporting.check_all(findings, body.config.exports, None if dataset is None else task_of(dataset))
+    exporting.check_all(session, findings, body.config.exports, None if dataset is None else task_of(dataset))
     if dataset is not None:
         probe = ready(session, tenant, findings, "/probe", Dataset, body.probe) if body.probe is not None else None
         fitting.check(findings, teachers, student, dataset, body, probe)
         fitting.check_optimisation(findings, body.config, dataset, facts)
+        processes.check_copied(findings, body.resources, (dataset, probe))
     processes.check(session, findings, body)
     if body.compare_with is not None:
         _check_comparison(session, tenant, findings, body.compare_with, dataset_id)

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 
 from api.http.schemas import RequestModel, ResponseModel
 from api.resources.artifacts.schemas import ArtifactOut
+from api.resources.jobs.schemas import JobWarning
 from publishing.request import PublicationRequest
 from store.states import Status
 
@@ -45,8 +46,13 @@ class PublicationOut(ResponseModel):
     attempt: int = Field(description="How often it was tried.", examples=[1])
     error: dict[str, Any] | None = Field(
         description="{code, message, remedy, fault, retryable, details}: target_unavailable, credentials_refused, "
-        "target_forbidden, target_refused, credentials_missing, secret_unreadable, url_refused, input_gone.",
+        "target_forbidden, target_refused, credentials_missing, secret_unreadable, url_refused, input_gone, "
+        "job_not_succeeded.",
         examples=[None],
+    )
+    warnings: list[JobWarning] = Field(
+        description="`target_unavailable`, while it follows a job that runs: the target does not answer since "
+        "`details.since`, and did again at `details.until`."
     )
     receipt: dict[str, Any] | None = Field(
         description="What the target calls the result: commit, run, version, url.",

@@ -43,7 +43,7 @@ async def settled(context: Context, tenant: str, body: StudyCreate, dataset: str
     try:
         sized = await budgets.counted(context, tenant, base, asked, dataset, prefer)
     except Unprocessable as refused:
-        raise _moved(refused, place) from refused
+        raise moved(refused, place) from refused
     return StudySized(body, _expanded(body, sized), _document(sized))
 
 
@@ -79,8 +79,8 @@ def _check_pruned(body: StudyCreate, asked: BudgetedStudent, place: str) -> None
     findings.raise_if_any()
 
 
-def _moved(refused: Unprocessable, place: str) -> Unprocessable:
-    """With pointers into the study instead of into its base job."""
+def moved(refused: Unprocessable, place: str = f"/base{STUDENT}") -> Unprocessable:
+    """With pointers into the study instead of into its base job, whose student stands at `place`."""
     errors = [
         FieldError(pointer=_at(error.pointer, place), message=error.message, **{"in": "body"})
         for error in refused.errors

@@ -13,9 +13,8 @@ from api.http.openapi import documented
 from api.http.paging import Cursor, Limit, encode
 from api.http.preconditions import CONDITIONAL, HEADERS, IfMatch, stamped, tagged
 from api.http.schemas import ResourcePatch
-from api.resources.jobs import pruning
 from api.resources.jobs.service import dataset_id
-from api.resources.studies import budgets, service, tags
+from api.resources.studies import budgets, pruned, service, tags
 from api.resources.studies.schemas import CREATE_EXAMPLES, StudyCreate, StudyDryRun, StudyExtend, StudyOut, StudyPage
 from api.services import waiting
 from api.state.deps import ContextDep, ListSession, WorkDep
@@ -46,11 +45,12 @@ async def create_study(
     """Vary a job within a space, and find what is better: trials are jobs, which workers queue one after the other. The
     base job and the whole space are checked first, and all that is wrong is told at once."""
     dataset = await dataset_id(context, tenant, body.base, prefer)
-    base = await pruning.settled(context, tenant, body.base, dataset, "/base/student")
-    sized = await budgets.settled(context, tenant, body.model_copy(update={"base": base}), dataset, prefer)
+    settled = await pruned.settled(context, tenant, body, dataset)
+    sized = await budgets.settled(context, tenant, settled, dataset, prefer)
     if dry_run:
         response.status_code = 200
         return await service.dry_run(context, tenant, sized, dataset, prefer)
+    await service.rehearse(context, tenant, sized, dataset, key, prefer)
     study, replay = await context.lanes.writing.run(service.submit, context, tenant, sized, dataset, key)
     located(response, study.links["self"], replay)
     return study

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from math import inf
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from api.errors.problems import Conflict, NotFound
+from api.errors.problems import Conflict, NotFound, Unprocessable
 from api.http.idempotency import replayed, request_hash
+from api.http.negotiation import wait_seconds
 from api.http.preconditions import own, require
 from api.http.schemas import ResourcePatch
+from api.resources.jobs import measuring
 from api.resources.jobs import service as jobs_service
 from api.resources.jobs.findings import Findings
+from api.resources.jobs.plan import Plan
 from api.resources.studies import tags, validation
-from api.resources.studies.budgets import StudySized
+from api.resources.studies.budgets import StudySized, moved
 from api.resources.studies.schemas import StudyDryRun, StudyExtend, StudyOut
 from api.resources.studies.validation import Checked
 from api.state.context import Context
@@ -71,12 +74,45 @@ def submit(context: Context, tenant: str, sized: StudySized, dataset: str, key: 
             return shown(session, find(session, tenant, earlier)), True
         checked = looked or validation.check(session, settings, tenant, body, dataset)
         validation.still(session, tenant, checked)
+        with _of_base():
+            measuring.refuse_known(session, checked.plan, body.base.config)
         study = studies.add(session, _row(tenant, sized, checked))
         if key:
             idempotency.answer(session, tenant, key, 202, study.id)
         answer = shown(session, study)
     context.doorbell.ring("job", study.id)
     return answer, False
+
+
+async def rehearse(
+    context: Context, tenant: str, sized: StudySized, dataset: str, key: str | None, prefer: str | None
+) -> None:
+    """As for a job that is worth it: waits until a worker has put together what runs of the base job will. Raises
+    `Unprocessable` for what `submit` would find, and for what these runs would refuse."""
+    body = sized.body
+    if not measuring.worth_asking(body.base.config):
+        return
+
+    def look() -> Plan | None:
+        with context.database.read() as session:
+            if idempotency.known(session, tenant, key):
+                return None
+            return validation.check(session, context.settings, tenant, body, dataset).plan
+
+    plan = await context.lanes.reading.run(look)
+    if plan is not None:
+        seconds = wait_seconds(prefer, context.settings.inspect_wait_seconds)
+        with _of_base():
+            await measuring.rehearse(context, plan, body.base.config, seconds)
+
+
+@contextmanager
+def _of_base() -> Iterator[None]:
+    """Refusals of the base job point into the study."""
+    try:
+        yield
+    except Unprocessable as refused:
+        raise moved(refused) from refused
 
 
 def _row(tenant: str, sized: StudySized, checked: Checked) -> Study:
@@ -121,7 +157,8 @@ async def dry_run(context: Context, tenant: str, sized: StudySized, dataset: str
             return validation.check(session, context.settings, tenant, body, dataset)
 
     checked = await context.lanes.reading.run(look)
-    base = await jobs_service.dry_run(context, tenant, body.base, dataset, prefer)
+    with _of_base():
+        base = await jobs_service.dry_run(context, tenant, body.base, dataset, prefer)
     number, minutes = validation.planned(body, checked), base.estimates.minutes
     hours = None if number is None or minutes is None else number * minutes.value / 60
     points = _finite(checked.space.size())

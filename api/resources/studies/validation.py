@@ -101,6 +101,9 @@ def _check_base(
     if base.compare_with is not None:
         message = "A study compares with its base job."
         findings.add("/base/compare_with", message, "Leave compare_with out.", "invalid_config")
+    if base.publish:
+        message = "A study's trials are not published while they run."
+        findings.add("/base/publish", message, "Leave publish out, and publish the best student.", "invalid_config")
     if auto_recipe.asked(base.config):
         message = "A study compares recipes itself, and its jobs name theirs."
         findings.add("/base/config/recipe", message, "Vary /config/recipe in the space.", "invalid_config")

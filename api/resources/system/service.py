@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -19,6 +20,12 @@ def installed_version() -> str:
         return "0+source"
 
 
+def _told(info: dict[str, Any]) -> dict[str, Any]:
+    """What a worker says of itself, its isolation apart; of the formats that it lacks the names alone."""
+    shown = {name: value for name, value in info.items() if name != "isolation"}
+    return shown | {name: list(shown[name]) for name in ("lacked_exports",) if name in shown}
+
+
 def overview(context: Context, session: Session, tenant: str) -> SystemOut:
     settings = context.settings
     workers = system.live_workers(session, settings.lease_seconds)
@@ -30,7 +37,7 @@ def overview(context: Context, session: Session, tenant: str) -> SystemOut:
                 id=worker.id,
                 hostname=worker.hostname,
                 slots=worker.slots,
-                info={name: value for name, value in worker.info.items() if name != "isolation"},
+                info=_told(worker.info),
                 isolation=worker.info.get("isolation"),
                 started_at=worker.started_at,
                 heartbeat_at=worker.heartbeat_at,

@@ -29,7 +29,7 @@ class TextBatch:
     """`index` (n): positions in the dataset's split, `host_index` the same on the CPU. `labels`: (n) classes, or (n, t)
     token ids of the answer with -100 elsewhere. `student` (n, t): `input_ids`, `attention_mask`, maybe
     `token_type_ids`; of instructions `logits_to_keep` (n, t), true where the next token is the answer's.
-    `teacher` is the same mapping (one tokenizer), or None where there is none."""
+    `teacher` is the same mapping where both have one tokenizer, its own where not, or None where there is none."""
 
     index: Tensor
     labels: Tensor
@@ -38,11 +38,19 @@ class TextBatch:
     host_index: Tensor
 
 
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """Texts as a teacher's own tokenizer cuts them, and the token that it pads with."""
+
+    samples: TokenSamples
+    pad: int
+
+
 class TextLoader:
     """Batches of `samples` at `indices`. With `shuffle` the samples are drawn anew for every epoch, sorted by length in
     windows of 64 batches, and the batches shuffled again (length bucketing); without, they come as they are. `rank` of
     `world` and `evenly` as in the `Loader` of images. Right padding to the batch's longest, a multiple of 8 at most
-    `max_length`.
+    `max_length`. `taught`: the same texts as the teacher's own tokenizer cuts them; None: it is the student's.
     """
 
     def __init__(  # noqa: PLR0913 - as the loader of images
@@ -60,8 +68,10 @@ class TextLoader:
         rank: int = 0,
         world: int = 1,
         evenly: bool = False,
+        taught: Taught | None = None,
     ) -> None:
         self.samples, self.pad, self.max_length, self.teacher = samples, pad, max_length, teacher
+        self.taught = taught
         self.device, self.seed, self.shuffle = torch.device(device), seed, shuffle
         self.indices = torch.as_tensor(indices, dtype=torch.int64).cpu()
         drawn = samples.labels[self.indices] if evenly else None
@@ -100,8 +110,12 @@ class TextLoader:
     def _batch(self, host: Tensor) -> TextBatch:
         inputs, labels = collate(self.samples, host, self.pad, self.max_length)
         student = {name: self._to(tensor) for name, tensor in inputs.items()}
-        teacher = student if self.teacher else None
+        teacher = (student if self.taught is None else self._taught(self.taught, host)) if self.teacher else None
         return TextBatch(self._to(host), self._to(labels), student, teacher, host)
+
+    def _taught(self, taught: Taught, host: Tensor) -> Inputs:
+        inputs, _ = collate(taught.samples, host, taught.pad, self.max_length)
+        return {name: self._to(tensor) for name, tensor in inputs.items()}
 
     def _to(self, tensor: Tensor) -> Tensor:
         if self.device.type == "cpu":

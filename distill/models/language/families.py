@@ -83,6 +83,11 @@ OPTIONS: Mapping[str, dict[str, Any]] = MappingProxyType(
             "type": "integer", "minimum": 1, "maximum": 262144,
             "description": "Feed-forward width; else in the teacher's proportion to `width`.",
         },
+        "vocab_size": {
+            "type": "integer", "minimum": 1, "maximum": 4000000,
+            "description": "Tokens of a vocabulary of its own: special tokens, single characters and those that the "
+            "training texts use most. Of classifiers whose teacher's tokenizer is a WordPiece. Else the teacher's.",
+        },
         "untied": {
             "type": "boolean", "default": False,
             "description": "A decoder's output layer of its own, not the embeddings.",

@@ -17,6 +17,7 @@ from distill.models.language.config import class_names, family_of, plain, positi
 from distill.models.language.folder import CONFIG, Folder
 from distill.models.language.network import Task, base_of, build, for_task, pad_by, parameters, skeleton
 from distill.models.language.tokenizer import Tokens
+from distill.models.language.vocabulary import smallest
 
 Shapes = dict[str, tuple[int, ...]]
 _BUFFERS = re.compile(r"(^|\.)(position_ids|token_type_ids|attn\.bias|masked_bias|rotary_emb\.inv_freq)$")
@@ -26,8 +27,9 @@ _OLD_NORMS = (("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "Layer
 @dataclass(frozen=True, slots=True)
 class Found:
     """What a model folder holds. `num_classes`: of its classification head, 0 where it has none (a base to fine-tune);
-    `generates`: it is a causal decoder. `max_length` in tokens; `ignored`: tensors of unused heads, the first 50.
-    `config`: the plain values of its configuration, of which it and its students can be built without weights."""
+    `generates`: it is a causal decoder. `max_length` in tokens; `smallest_vocabulary`: the fewest tokens that a student
+    may keep of its tokenizer, 0 where it keeps all; `ignored`: tensors of unused heads, the first 50. `config`:
+    the plain values of its configuration, of which it and its students can be built without weights."""
 
     architecture: dict[str, Any]
     family: str
@@ -39,6 +41,7 @@ class Found:
     width: int
     heads: int
     vocabulary: int
+    smallest_vocabulary: int
     max_length: int
     tensors: int
     dtypes: tuple[str, ...]
@@ -56,7 +59,7 @@ def examine(folder: Folder) -> Found:
     Raises `InvalidTeacher` with the names of missing or wrongly shaped tensors.
     """
     config = read_config(folder.json(CONFIG))
-    Tokens.load(folder, config)
+    tokens = Tokens.load(folder, config)
     decoder = family_of(config).decoder
     classes = class_names(folder)
     headed = _match(folder, "classify", classes)
@@ -75,6 +78,7 @@ def examine(folder: Folder) -> Found:
         width=config.hidden_size,
         heads=config.num_attention_heads,
         vocabulary=config.vocab_size,
+        smallest_vocabulary=smallest(tokens.tokenizer),
         max_length=positions(config),
         tensors=len(folder.tensors),
         dtypes=tuple(sorted({info.dtype for header in headers for info in header.tensors.values()})),

@@ -1,4 +1,4 @@
-"""A student: a smaller configuration of the teacher's family, with the teacher's tokenizer."""
+"""A student: a smaller configuration of the teacher's family, with its tokenizer or the most used of its tokens."""
 
 from __future__ import annotations
 
@@ -32,8 +32,9 @@ class Made:
 
 
 def make_student(
-    wanted: Architecture, teacher: nn.Module, task: Task, classes: Sequence[str] = (), untie: bool = False
-) -> Made:
+    wanted: Architecture, teacher: nn.Module, task: Task, classes: Sequence[str] = (), untie: bool = False,
+    kept: Sequence[int] | None = None,
+) -> Made:  # fmt: skip
     """The student that `wanted` describes, of the teacher's family, random weights from torch's global generator.
 
     Options: `layers`, `width`, `heads` (`auto`: heads as wide as the teacher's), `inner` (feed-forward width, default
@@ -41,19 +42,24 @@ def make_student(
     so many (**our choice**: layers and width shrink by one factor, in 64 steps). `initialise`: `teacher` copies the
     embeddings, every n-th block and what else fits, where widths agree; `auto` does so where they agree; `random`.
     `untie`: separate output weights although the teacher's are tied (recipes that must keep labels out of the
-    embeddings). Raises `InvalidConfig`.
+    embeddings). `kept`: of a student with a `vocab_size` the teacher's number of each of its tokens; rows of the
+    embeddings are copied by it. Raises `InvalidConfig`.
     """
     config: Any = copy.deepcopy(teacher.config)
-    shape = student_config(wanted, config, task, classes, untie)
+    shape = student_config(wanted, config, task, classes, untie, kept)
     smaller = shape.config
     network = build(smaller, task)
     layers, width, heads, inner = shape.sizes
     how = "teacher" if shape.copied else "random"
     if shape.copied:
         copy_blocks(network, teacher)
+        if kept is not None:
+            copy_rows(network, teacher, kept)
     resolved: dict[str, bool | int | float | str | list[int]] = {
         "layers": layers, "width": width, "heads": heads, "inner": inner, "initialise": how,
     }  # fmt: skip
+    if "vocab_size" in wanted.options:
+        resolved["vocab_size"] = int(smaller.vocab_size)
     if getattr(config, "tie_word_embeddings", False) and not smaller.tie_word_embeddings:
         resolved["untied"] = True
     return Made(network, Architecture(name=PREFIX + config.model_type, options=resolved), shape.reason)
@@ -73,12 +79,15 @@ class Shape:
 
 
 def student_config(
-    wanted: Architecture, config: Any, task: Task, classes: Sequence[str] = (), untie: bool = False
-) -> Shape:
+    wanted: Architecture, config: Any, task: Task, classes: Sequence[str] = (), untie: bool = False,
+    kept: Sequence[int] | None = None,
+) -> Shape:  # fmt: skip
     """What `wanted` makes of the teacher's configuration; see `make_student`. Raises `InvalidConfig`."""
     options = dict(wanted.options)
     check_parameters(OPTIONS, options)
     _check_family(wanted.name, config)
+    if isinstance(size := options.get("vocab_size"), int):
+        config = _with_vocabulary(config, size, task, kept)
     sizes, reason = _sizes(config, options, task, classes)
     smaller = for_task(_resized(config, *sizes, untie=untie or bool(options.get("untied"))), task, classes)
     copied = _copied(smaller, config, str(options.get("initialise", "auto")))
@@ -92,6 +101,32 @@ def _check_family(name: str, config: PreTrainedConfig) -> None:
             f"Ask for {PREFIX}{SAME}: a student shares its teacher's tokenizer and family.",
             {"student": name, "teacher_family": config.model_type},
         )
+
+
+def _with_vocabulary(config: Any, size: int, task: Task, kept: Sequence[int] | None) -> Any:
+    """The configuration for `size` tokens. Its special tokens have the numbers that `kept` gives them; where the tokens
+    are not known yet and only sizes are asked for, a number out of range is 0."""
+    if task != "classify":
+        raise InvalidConfig(
+            "A decoder that answers has its teacher's vocabulary: their logits are compared token by token.",
+            "Leave vocab_size out.",
+            {"field": "vocab_size"},
+        )
+    if size > config.vocab_size:
+        raise InvalidConfig(
+            f"vocab_size is {size:,}, but the teacher has {config.vocab_size:,} tokens.",
+            "Ask for fewer, or leave vocab_size out.",
+            {"field": "vocab_size", "value": size, "most": config.vocab_size},
+        )
+    config = copy.deepcopy(config)
+    new = None if kept is None else {old: number for number, old in enumerate(kept)}
+    for name in ("pad", "bos", "eos", "cls", "sep", "mask", "unk", "decoder_start"):
+        number = getattr(config, f"{name}_token_id", None)
+        if isinstance(number, int):
+            known = new.get(number) if new is not None else number if number < size else 0
+            setattr(config, f"{name}_token_id", known)
+    config.vocab_size = size
+    return config
 
 
 def _sizes(
@@ -213,3 +248,11 @@ def copy_blocks(network: Any, teacher: Any) -> tuple[int, ...]:
         if name in source and source[name].shape == tensor.shape:
             tensor.copy_(source[name])
     return taken
+
+
+@torch.no_grad()
+def copy_rows(network: Any, teacher: Any, kept: Sequence[int]) -> None:
+    """Give the student's token i the teacher's embedding of its token `kept`[i], where their widths agree."""
+    ours, theirs = network.get_input_embeddings().weight, teacher.get_input_embeddings().weight
+    if ours.shape[1] == theirs.shape[1]:
+        ours[: len(kept)] = theirs[list(kept)].to(ours)

@@ -1,10 +1,11 @@
-"""The teacher's tokenizer, which is the student's too: tokenizer.json read by the `tokenizers` library, no code run."""
+"""A network's tokenizer: tokenizer.json read by the `tokenizers` library, no code run. A student's is its teacher's, or
+has fewer tokens (`distill.models.language.vocabulary`)."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -88,6 +89,17 @@ class Tokens:
     def decode(self, ids: Sequence[int]) -> str:
         """Text without special tokens."""
         return str(_guarded(lambda: self.tokenizer.decode(list(ids), skip_special_tokens=True), _FAILED))
+
+    def renumbered(self, folder: Path, new: Mapping[int, int], size: int) -> Tokens:
+        """The tokenizer whose files are in `folder`, of which `new` tells the number of each of these tokens; for a
+        model that embeds `size` tokens."""
+        tokenizer = Tokenizer.from_file(str(folder / FILE))
+        files = {path.name: path for path in sorted(folder.iterdir()) if path.name in TOKENIZER}
+        ends = {"pad": self.pad, "bos": self.bos, "eos": self.eos}
+        special = {name: None if number is None else new[number] for name, number in ends.items()}
+        tokens = Tokens(tokenizer, files, special, size, self._most[1])
+        tokens._try()
+        return tokens
 
     def same(self, other: Tokens) -> bool:
         """Whether both make the same tokens of every text and answer."""

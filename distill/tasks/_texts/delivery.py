@@ -127,7 +127,7 @@ class TextDelivery(Delivery):
 ```python
 {self.snippet(context)}```
 
-Input: at most {how.max_length} tokens of the teacher's tokenizer. `report.md` compares the student with its teacher.
+Input: at most {how.max_length} tokens of its tokenizer. `report.md` compares the student with its teacher.
 """
         return text + self.end(context)
 

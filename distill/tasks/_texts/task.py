@@ -27,10 +27,13 @@ from distill.modalities.text import (
     recognised,
     tokenise,
 )
+from distill.modalities.text.loader import Taught
 from distill.modalities.text.packing import TokenPacking
 from distill.modalities.text.records import Kind
 from distill.models.language import Tokens, load, make_student, open_folder
 from distill.models.language.config import class_names, family_of, positions
+from distill.models.language.student import student_config
+from distill.models.language.vocabulary import Reduced, count_tokens, reduce
 from distill.recipe_parts.features import DetachedHead
 from distill.tasks._texts.student import load_text_student
 from distill.tasks.base import Groups, Split
@@ -58,7 +61,8 @@ MUCH_CUT = 0.05  # share of cut texts that is worth a warning (our choice)
 
 
 class TextTask(RowTask):
-    """Texts in; a subclass says what is answered. The student is of its teacher's family and has its tokenizer."""
+    """Texts in; a subclass says what is answered. The student is of its teacher's family and has its tokenizer,
+    or one of fewer tokens."""
 
     kind: ClassVar[Kind]
     dataset: TextDataset
@@ -100,6 +104,7 @@ class TextTask(RowTask):
                 network.module.to(self.device)
         self.how, self.reasons["device"] = how, why
         self._encoded: dict[tuple[str, int], TokenSamples] = {}
+        self._own = self._own_vocabulary(scratch / "vocabulary")
 
     def _opened(self, run: RunSpec) -> TextDataset:
         dataset = open_text(recognised(run.dataset))
@@ -168,8 +173,14 @@ class TextTask(RowTask):
             self.samples("train", self.student), indices, share_of(order), self.student.tokens.pad,
             self.how.max_length, seed=self.config.seed, shuffle=order.shuffle, drop_last=order.drop_last,
             device=order.device, teacher=order.teacher and self.teacher is not None, rank=order.rank, world=order.world,
-            evenly=order.evenly,
+            evenly=order.evenly, taught=self._taught(order),
         )  # fmt: skip
+
+    def _taught(self, order: Order) -> Taught | None:
+        """What the teacher reads, where its tokenizer is not the student's."""
+        if self.teacher is None or not order.teacher or self.teacher.tokens is self.student.tokens:
+            return None
+        return Taught(self.samples("train", self.teacher), self.teacher.tokens.pad)
 
     def plain_loader(self, split: Split, indices: Tensor, network: Network) -> Source:
         return self.plain(self.samples(split, network), indices, network)
@@ -274,18 +285,42 @@ class TextTask(RowTask):
         run, teacher = self.run, self._source
         seed_everything(run.config.seed)
         untie = self.kind == "generate" and issubclass(self.recipe, DetachedHead)
-        made = make_student(run.student, teacher.module, self.kind, self.classes, untie)
-        network = Network(
-            made.network, made.architecture, teacher.preprocessing, run.config.recipe, tokens=teacher.tokens
-        )
+        kept = None if self._own is None else self._own.kept
+        made = make_student(run.student, teacher.module, self.kind, self.classes, untie, kept)
+        own: Any = made.network.config
+        tokens = teacher.tokens if self._own is None else self._own.tokens
+        how = replace(teacher.preprocessing, vocabulary=own.vocab_size)
+        network = Network(made.network, made.architecture, how, run.config.recipe, tokens=tokens)
         copied = made.architecture.options["initialise"] == "teacher"
         rate = FINE_TUNING if copied else FROM_SCRATCH
         why = "weights are the teacher's, to be fine-tuned" if copied else "a transformer from random weights"
         reason = made.reason
         if untie and made.architecture.options.get("untied"):
             reason += "; its output layer is its own, so that labels do not reach the embeddings"
+        if kept is not None:
+            reason += f"; its vocabulary has {len(kept):,} tokens of the teacher's"
         self.peak = (rate, f"{rate:g}: {why} (our choice)")
         return network, {"student": reason}
+
+    def _own_vocabulary(self, folder: Path) -> Reduced | None:
+        """The student's own tokenizer, by what the training texts use; None: it has its teacher's.
+
+        Teacher and student cut a text into different tokens then. One row a text (`cls`, `mean`, `last`) means the same
+        of both; rows of single tokens do not, and are refused.
+        """
+        size = self.run.student.options.get("vocab_size")
+        if not isinstance(size, int):
+            return None
+        student_config(self.run.student, self._source.module.config, self.kind, self.classes)  # refuses what cannot be
+        if self.view.per_token:
+            raise InvalidConfig(
+                "A student with a vocabulary of its own cuts other tokens: they do not pair with the teacher's.",
+                "Set text_features to mean or cls, or leave vocab_size out.",
+                {"field": "text_features", "value": "tokens"},
+            )
+        pairs = [self.dataset.train.pairs[i] for i in self.splits.train.tolist()]
+        texts = [text for pair in pairs for text in pair if text is not None]
+        return reduce(self._source.tokens, count_tokens(self._source.tokens, texts), size, folder)
 
     def _comparison(self, how: TextPreprocessing, teachers: Tokens, scratch: Path) -> Network | None:
         given = self.run.comparison

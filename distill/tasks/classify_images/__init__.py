@@ -56,4 +56,5 @@ SPEC = TaskSpec(
     unlabelled=True,
     several_teachers=True,
     older_kind="",
+    pipeline="image-classification",
 )

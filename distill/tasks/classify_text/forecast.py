@@ -12,6 +12,8 @@ from distill.warned import RunWarning
 
 
 class Classifiers(TextForecast):
+    reduces = True
+
     def misfits(self, parts: Parts) -> Iterator[Misfit]:
         return class_misfits(parts, SPEC)
 

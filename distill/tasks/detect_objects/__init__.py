@@ -75,4 +75,5 @@ SPEC = TaskSpec(
     ),
     student_hint="`retort:fcos` takes any timm network as its option `backbone`.",
     student_weights=True,
+    pipeline="object-detection",
 )

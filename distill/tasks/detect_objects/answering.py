@@ -122,7 +122,7 @@ def _unlike(recipe: str, ours: Kind, theirs: Kind) -> str:
     if ours is not theirs:
         return f"The student answers by {ours.title}, the teacher by {theirs.title}: their logits cannot be paired."
     if not ours.pairs:
-        return f"Two detectors by {ours.title} have none in common: their logits cannot be paired."
+        return f"The {ours.title} of two detectors have no order in common: their logits cannot be paired."
     if recipes.averages(recipe) and not ours.averages:
         return f"{recipe} averages the answers of several networks; those of detectors by {ours.title} have no mean."
     return ""

@@ -104,9 +104,8 @@ def _chosen(found: Reading) -> Reading:
     ]
     if TRAIN not in parts:
         splits = sorted(filter(None, parts))
-        refuse(
-            f"no image is of the training split, only of {', '.join(splits)}", "Name one split train.", splits=splits
-        )
+        what = " ".join([f"no image is of the training split, only of {', '.join(splits)}.", *found.notes])
+        refuse(what.removesuffix("."), "Name one split train, and give it boxes.", splits=splits)
     used = held_out(parts)
     if used.get(VALIDATION) == TEST:
         notes.append("The split 'validation' is the test split: there is no other.")

@@ -50,18 +50,23 @@ for number in range(len(classes)):
     corners = np.clip(box * scale, 0, border)  # x1 y1 x2 y2 in pixels of the picture
     print((classes[number], score, corners.tolist()))
 """
+_FINAL = """for *box, score, number in output[0].tolist():
+    if number >= 0 and score >= least_score:
+        print((classes[int(number)], score, np.clip(np.array(box) * scale, 0, border).tolist()))
+"""
 _SUPPRESS = "        left = [i for i in left if overlap(boxes[best], boxes[i]) <= {overlap}]\n"
 
 
 def program(context: Context, graph: Graph, suppresses: bool) -> Around | None:
     """It prints a class, a score and the corners of each box of a score of at least 0.3, in pixels of the picture, as
     `student.predict` gives them. `suppresses`: whether boxes that overlap are answers for one object. None of 16-bit
-    grey, and of a file with suppression, whose program is not proven."""
-    if graph.output == SUPPRESSED:
-        return None
+    grey."""
     how = context.preprocessing
     colour = mean_colour(how.mode, how)
     scaled = _SCALED.format(classes=ascii(list(context.classes)), least=SURE)
+    seen = _SEEN.format(colour=colour)
+    if graph.output == SUPPRESSED:
+        return around(context, graph, scaled + _FINAL, seen)
     suppress = _SUPPRESS.format(overlap=OVERLAP) if suppresses else ""
     read = (_OVERLAPPING if suppresses else "") + scaled + _FLAT.format(suppress=suppress, most=MOST)
-    return around(context, graph, read, _SEEN.format(colour=colour))
+    return around(context, graph, read, seen)

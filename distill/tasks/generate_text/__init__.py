@@ -43,4 +43,5 @@ SPEC = TaskSpec(
     student_hint="A smaller configuration of its teacher's family, with the teacher's tokenizer: give `layers` and "
     "`width`, or a budget of `parameters`.",
     older_kind="generate",
+    pipeline="text-generation",
 )

@@ -65,4 +65,5 @@ SPEC = TaskSpec(
     ),
     student_hint="`retort:fpn` takes any timm network as its option `backbone`.",
     student_weights=True,
+    pipeline="image-segmentation",
 )

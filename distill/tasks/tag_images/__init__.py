@@ -46,4 +46,5 @@ SPEC = TaskSpec(
         "CSV or JSON with `image` (base64) and `labels`",
     ),
     student_weights=True,
+    pipeline="image-classification",
 )

@@ -192,7 +192,8 @@ export interface paths {
         /**
          * Register a dataset
          * @description Upload an ImageFolder as zip or tar, an image parquet, CSV or JSON Lines, whole or as train and test; or use a
-         *     named set, uploads, or files that the service fetches from where the operator allows. CSV, JSON Lines or parquet of
+         *     named set, uploads, or files that the service fetches from where the operator allows; or, with `"mode": "stream"`,
+         *     leave shards where they lie. CSV, JSON Lines or parquet of
          *     texts with labels, pairs of texts, or instructions with answers are told by their columns.
          *
          *     A worker reads it through once; the answer waits for that (`Prefer: wait=N`). Data that cannot be used is answered
@@ -2210,7 +2211,7 @@ export interface components {
              * @example named
              * @enum {string}
              */
-            kind: "named" | "archive" | "parquet" | "table" | "reference";
+            kind: "named" | "archive" | "parquet" | "table" | "reference" | "shards";
             /**
              * Task
              * @description Name of the task that it is for; null until it is inspected, unless it was asked for.
@@ -2241,6 +2242,7 @@ export interface components {
             };
             /**
              * Size Bytes
+             * @description What the service keeps: of a streamed dataset its index.
              * @example 1024
              */
             size_bytes: number;
@@ -2249,6 +2251,15 @@ export interface components {
              * @example 0000000000000000000000000000000000000000000000000000000000000000
              */
             digest: string;
+            /**
+             * Mode
+             * @description `copy`: the service keeps the files. `stream`: they stay where they lie, see `shards`.
+             * @example copy
+             * @enum {string}
+             */
+            mode: "copy" | "stream";
+            /** @description Null for a dataset that the service keeps. */
+            shards?: components["schemas"]["StreamedShards"] | null;
             /**
              * Pixel Range
              * @description For grey images of 16 bits a pixel: the values that become black (0) and white (255), as [0, 4095] for 12 bits; null: the upper byte is kept. Images of 8 bits are read as they are.
@@ -3041,6 +3052,11 @@ export interface components {
              */
             warnings: components["schemas"]["JobWarning"][];
             /**
+             * Publish
+             * @description What it would publish while it runs, with every default filled in.
+             */
+            publish?: components["schemas"]["LivePublication"][];
+            /**
              * Input Bytes
              * @description Bytes of teachers and dataset that a worker fetches.
              * @example 87000000
@@ -3587,6 +3603,11 @@ export interface components {
              */
             probe?: string | null;
             /**
+             * Publish
+             * @description Targets that are told of the job while it runs (those that are `live` in the catalogue), each by a publication of its own: parameters when it starts, metrics as they come, and at its end the student, or that there is none.
+             */
+            publish?: components["schemas"]["LivePublication"][];
+            /**
              * Max Attempts
              * @description Attempts at system faults; null: the service's.
              */
@@ -3737,6 +3758,7 @@ export interface components {
          *         "step": 40,
          *         "total_steps": 100
          *       },
+         *       "publications": [],
          *       "queue_position": null,
          *       "recipe": "feature_only",
          *       "resolved": null,
@@ -3906,6 +3928,11 @@ export interface components {
              * @description What its run found to be probably wrong, before it trained: of teacher, classes, preprocessing.
              */
             warnings: components["schemas"]["JobWarning"][];
+            /**
+             * Publications
+             * @description Where it is published, oldest first: while it runs, and its student later.
+             */
+            publications?: components["schemas"]["PublicationNote"][];
             /**
              * Error
              * @description {code, message, remedy, fault, retryable, details}.
@@ -4193,6 +4220,41 @@ export interface components {
              * @example 1000000000000
              */
             stored_bytes: number;
+        };
+        /**
+         * LivePublication
+         * @description Where a job is told of while it runs, and its student handed over when it succeeds.
+         * @example {
+         *       "secret": "mlflow",
+         *       "target": "mlflow",
+         *       "tracking_uri": "https://mlflow.example.org"
+         *     }
+         */
+        LivePublication: {
+            /**
+             * Target
+             * @description Name from the catalogue's targets.
+             * @example huggingface
+             */
+            target: string;
+            /**
+             * Parameters
+             * @description The target's own. Any member of the body that is none of its fields counts as one of them.
+             * @example {
+             *       "repository": "me/student"
+             *     }
+             */
+            parameters?: {
+                [key: string]: unknown;
+            };
+            /**
+             * Secret
+             * @description Name of the secret (PUT /secrets/NAME) with the credentials.
+             * @example hub
+             */
+            secret?: string | null;
+        } & {
+            [key: string]: unknown;
         };
         /**
          * LogOut
@@ -4752,6 +4814,41 @@ export interface components {
             items: components["schemas"]["PublicationOut"][];
         };
         /**
+         * PublicationNote
+         * @description How a publication of a job goes; GET /jobs/{id}/publications has the rest.
+         */
+        PublicationNote: {
+            /**
+             * Id
+             * @example job_01KA1N3ZCZ0D6M3XBMNKJ0Q2EX
+             */
+            id: string;
+            /**
+             * Target
+             * @example mlflow
+             */
+            target: string;
+            /**
+             * Status
+             * @example running
+             * @enum {string}
+             */
+            status: "queued" | "running" | "pausing" | "paused" | "stopping" | "cancelling" | "succeeded" | "failed" | "cancelled";
+            /**
+             * Error
+             * @description Why it failed.
+             * @example null
+             */
+            error: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Warnings
+             * @description `target_unavailable`: the target does not answer since `details.since`, and did again at `details.until` (seconds since 1970; null: it still does not). The job goes on.
+             */
+            warnings: components["schemas"]["JobWarning"][];
+        };
+        /**
          * PublicationOut
          * @description A publication: a small job of its own.
          */
@@ -4801,12 +4898,17 @@ export interface components {
             attempt: number;
             /**
              * Error
-             * @description {code, message, remedy, fault, retryable, details}: target_unavailable, credentials_refused, target_forbidden, target_refused, credentials_missing, secret_unreadable, url_refused, input_gone.
+             * @description {code, message, remedy, fault, retryable, details}: target_unavailable, credentials_refused, target_forbidden, target_refused, credentials_missing, secret_unreadable, url_refused, input_gone, job_not_succeeded.
              * @example null
              */
             error: {
                 [key: string]: unknown;
             } | null;
+            /**
+             * Warnings
+             * @description `target_unavailable`, while it follows a job that runs: the target does not answer since `details.since`, and did again at `details.until`.
+             */
+            warnings: components["schemas"]["JobWarning"][];
             /**
              * Receipt
              * @description What the target calls the result: commit, run, version, url.
@@ -5255,6 +5357,41 @@ export interface components {
             parameters?: {
                 [key: string]: unknown;
             };
+        };
+        /**
+         * StreamedShards
+         * @description Where a streamed dataset lies. `given`: role -> what named its shards.
+         */
+        StreamedShards: {
+            /**
+             * Given
+             * @example {
+             *       "all": [
+             *         "s3://photos/train-{000000..001281}.tar"
+             *       ]
+             *     }
+             */
+            given: {
+                [key: string]: string[];
+            };
+            /**
+             * Classes
+             * @description As they were given.
+             * @example null
+             */
+            classes: string[] | null;
+            /**
+             * Count
+             * @description How many shards; null until they were read.
+             * @example 1282
+             */
+            count?: number | null;
+            /**
+             * Size Bytes
+             * @description Of all shards; null until they were read.
+             * @example 150000000000
+             */
+            size_bytes?: number | null;
         };
         /**
          * StudentBudget
@@ -5874,6 +6011,13 @@ export interface components {
                     [key: string]: unknown;
                 };
             };
+            /**
+             * Live
+             * @description Whether it can be told of a job while it runs (`publish` of POST /jobs).
+             * @default false
+             * @example true
+             */
+            live: boolean;
             /**
              * Credentials
              * @description What the secret of a publication there holds, by name.
@@ -7230,6 +7374,64 @@ export interface components {
              * @enum {string}
              */
             box_format: "" | "xyxy" | "xyxy_absolute" | "xyxy_relative" | "xywh" | "xywh_absolute" | "xywh_relative" | "cxcywh" | "cxcywh_absolute" | "cxcywh_relative";
+            /**
+             * Labels
+             * @description Your own names and values, to filter by.
+             * @example {
+             *       "team": "vision"
+             *     }
+             */
+            labels?: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * DatasetFromShards
+         * @description Register a dataset that stays where it lies: `shards` (split by the service), or `train_shards` with or without
+         *     `test_shards`. A worker reads all of it once; jobs fetch a shard when they first need it.
+         */
+        DatasetFromShards: {
+            /**
+             * Mode
+             * @constant
+             */
+            mode: "stream";
+            /**
+             * Shards
+             * @description WebDataset tars or parquet files, by braces (`https://host/{000000..001281}.tar`), by the folder of a bucket or of a dataset of the hub (`s3://bucket/photos/train-*.tar`), by a list (`https://host/photos/list.txt`), or each by its URL; a URL, or several in their order.
+             * @default null
+             */
+            shards: (string | string[]) | null;
+            /**
+             * Train Shards
+             * @description The shards that train, named as in `shards`.
+             * @default null
+             */
+            train_shards: (string | string[]) | null;
+            /**
+             * Test Shards
+             * @description The shards that test; without them samples are held out.
+             * @default null
+             */
+            test_shards: (string | string[]) | null;
+            /**
+             * Classes
+             * @description What the numbers of labels mean, class 0 first; null: the shards tell.
+             * @default null
+             * @example null
+             */
+            classes: string[] | null;
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /**
+             * Task
+             * @description Name of a task (GET /catalogue/tasks); empty: the files tell. Files of another task are refused.
+             * @default
+             */
+            task: string;
             /**
              * Labels
              * @description Your own names and values, to filter by.
@@ -9155,7 +9357,7 @@ export interface operations {
                  *       }
                  *     }
                  */
-                "application/json": components["schemas"]["NamedDataset"] | components["schemas"]["DatasetFromUploads"] | components["schemas"]["DatasetFromReferences"];
+                "application/json": components["schemas"]["NamedDataset"] | components["schemas"]["DatasetFromUploads"] | components["schemas"]["DatasetFromReferences"] | components["schemas"]["DatasetFromShards"];
                 /**
                  * @example {
                  *       "name": "our photographs",
@@ -10019,7 +10221,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "lost_race" | "dataset_not_ready" | "students_not_counted" | "idempotency_key_in_flight";
+                        code?: "lost_race" | "dataset_not_ready" | "students_not_counted" | "no_key" | "idempotency_key_in_flight";
                     };
                 };
             };
@@ -10055,7 +10257,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "too_few_devices" | "too_few_hosts" | "no_cluster" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable" | "budget_unreachable";
+                        code?: "invalid_request" | "too_few_devices" | "too_few_hosts" | "no_cluster" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable" | "budget_unreachable" | "missing_package" | "unknown_secret" | "credentials_missing" | "url_refused" | "target_not_live";
                     };
                 };
             };
@@ -11311,7 +11513,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "too_few_devices" | "too_few_hosts" | "no_cluster" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable" | "budget_unreachable";
+                        code?: "invalid_request" | "too_few_devices" | "too_few_hosts" | "no_cluster" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable" | "budget_unreachable" | "missing_package";
                     };
                 };
             };
@@ -12288,7 +12490,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "unknown_name" | "invalid_config" | "not_exportable" | "idempotency_key_reused";
+                        code?: "invalid_request" | "unknown_name" | "invalid_config" | "not_exportable" | "missing_package" | "idempotency_key_reused";
                     };
                 };
             };
@@ -14292,7 +14494,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "too_few_devices" | "too_few_hosts" | "no_cluster" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable" | "budget_unreachable";
+                        code?: "invalid_request" | "too_few_devices" | "too_few_hosts" | "no_cluster" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable" | "budget_unreachable" | "missing_package";
                     };
                 };
             };

@@ -2,6 +2,7 @@ import { api, unwrap } from "../api/client";
 import type { Dataset } from "../api/types";
 import { usePoll } from "../hooks/usePoll";
 import { DatasetReference } from "./DatasetReference";
+import { DatasetShards } from "./DatasetShards";
 import { Loading } from "./Layout";
 import { Problem } from "./Problem";
 import { Tabs } from "./Tabs";
@@ -20,6 +21,7 @@ export function AddDataset({ onDone }: { onDone: (made: Dataset) => void }) {
       tabs={[
         { id: "upload", title: "A file of mine", content: () => <DatasetUpload onDone={onDone} /> },
         { id: "url", title: "A URL", content: () => <DatasetReference schemes={schemes} onDone={onDone} /> },
+        { id: "shards", title: "Shards that stay where they lie", content: () => <DatasetShards schemes={schemes} onDone={onDone} /> },
       ]}
     />
   );

@@ -13,9 +13,10 @@ import { useTry } from "./Toasts";
 
 const WAIT_MS = 3000;
 
-/** Where the student was handed over, and a form that hands it over. */
+/** Where the job is told of while it runs, where the student was handed over, and a form that hands it over. */
 export function Publications({ job }: { job: Job }) {
-  return "publications" in job.links && job.status === "succeeded" ? <Published job={job} /> : null;
+  const any = job.status === "succeeded" || (job.publications ?? []).length > 0;
+  return "publications" in job.links && any ? <Published job={job} /> : null;
 }
 
 function Published({ job }: { job: Job }) {
@@ -25,7 +26,7 @@ function Published({ job }: { job: Job }) {
   const going = data?.items.some(({ status }) => isActive(status)) ?? false;
   if (going !== waiting) setWaiting(going);
   return (
-    <Card title="Publish" aside={<span className="muted">the student, where models are kept</span>}>
+    <Card title="Publish" aside={<span className="muted">{job.status === "succeeded" ? "the student, where models are kept" : "as the job runs"}</span>}>
       {problem && !data && <Problem error={problem} onRetry={reload} />}
       {data && data.items.length > 0 && (
         <Wide label="Publications">
@@ -47,12 +48,19 @@ function Published({ job }: { job: Job }) {
           </table>
         </Wide>
       )}
-      <PublishForm job={job} onAsked={reload} />
+      {job.status === "succeeded" && <PublishForm job={job} onAsked={reload} />}
     </Card>
   );
 }
 
+/** Since when the target of a publication that goes on does not answer; null where it does. */
+function silentSince({ status, warnings }: Publication): Date | null {
+  const open = warnings.find(({ details }) => typeof details.since === "number" && details.until === null);
+  return open && isActive(status) ? new Date(Number(open.details.since) * 1000) : null;
+}
+
 function Row({ made, onRetried }: { made: Publication; onRetried: () => void }) {
+  const silent = silentSince(made);
   const where = Object.entries(made.parameters).map(([name, value]) => `${name} ${String(value)}`);
   return (
     <tr>
@@ -62,6 +70,7 @@ function Row({ made, onRetried }: { made: Publication; onRetried: () => void }) 
       </th>
       <td>
         <Status status={made.status} />
+        {silent && <span className="muted small"> no answer since {silent.toLocaleTimeString()}</span>}
       </td>
       <td>{made.error ? <Failure made={made} onRetried={onRetried} /> : <Result made={made} />}</td>
     </tr>

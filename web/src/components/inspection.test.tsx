@@ -6,6 +6,7 @@ import type { DryRun, System } from "../api/types";
 import { datasetFindings, teacherFindings } from "../lib/report";
 import { CheckedCard } from "./CheckedCard";
 import { DatasetReference } from "./DatasetReference";
+import { DatasetShards } from "./DatasetShards";
 import { outcome } from "./Deliveries";
 import { Storage } from "./Storage";
 import { Tiles } from "./Tiles";
@@ -95,4 +96,22 @@ test("a dataset by URL: whole or by parts, with the digest it must have", async 
   await user.type(form.getByLabelText("URL of the test part"), "s3://b/y.zip");
   await user.click(submit);
   expect(sent[1]).toEqual({ train_reference: { url: "https://a.org/x.zip", sha256: "a".repeat(64) }, test_reference: { url: "s3://b/y.zip" }, name: "" });
+});
+
+test("a dataset of shards: whole or by parts, with what its numbers mean", async () => {
+  const user = userEvent.setup();
+  const done = vi.fn();
+  render(<DatasetShards schemes={["https", "s3"]} onDone={done} />);
+  const form = within(document.querySelector("form")!);
+  const submit = form.getByRole("button", { name: "Register" });
+  expect(submit.hasAttribute("disabled")).toBe(true);
+  await user.click(form.getByLabelText(/^Shards W|^ShardsW/));
+  await user.paste(" s3://b/train-*.tar \n\ns3://b/more.tar");
+  await user.click(submit);
+  expect(sent).toEqual([{ mode: "stream", shards: ["s3://b/train-*.tar", "s3://b/more.tar"], name: "" }]);
+  expect(done).toHaveBeenCalledWith({ id: "dst_1" });
+  await user.type(form.getByLabelText(/^Shards that test/), "s3://b/val.tar");
+  await user.type(form.getByLabelText(/^Classes/), "cat{Enter}dog");
+  await user.click(submit);
+  expect(sent[1]).toEqual({ mode: "stream", train_shards: ["s3://b/train-*.tar", "s3://b/more.tar"], test_shards: ["s3://b/val.tar"], classes: ["cat", "dog"], name: "" });
 });

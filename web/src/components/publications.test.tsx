@@ -7,7 +7,7 @@ import { show } from "../testing/tasks";
 import { Publications } from "./Publications";
 
 const DONE = {
-  id: "p", job: "j", target: "huggingface", parameters: { repository: "me/birds" }, secret: "hub", status: "succeeded", attempt: 1, error: null,
+  id: "p", job: "j", target: "huggingface", parameters: { repository: "me/birds" }, secret: "hub", status: "succeeded", attempt: 1, error: null, warnings: [],
   receipt: { url: "https://huggingface.co/me/birds/tree/9f1c", commit: "9f1c00aa11bb22cc" }, files: [], created_at: "", finished_at: "", links: {},
 };
 const AWAY = { ...DONE, id: "q", target: "s3", parameters: {}, status: "failed", receipt: null, error: { message: "The S3 store does not answer.", remedy: "Retry.", fault: "system" } };
@@ -23,16 +23,18 @@ const TARGETS = {
 };
 const JOB = { id: "j", task: "classify_images", status: "succeeded", links: { publications: "/jobs/j/publications" } } as unknown as Job;
 let sent: { path: string; method: string; body: unknown }[] = [];
+let live: object[] | null = null;
 
 beforeEach(() => {
   sent = [];
+  live = null;
   vi.stubGlobal("Request", Absolute);
   vi.stubGlobal("fetch", async (input: Request | string) => {
     const request = typeof input === "string" ? new Request(input) : input;
     const path = new URL(request.url, "http://h").pathname;
     const text = request.method === "GET" ? "" : await request.text();
     if (request.method !== "GET") sent.push({ path, method: request.method, body: text ? JSON.parse(text) : null });
-    const answers: Record<string, unknown> = { "/catalogue/targets": TARGETS, "/secrets": { items: [{ name: "hub", parts: ["token"] }] }, "/jobs/j/publications": { items: [DONE, AWAY, FORBIDDEN] } };
+    const answers: Record<string, unknown> = { "/catalogue/targets": TARGETS, "/secrets": { items: [{ name: "hub", parts: ["token"] }] }, "/jobs/j/publications": { items: live ?? [DONE, AWAY, FORBIDDEN] } };
     return new Response(JSON.stringify(answers[path] ?? DONE), { status: 200, headers: { "Content-Type": "application/json" } });
   });
 });
@@ -76,7 +78,16 @@ test("new credentials are sent once and kept in no field", async () => {
   expect(document.body.innerHTML).not.toContain("hf_secret");
 });
 
+test("while a job runs it is told where it is followed, and since when a target does not answer", async () => {
+  const warning = { code: "target_unavailable", message: "", remedy: "", details: { since: 1_800_000_000, until: null } };
+  live = [{ ...DONE, target: "mlflow", status: "running", warnings: [warning] }];
+  show(<Publications job={{ ...JOB, status: "running", publications: live } as unknown as Job} />);
+  const row = (await screen.findByRole("rowheader", { name: /mlflow/ })).closest("tr")!;
+  expect(row.textContent).toContain(`no answer since ${new Date(1_800_000_000_000).toLocaleTimeString()}`);
+  expect(screen.queryByLabelText("Target")).toBeNull();
+});
+
 test("a job that has not ended has no such card", () => {
-  show(<Publications job={{ ...JOB, status: "running" } as Job} />);
+  show(<Publications job={{ ...JOB, status: "running", publications: [] } as unknown as Job} />);
   expect(screen.queryByText("Publish")).toBeNull();
 });

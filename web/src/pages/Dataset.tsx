@@ -77,11 +77,18 @@ function Overview({ dataset, found, task }: { dataset: DatasetData; found: Datas
           ["Size", dataset.size_bytes ? bytes(dataset.size_bytes) : ""],
           ["Registered", clock(dataset.created_at)],
           ["Digest", dataset.digest ? <Digest value={dataset.digest} of="the dataset" /> : ""],
+          ...(dataset.shards ? shardFacts(dataset.shards) : []),
           ...Object.entries(dataset.files).map(([role, file]): [string, string] => [`File (${role})`, fileWords(file)]),
         ]}
       />
     </Card>
   );
+}
+
+/** Where a streamed dataset lies, and once it was read how much that is. */
+function shardFacts({ given, count: found, size_bytes }: NonNullable<DatasetData["shards"]>): [string, string][] {
+  const size: [string, string][] = found != null && size_bytes != null ? [["Shards", `${count(found)}, ${bytes(size_bytes)}, read where they lie`]] : [];
+  return [...size, ...Object.entries(given).map(([role, named]): [string, string] => [`Shards (${role})`, named.length > 3 ? `${named.slice(0, 3).join(", ")} and ${count(named.length - 3)} more` : named.join(", ")])];
 }
 
 /** A file that was named by URL has no size until a worker has fetched it. */

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -22,13 +23,12 @@ from distill.modalities.images.shards.cache import ShardCache, default_cache, de
 from distill.modalities.images.shards.class_list import class_list
 from distill.modalities.images.shards.index import Index
 from distill.modalities.images.shards.listing import ENDING, listed
+from distill.modalities.images.shards.places import Supplied
 from distill.modalities.images.shards.shard_images import ShardImages
 from distill.modalities.images.shards.shelf import Shelf
+from distill.modalities.images.shards.supply import INDEX, NAMES, SUPPLY, Supply
 from distill.types import DatasetInput
 from distill.unlabelled import NO_LABEL
-
-INDEX = "index"
-"""The role of a file that is the index itself: its shards are looked up there."""
 
 
 def open_shards(
@@ -40,17 +40,31 @@ def open_shards(
     if labelling is not ONE_CLASS:
         raise InvalidDataset("Shards are read for images with one class each.", "Send the images in an archive.")
     index = index_of(dataset, limits, scratch)
-    return opened(index, default_cache(), limits)
+    if SUPPLY not in dataset.files:
+        return opened(index, default_cache(), limits)
+    supply = Supply(Path(dataset.files[SUPPLY]))
+    return opened(index, ShardCache(default_folder() / "kept", supply.budget_bytes), limits, supply)
 
 
 def index_of(dataset: DatasetInput, limits: Limits, scratch: Path | None) -> Index:
     """As `open_shards` finds it."""
-    if set(dataset.files) == {INDEX}:
+    if INDEX in dataset.files:
         return indexes.read(Path(dataset.files[INDEX]))
+    if NAMES in dataset.files:
+        told = json.loads(Path(dataset.files[NAMES]).read_bytes())
+        roles, count = told["roles"], sum(map(len, told["roles"].values()))
+        places = Supplied(Supply(Path(dataset.files[SUPPLY])), count)
+        return build_index(roles, limits, scratch, places, told["classes"])
     check_roles(dataset)
     by_role = sorted(dataset.files.items(), key=lambda item: item[0] == TEST)  # training shards first
-    roles = {role: listed(given) for role, given in by_role}
-    return _kept_index(roles, limits, scratch)
+    return _kept_index({role: listed(given) for role, given in by_role}, limits, scratch)
+
+
+def indexed(dataset: DatasetInput, limits: Limits, scratch: Path | None, path: Path) -> DatasetInput:
+    """The same dataset by its index, which is written to `path`. Raises as `open_shards` does."""
+    indexes.write(index_of(dataset, limits, scratch), path)
+    kept = {role: value for role, value in dataset.files.items() if role == SUPPLY}
+    return dataset.model_copy(update={"files": {INDEX: str(path)} | kept})
 
 
 def _kept_index(roles: Mapping[str, Sequence[str]], limits: Limits, scratch: Path | None) -> Index:
@@ -73,9 +87,9 @@ def _kept_index(roles: Mapping[str, Sequence[str]], limits: Limits, scratch: Pat
     return index
 
 
-def opened(index: Index, cache: ShardCache, limits: Limits) -> Opened:
+def opened(index: Index, cache: ShardCache, limits: Limits, supply: Supply | None = None) -> Opened:
     """The dataset of an index. Raises `InvalidConfig` where the cache is too small for it."""
-    shelf = Shelf(index.shards, cache, limits)
+    shelf = Shelf(index.shards, cache, limits, supply)
     shelf.check_room()
     test, labels = index.column("test").astype(bool), index.column("label").astype(np.int64)
     train = np.flatnonzero(~test)

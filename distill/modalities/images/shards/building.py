@@ -19,10 +19,10 @@ from distill.data.split_names import PREDICTION, TEST, TRAIN, UNLABELLED, splits
 from distill.data.stratify import HOLD_OUT
 from distill.errors import InvalidDataset
 from distill.modalities.images.labelling import ONE_CLASS
-from distill.modalities.images.shards import origin
 from distill.modalities.images.shards.class_list import ClassList, class_list
 from distill.modalities.images.shards.index import COLUMNS, Index, joined
 from distill.modalities.images.shards.parquet_rows import read_rows
+from distill.modalities.images.shards.places import Named, Places
 from distill.modalities.images.shards.record import Record, Shard, is_parquet
 from distill.modalities.images.shards.refusal import refuse
 from distill.modalities.images.shards.webdataset import read_tar
@@ -38,13 +38,18 @@ def lot(key: str, salt: bytes = SALT) -> float:
     return (int.from_bytes(hashlib.sha256(salt + key.encode()).digest()[:8], "big") >> 11) / 2**53
 
 
-def build_index(roles: Mapping[str, Sequence[str]], limits: Limits, scratch: Path | None) -> Index:
+def build_index(
+    roles: Mapping[str, Sequence[str]], limits: Limits, scratch: Path | None, places: Places | None = None,
+    classes: Sequence[str] | None = None,
+) -> Index:  # fmt: skip
     """Read every shard once, whole: sha256 of each shard and each image, the head of each image; and decode images as
     long as each shard's equal share of `limits.verify_pixels` lasts. `roles`: `all`, or `train` with or without
-    `test` -> names of shards. Raises `InvalidDataset`, `ShardUnavailable`."""
+    `test` -> names of shards. `places`: where they are found, None: by their names. `classes`: what numbers of labels
+    mean, None: what a file beside the first shard says. Raises `InvalidDataset`, and what `places` does."""
     named = [(role, name) for role, names in roles.items() for name in names]
     splits = {role: _splits_by_name(names) if role == "all" else {} for role, names in roles.items()}
-    building = _Building(limits, limits.verify_pixels // len(named), class_list([name for _, name in named]))
+    meaning = class_list([name for _, name in named]) if places is None else ClassList(classes)
+    building = _Building(limits, limits.verify_pixels // len(named), meaning, places or Named())
     with TemporaryDirectory(prefix="retort-shards-", dir=scratch) as folder:
         for role, name in named:
             split = splits[role].get(name) if role == "all" else role
@@ -72,6 +77,7 @@ class _Building:
     limits: Limits
     pixels_a_shard: int
     classes: ClassList
+    places: Places
     shards: list[Shard] = field(default_factory=list)
     tables: list[pa.Table] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
@@ -80,18 +86,14 @@ class _Building:
     _keys: dict[bytes, int] = field(default_factory=dict)
 
     def add(self, name: str, split: str | None, folder: Path) -> None:
-        """The shard's file is read in place, or copied to `folder` for as long as this takes."""
-        there = origin.local(name)
-        marked = origin.mark(name)
-        path = there or folder / "shard"
-        size, digest = _copied(name, None if there else path)
         shard_folder = folder / "rows"
         shard_folder.mkdir(exist_ok=True)
-        records, kept = self._records(path, name, size, shard_folder)
-        rows = [self._row(record, name, split) for record in self._looked(records, name)]
+        with self.places.opened(len(self.shards), name, folder) as found:
+            records, kept = self._records(found.path, name, found.size_bytes, shard_folder)
+            rows = [self._row(record, name, split) for record in self._looked(records, name)]
         if not rows:
             refuse(name, "it holds no sample", "Fill it, or leave it out.")
-        self.shards.append(Shard(name, size, digest, kept, marked))
+        self.shards.append(Shard(name, found.size_bytes, found.sha256, kept, found.mark))
         self.tables.append(pa.Table.from_pylist(rows, schema=_BUILDING))
 
     def _records(self, path: Path, name: str, size: int, folder: Path) -> tuple[Iterator[Record], int]:
@@ -213,19 +215,3 @@ _BUILDING = pa.schema(
 def _finished(rows: pa.Table, labels: Any, test: Any) -> pa.Table:
     made = rows.append_column("label", pa.array(labels)).append_column("test", pa.array(test))
     return made.select(COLUMNS.names).cast(COLUMNS)
-
-
-def _copied(name: str, target: Path | None) -> tuple[int, str]:
-    """Size and sha256 of the shard; written to `target`, where there is one."""
-    digest, size = hashlib.sha256(), 0
-    if target is None:
-        for chunk in origin.read(name):
-            digest.update(chunk)
-            size += len(chunk)
-    else:
-        with target.open("wb") as file:
-            for chunk in origin.read(name):
-                digest.update(chunk)
-                size += len(chunk)
-                file.write(chunk)
-    return size, digest.hexdigest()

@@ -23,10 +23,11 @@ _PART = ".part"
 
 
 class ShardCache:
-    """`folder` holds at most `budget_bytes`, those that are being made included."""
+    """`folder` holds at most `budget_bytes`, those that are being made included. `check` is called while others' shards
+    are waited for, and raises to end that."""
 
-    def __init__(self, folder: Path, budget_bytes: int) -> None:
-        self.folder, self.budget_bytes = folder, budget_bytes
+    def __init__(self, folder: Path, budget_bytes: int, check: Callable[[], None] = lambda: None) -> None:
+        self.folder, self.budget_bytes, self._check = folder, budget_bytes, check
 
     def get(self, key: str, size_bytes: int, make: Callable[[Path], None]) -> Path:
         """The file of `key` (hex), which `make(path)` writes where it is not there, over a file of `size_bytes` without
@@ -73,6 +74,7 @@ class ShardCache:
                     with part.open("wb") as file:
                         file.truncate(size_bytes)
                     return
+            self._check()
             time.sleep(_WAIT_SECONDS)  # others are being made: they are done, or given up, in a while
 
     def _made_room(self, size_bytes: int, own: Path) -> bool:

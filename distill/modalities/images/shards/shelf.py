@@ -1,5 +1,5 @@
 """The shards of a dataset as files of this machine: in place where they can be read there, else fetched when they are
-first needed. What is fetched is held against the sha256 of the index."""
+first needed, by this process or by one that supplies it. What is fetched is held against the sha256 of the index."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ from distill.modalities.images.shards.cache import ShardCache
 from distill.modalities.images.shards.parquet_rows import unpack
 from distill.modalities.images.shards.record import Shard
 from distill.modalities.images.shards.refusal import changed, gone
+from distill.modalities.images.shards.supply import Supply
 
 
 @dataclass
 class Shelf:
-    """Can be sent to a worker process."""
+    """Can be sent to a worker process. `supply`: who fetches them; None: they are fetched here, by their names."""
 
     shards: Sequence[Shard]
     cache: ShardCache
     limits: Limits
+    supply: Supply | None = None
     _trusted: set[int] = field(default_factory=set)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -35,6 +37,8 @@ class Shelf:
         """Where shard `number` lies as the index counts its bytes. Raises `ShardGone`, `ShardChanged`,
         `ShardUnavailable`."""
         shard = self.shards[number]
+        if self.supply is not None and not shard.is_parquet:
+            return self.supply.path(number)
         if self.in_place(number):
             found = origin.local(shard.name)
             assert found is not None
@@ -45,12 +49,13 @@ class Shelf:
     def in_place(self, number: int) -> bool:
         """Whether the shard is read where it lies: a tar of this machine."""
         shard = self.shards[number]
-        return not shard.is_parquet and origin.local(shard.name) is not None
+        return self.supply is None and not shard.is_parquet and origin.local(shard.name) is not None
 
     def check_room(self) -> None:
         """Raise `InvalidConfig` where two windows of shards, the one that is read and the one that is fetched ahead,
         are more than may be kept."""
-        sizes = sorted(shard.kept_bytes for i, shard in enumerate(self.shards) if not self.in_place(i))
+        fetched = [shard for i, shard in enumerate(self.shards) if not self.in_place(i)]
+        sizes = sorted(shard.kept_bytes for shard in fetched)
         self.cache.check(sum(sizes[-2 * WINDOW :]))
 
     def _trust(self, number: int, path: Path) -> None:
@@ -63,7 +68,7 @@ class Shelf:
         self._trusted.add(number)
 
     def _make(self, number: int, part: Path) -> None:
-        shard, there = self.shards[number], origin.local(self.shards[number].name)
+        shard = self.shards[number]
         if not shard.is_parquet:
             _fetch(shard, part)
             return
@@ -71,15 +76,21 @@ class Shelf:
         shutil.rmtree(making, ignore_errors=True)  # of a process that was killed
         making.mkdir(parents=True)
         try:
-            raw = there or making / "raw.parquet"
-            if there is None:
-                _fetch(shard, raw)
-            else:
-                self._trust(number, there)
-            unpack(raw, making / "images", self.limits)
+            unpack(self._raw(number, making / "raw.parquet"), making / "images", self.limits)
             (making / "images").replace(part)
         finally:
             shutil.rmtree(making, ignore_errors=True)
+
+    def _raw(self, number: int, copy: Path) -> Path:
+        """The file of a shard as it was registered; at `copy` where it had to be fetched."""
+        if self.supply is not None:
+            return self.supply.path(number)
+        there = origin.local(self.shards[number].name)
+        if there is None:
+            _fetch(self.shards[number], copy)
+            return copy
+        self._trust(number, there)
+        return there
 
 
 def _fetch(shard: Shard, path: Path) -> None:

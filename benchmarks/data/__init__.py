@@ -1,0 +1,1 @@
+"""How fast pictures come: `python -m benchmarks.data`."""

@@ -1,0 +1,140 @@
+"""Shards that another process fetches: what may open no socket asks for them in one folder, and finds them in another.
+
+`FOLDER/supply.json`: {"wanted": a folder that the asker writes, "kept": the folder that holds what FOLDER links to,
+"budget_bytes": how many bytes may be kept}. The asker puts a file `N` for shard number N into the folder that it
+writes, and waits for `FOLDER/given/N`. Whoever supplies takes the request away and gives the shard, or `N.refused`:
+{"asked_ns": the time of the request that it answers, "error": what is wrong}. A shard that was given may be taken away
+whenever another one needs its room: it is asked for again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from distill.errors import Fault, RetortError
+from distill.modalities.images.shards.refusal import ShardChanged, ShardGone, ShardUnavailable
+
+INDEX = "index"
+"""The role of a dataset's file that is the index itself: its shards are looked up there."""
+SUPPLY = "supply"
+"""The role of the folder in which another process gives shards."""
+NAMES = "names"
+"""The role of a file that names the shards of a supply: JSON {"roles": {role: names}, "classes": names or null}."""
+FACTS, GIVEN, REFUSED = "supply.json", "given", ".refused"
+LOOK_SECONDS = 0.02
+AGAIN_SECONDS = 2.0
+"""A request that was overlooked is repeated after so long; a shard that is being read is said to be so as often."""
+_NAMED: Mapping[str, type[RetortError]] = {each.__name__: each for each in (ShardGone, ShardChanged, ShardUnavailable)}
+
+
+@dataclass
+class Supply:
+    """The asker's side. Can be sent to a worker process."""
+
+    folder: Path
+    _said: dict[int, float] = field(default_factory=dict)
+
+    def path(self, number: int) -> Path:
+        """The file of the shard, once it is there. Raises what its fetching met: `ShardGone`, `ShardChanged`,
+        `ShardUnavailable`, or another `RetortError`."""
+        given = self.folder / GIVEN / str(number)
+        if given.exists():
+            self._note_reading(number)
+            return given
+        since = asked = self.ask(number)
+        while not given.exists():
+            self._raise_refusal(number, since)
+            if time.time_ns() - asked > AGAIN_SECONDS * 1e9:
+                asked = self.ask(number)
+            time.sleep(LOOK_SECONDS)
+        return given
+
+    def ask(self, number: int) -> int:
+        """Say that the shard is needed, and go on; the time of the request in nanoseconds."""
+        path = self.wanted / str(number)
+        path.write_bytes(b"1")
+        self._said[number] = time.monotonic()
+        with suppress(FileNotFoundError):  # it was heard already
+            return path.stat().st_mtime_ns
+        return time.time_ns()
+
+    @cached_property
+    def wanted(self) -> Path:
+        return Path(self._facts["wanted"])
+
+    @property
+    def budget_bytes(self) -> int:
+        """How many bytes of shards may be kept."""
+        return int(self._facts["budget_bytes"])
+
+    @cached_property
+    def _facts(self) -> dict[str, Any]:
+        return facts(self.folder)
+
+    def _note_reading(self, number: int) -> None:
+        """What was not read for the longest time makes room: whoever supplies is told now and then."""
+        if time.monotonic() - self._said.get(number, 0.0) > AGAIN_SECONDS:
+            with suppress(OSError):
+                self.ask(number)
+
+    def _raise_refusal(self, number: int, since: int) -> None:
+        try:
+            told = json.loads((self.folder / GIVEN / f"{number}{REFUSED}").read_bytes())
+        except FileNotFoundError:
+            return
+        if told["asked_ns"] >= since:
+            raise error_of(told["error"])
+
+
+def facts(folder: Path) -> dict[str, Any]:
+    """What FOLDER/supply.json says."""
+    told: dict[str, Any] = json.loads((folder / FACTS).read_bytes())
+    return told
+
+
+def told_of(error: RetortError) -> dict[str, Any]:
+    """The error as JSON, from which `error_of` makes it again."""
+    return error.to_dict() | {"type": type(error).__name__}
+
+
+def error_of(told: Mapping[str, Any]) -> RetortError:
+    """An error of the same code, fault and details; of the same class where it says what is wrong with a shard."""
+    given = (str(told["message"]), str(told["remedy"]), told["details"])
+    if told["type"] in _NAMED:
+        return _NAMED[told["type"]](*given)
+    error = RetortError(*given)
+    fault: Fault = "user" if told["fault"] == "user" else "system"
+    error.code, error.fault, error.retryable = str(told["code"]), fault, bool(told["retryable"])
+    return error
+
+
+def refuse(folder: Path, number: int, asked_ns: int, error: RetortError) -> None:
+    """Answer a request by an error, whole or not at all; the supplier's side."""
+    part = folder / GIVEN / f"{number}{REFUSED}.part"
+    part.write_text(json.dumps({"asked_ns": asked_ns, "error": told_of(error)}, default=str))
+    part.chmod(0o644)
+    part.replace(part.with_suffix(""))
+
+
+def give(folder: Path, number: int, path: Path) -> None:
+    """Answer a request by the file at `path`; the supplier's side."""
+    link, part = folder / GIVEN / str(number), folder / GIVEN / f"{number}.part"
+    with suppress(OSError):
+        if os.readlink(link) == str(path):  # noqa: PTH115 - text compared with text
+            return
+    part.unlink(missing_ok=True)
+    part.symlink_to(path)
+    part.replace(link)
+
+
+def take_away(folder: Path, number: int) -> None:
+    """The shard is not given any more; the supplier's side."""
+    (folder / GIVEN / str(number)).unlink(missing_ok=True)

@@ -1,0 +1,104 @@
+"""What shards are called: braces counted through, and what no list of them may have. Reads nothing.
+
+A name is a path or an address; what follows `?` in an address is no part of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import PurePosixPath
+
+from distill.errors import InvalidDataset
+
+FORMS = (".tar", ".parquet")
+LISTS = (".txt", ".list")
+PACKED = (".tar.gz", ".tgz", ".tar.zst", ".tar.bz2", ".tar.xz")
+MOST = 100_000
+_RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
+_NUMBER = re.compile(r"\d+(?=\D*$)")
+
+
+def has_braces(given: str) -> bool:
+    return _RANGE.search(given) is not None
+
+
+def expanded(given: str) -> list[str]:
+    """Every `{first..last}` counted through, as wide as its first number is written. Raises `InvalidDataset` for one
+    that counts backwards, and for more than `MOST` names."""
+    found = _RANGE.search(given)
+    if found is None:
+        return [given]
+    first, last = found[1], found[2]
+    count = int(last) - int(first) + 1
+    if count < 1 or count > MOST:
+        raise InvalidDataset(
+            f"{found[0]} counts {'backwards' if count < 1 else f'through more than {MOST:,} shards'}.",
+            "Write the first number, two dots and the last one: {000000..001281}.",
+            {"shards": given},
+        )
+    start, rests = given[: found.start()], expanded(given[found.end() :])
+    if count * len(rests) > MOST:
+        raise _too_many(given, count * len(rests))
+    return [f"{start}{number:0{len(first)}d}{rest}" for number in range(int(first), int(last) + 1) for rest in rests]
+
+
+def is_packed(name: str) -> bool:
+    """Whether it is a compressed tar, which is refused by its name."""
+    return _plain(name).lower().endswith(PACKED)
+
+
+def is_shard(name: str) -> bool:
+    """Whether it is called as a shard is."""
+    return _plain(name).lower().endswith(FORMS)
+
+
+def check(given: str, names: Sequence[str]) -> None:
+    """Raise `InvalidDataset` for no names, too many, one twice, a gap between their numbers, and for what is neither
+    tar nor parquet. `given`: what named them."""
+    if not names:
+        raise InvalidDataset(f"{given!r} names no shards.", "Name tar or parquet files.", {"shards": given})
+    if len(names) > MOST:
+        raise _too_many(given, len(names))
+    for name in names:
+        _check_form(name)
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        raise InvalidDataset(f"Shard {twice!r} is listed twice.", "List each shard once.", {"shard": twice})
+    _check_gaps(names)
+
+
+def _too_many(given: str, count: int) -> InvalidDataset:
+    return InvalidDataset(f"{given!r} names {count:,} shards, more than {MOST:,}.", "Write larger shards.")
+
+
+def _check_form(name: str) -> None:
+    if is_shard(name):
+        return
+    remedy = "Unpack it (gunzip): a shard is read in parts." if is_packed(name) else "Name tar or parquet files."
+    raise InvalidDataset(f"Shard {name!r} is neither a plain tar nor parquet.", remedy, {"shard": name})
+
+
+def _check_gaps(names: Iterable[str]) -> None:
+    """Names that differ in their last number alone count on by one."""
+    groups: dict[tuple[str, str], list[int]] = {}
+    for name in names:
+        if found := _NUMBER.search(_plain(name)):
+            groups.setdefault((name[: found.start()], name[found.end() :]), []).append(int(found[0]))
+    for (before, after), numbers in groups.items():
+        held = set(numbers)
+        missing = [
+            number for number in range(min(numbers), min(max(numbers), min(numbers) + MOST)) if number not in held
+        ]
+        if missing:
+            shown = ", ".join(map(str, missing[:5]))
+            raise InvalidDataset(
+                f"The shards {PurePosixPath(before).name}*{after} have a gap: there is none with the number {shown}.",
+                "Add what is missing; or, if it is not meant to be there, number the shards anew.",
+                {"missing": missing[:20]},
+            )
+
+
+def _plain(name: str) -> str:
+    return name.partition("?")[0]

@@ -1,0 +1,107 @@
+"""Shards that a dataset names and that stay where they lie: what may name them, judged as a file's URL is.
+
+    https://host/{000000..001281}.tar        braces; with s3:// and hf:// too
+    s3://bucket/photos/train-*.tar           what lies in a folder; of https, which lists nothing, no
+    https://host/photos/list.txt             a list, a name a line, addresses or names beside the list
+
+`Dataset.shards`: {"given": {role: [what names its shards, ...]}, "classes": names by number or null}, and once a worker
+has read them "count" and "size_bytes" of all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
+
+from distill import shard_names
+from store import references
+from store.egress import UrlRefused
+from store.references import Reference, S3Reference, WebReference
+from store.settings import Settings
+
+KIND = "shards"
+INDEX, MANIFEST = "index.shards", "manifest.json"
+LISTED = ("s3", "hf")
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """All shards that lie in a folder, and whose names fit `pattern` (`*`: anything). `inside`: what a file of it would
+    be; `url` ends with a slash."""
+
+    url: str
+    pattern: str
+    inside: S3Reference | WebReference
+
+
+@dataclass(frozen=True, slots=True)
+class ListFile:
+    """Shards that a file names, one a line."""
+
+    url: str
+    reference: Reference
+
+
+def object_keys(dataset_id: str) -> list[str]:
+    """Where index and manifest are kept. Known before they are written, so that whoever deletes the row finds them."""
+    return [f"datasets/{dataset_id}/{name}" for name in (INDEX, MANIFEST)]
+
+
+def read(settings: Settings, given: str) -> list[str] | Folder | ListFile:
+    """What one text names: shards, each judged, in order; or what must be asked for them. Raises `UrlRefused` for all
+    that the settings do not allow, and `InvalidDataset` for braces that count wrongly."""
+    plain = _path(given)
+    if "*" in given or plain.endswith("/"):
+        return _folder(settings, given)
+    if PurePosixPath(plain).suffix.lower() in shard_names.LISTS:
+        return ListFile(given, references.parse(settings, given))
+    return judged(settings, shard_names.expanded(given))
+
+
+def judged(settings: Settings, names: Iterable[str]) -> list[str]:
+    """The names, once each was found to be allowed. Raises `UrlRefused`."""
+    found = list(names)
+    for name in found:
+        references.parse(settings, name)
+    return found
+
+
+def lines(settings: Settings, found: ListFile, text: str) -> list[str]:
+    """The shards that a list names: addresses, or names beside the list; blank lines and `# ...` name none. Raises as
+    `read` does."""
+    base = found.url.partition("?")[0].rpartition("/")[0]
+    given = [line for each in text.splitlines() if (line := each.strip()) and not line.startswith("#")]
+    whole = [line if "://" in line else f"{base}/{line}" for line in given]
+    return judged(settings, [name for line in whole for name in shard_names.expanded(line)])
+
+
+def check(settings: Settings, given: Iterable[str]) -> None:
+    """As far as shards can be judged without asking anybody. Raises `UrlRefused`, `InvalidDataset`."""
+    texts = list(given)
+    found = [read(settings, text) for text in texts]
+    named = [each for each in found if isinstance(each, list)]
+    if len(named) == len(found):
+        shard_names.check(texts[0] if len(texts) == 1 else "The list", [name for each in named for name in each])
+
+
+def _path(given: str) -> str:
+    """The path of an address; of what is none, all of it."""
+    try:
+        return urlsplit(given).path or given
+    except ValueError:
+        return given
+
+
+def _folder(settings: Settings, given: str) -> Folder:
+    base, _, pattern = given.rpartition("/")
+    scheme = given.partition("://")[0].lower()
+    if "*" in base:
+        raise UrlRefused(f"{given[:200]!a} has a * in a folder's name.", "Write * in the last part alone.")
+    if scheme not in LISTED:
+        raise UrlRefused(
+            f"{given[:200]!a} names a folder, and only s3:// and hf:// list what lies in one.",
+            "Name the shards by braces, as {000000..001281}.tar, or by a list.",
+        )
+    return Folder(f"{base}/", pattern or "*", references.parse(settings, f"{base}/x"))

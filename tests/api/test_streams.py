@@ -1,0 +1,102 @@
+"""`POST /datasets` of shards that stay where they lie: what is refused at once, what is shown, what is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from store import shard_references
+from store.objects import FolderStore
+from store.settings import Settings
+from tests.api.checks import pointers, problem
+from tests.api.driver import Inspector
+
+URL = "https://data.example.org/photos/{000..127}.tar"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data_dir=tmp_path / "data", inspect_wait_seconds=5, dataset_hosts="data.example.org")
+
+
+def test_it_is_registered_by_index_and_manifest_and_deleting_it_frees_them(
+    client: TestClient, inspector: Inspector, objects: FolderStore, tmp_path: Path
+) -> None:
+    (tmp_path / "x").write_bytes(bytes(40))
+
+    def read(row: Any) -> tuple[str, dict[str, Any]]:
+        keys = shard_references.object_keys(row.id)
+        for key in keys:
+            objects.put(key, tmp_path / "x")
+        facts = {"size_bytes": 40, "sha256": "0" * 64}
+        files = {role: facts | {"object_key": key} for role, key in zip(("index", "manifest"), keys, strict=True)}
+        shards = row.shards | {"count": 128, "size_bytes": 10**9}
+        report = {"classes": ["cat", "dog"], "counts": {}}
+        return "ready", {"report": report, "files": files, "size_bytes": 80, "shards": shards}
+
+    inspector.verdict = read
+    answer = client.post("/datasets", json={"mode": "stream", "shards": URL, "classes": ["cat", "dog"]})
+    assert answer.status_code == 201, answer.text
+    found = answer.json()
+    assert (found["name"], found["kind"], found["mode"], found["size_bytes"]) == ("photos", "shards", "stream", 80)
+    assert found["shards"] == {"given": {"all": [URL]}, "classes": ["cat", "dog"], "count": 128, "size_bytes": 10**9}
+    assert set(found["files"]) == {"index", "manifest"}
+    assert client.get(f"/datasets/{found['id']}").json() == found
+    assert len(list(objects.keys(f"datasets/{found['id']}/"))) == 2
+    assert client.delete(f"/datasets/{found['id']}").status_code == 204
+    assert list(objects.keys("")) == []
+
+
+def test_by_split_and_by_several_names(client: TestClient, inspector: Inspector) -> None:
+    seen: list[Any] = []
+
+    def look(row: Any) -> tuple[str, dict[str, Any]]:
+        seen.append((row.kind, row.shards["given"]))
+        return "ready", {"report": {"classes": []}}
+
+    inspector.verdict = look
+    parts = [f"https://data.example.org/{name}.tar" for name in ("a", "b")]
+    body = {"mode": "stream", "train_shards": parts, "test_shards": URL, "name": "n"}
+    answer = client.post("/datasets", json=body)
+    assert answer.status_code == 201, answer.text
+    assert seen == [("shards", {"train": parts, "test": [URL]})]
+    inspector.verdict = lambda row: ("ready", {"report": {"classes": []}})
+    sent = client.post("/datasets", files={"file": ("a.csv", b"image,label\nAAAA,1\n")}).json()
+    assert (sent["mode"], sent["shards"]) == ("copy", None)
+
+
+def test_what_is_refused_at_once(client: TestClient) -> None:
+    def of(*numbers: int) -> list[str]:
+        return [f"https://data.example.org/{number:03}.tar" for number in numbers]
+
+    refused: list[tuple[dict[str, Any], str, str]] = [
+        ({"shards": "https://example.org/{0..3}.tar"}, "url_refused", "/shards"),
+        ({"shards": ["https://data.example.org/0.tar", "http://169.254.169.254/1.tar"]}, "url_refused", "/shards"),
+        ({"shards": "/etc/{0..3}.tar"}, "url_refused", "/shards"),
+        ({"shards": "s3://photos/*.tar"}, "url_refused", "/shards"),
+        ({"shards": "https://data.example.org/photos/"}, "url_refused", "/shards"),
+        ({"shards": "hf://datasets/a/b@main/*.parquet"}, "url_refused", "/shards"),
+        ({"shards": of(0, 1, 3)}, "invalid_dataset", "/shards"),
+        ({"train_shards": of(0, 0)}, "invalid_dataset", "/train_shards"),
+        ({"shards": "https://data.example.org/{9..1}.tar"}, "invalid_dataset", "/shards"),
+        ({"shards": "https://data.example.org/{0..99999999}.tar"}, "invalid_dataset", "/shards"),
+        ({"shards": "https://data.example.org/{0..999}{0..999}.tar"}, "invalid_dataset", "/shards"),
+        ({"shards": "https://data.example.org/{0..3}.tar.gz"}, "invalid_dataset", "/shards"),
+        ({"test_shards": URL}, "invalid_request", "/shards"),
+        ({"shards": URL, "train_shards": URL}, "invalid_request", "/shards"),
+        ({"shards": []}, "invalid_request", "/shards"),
+        ({"shards": URL, "classes": ["a"]}, "invalid_request", "/classes"),
+        ({}, "invalid_request", "/shards"),
+        ({"shards": URL, "mode": "copy"}, "invalid_request", "/mode"),
+        ({"reference": {"url": URL}}, "invalid_request", "/reference"),
+    ]
+    for body, code, pointer in refused:
+        answer = client.post("/datasets", json={"mode": "stream"} | body)
+        found = problem(answer, 422, code)
+        assert {each.rpartition("/str")[0] or each.rpartition("/list")[0] or each for each in pointers(found)} == {
+            pointer
+        }, (body, found)
+    assert client.get("/datasets").json()["items"] == []

@@ -1,0 +1,415 @@
+"""Datasets of shards that stay where they lie: registered and trained on from real servers on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from minio import Minio
+
+from distill.data.limits import DEFAULT
+from distill.errors import InvalidDataset, RetortError
+from distill.modalities.images.kinds import shards as kind
+from distill.modalities.images.shards.index import Index
+from distill.modalities.images.shards.refusal import ShardChanged, ShardGone, ShardUnavailable
+from distill.modalities.images.shards.supply import NAMES, SUPPLY, Supply
+from distill.types import DatasetInput, DistillConfig
+from store import shard_references
+from store.egress import UrlRefused
+from store.ids import new_id
+from store.repositories import jobs, resources
+from store.repositories.tenants import DEFAULT_TENANT
+from store.settings import Settings
+from store.tables import Dataset
+from tests.data.files import write_tar
+from tests.data.shard_files import Site, sample, site, write_parquet_shards, write_shards
+from tests.services import s3 as s3_server
+from tests.services.s3 import ACCESS_KEY, SECRET_KEY
+from tests.slowness import within
+from tests.store.support import claimed
+from tests.worker.support import World, settings_for, wait_until
+from tests.worker.test_inspections import row_of
+from worker.inspecting.inspections import COMMAND, Inspections
+from worker.isolation import landlock
+from worker.jobs import supervisor
+from worker.jobs.supervisor import Supervisor
+from worker.transfer import references
+from worker.transfer.shard_lists import listed
+from worker.transfer.shards import Entry
+from worker.transfer.supplier import INSPECTED, Kept, Registering, Source, Supplier
+
+HERE = {"dataset_hosts": "127.0.0.1", "dataset_http_hosts": "127.0.0.1", "dataset_networks": "127.0.0.0/8"}
+CONFIG = {"recipe": "cross_entropy", "epochs": 2, "batch_size": 4, "checkpoint_seconds": 0.01, "seed": 1,
+          "device": "cpu"}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(references, "PAUSE_SECONDS", 0.0)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return settings_for(tmp_path / "data", **HERE)
+
+
+@pytest.fixture
+def here(world: World) -> World:
+    world.settings = settings_for(world.settings.data_dir, **HERE)
+    return world
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Site]:
+    write_shards(tmp_path / "site", 4, 10)
+    with site(tmp_path / "site") as server:
+        yield server
+
+
+def inspected(world: World, *given: str, classes: list[str] | None = None) -> Dataset:
+    """The row of a new dataset, after its inspection by a real inspector."""
+    shards = {"given": {"all": list(given)}, "classes": classes}
+    row = Dataset(
+        id=new_id("dst"), tenant_id=DEFAULT_TENANT, name="s", kind="shards", files={}, shards=shards, digest=""
+    )
+    with world.database.write() as session:
+        session.add(row)
+    inspections = Inspections(world.settings, world.database, world.objects, "wrk_test", world.leaving, COMMAND)
+    assert inspections.run_next()
+    assert not list(world.settings.scratch.glob("*"))
+    found: Dataset = row_of(world, Dataset, row.id)
+    return found
+
+
+def queue(world: World, dataset_id: str, epochs: int = 2) -> None:
+    config = DistillConfig.model_validate(CONFIG | {"epochs": epochs}).model_dump(mode="json")
+    world.queue(dataset_id=dataset_id, config=config, student={"name": "retort:resnet8", "options": {"width": 4}})
+
+
+def attempted(world: World) -> str | None:
+    """One attempt of the job by a real trainer: the job's status."""
+    boss = Supervisor(world.settings, world.database, world.objects, world.leaving, supervisor.COMMAND)
+    return boss.supervise(claimed(world.database, world.job_id))
+
+
+def entries_of(served: Site, names: list[str]) -> list[Entry]:
+    found = [(served.url(name), (served.folder / name).read_bytes()) for name in names]
+    return [Entry(url, len(data), hashlib.sha256(data).hexdigest()) for url, data in found]
+
+
+@contextmanager
+def supplied(settings: Settings, source: Source, count: int, folder: Path, kept: Path) -> Iterator[Supply]:
+    folder.mkdir(exist_ok=True)
+    with Supplier(folder / "links", folder / "wanted", kept, settings.shard_cache_bytes).start(source, count):
+        yield Supply(folder / "links")
+
+
+@contextmanager
+def of_job(settings: Settings, entries: list[Entry], folder: Path) -> Iterator[Supply]:
+    """What a trainer of a job has."""
+    with supplied(settings, Kept(settings, entries), len(entries), folder, settings.kept_shards) as supply:
+        yield supply
+
+
+def test_a_dataset_is_registered_by_its_index_and_trains_a_student(here: World, served: Site) -> None:
+    row = inspected(here, served.url("{000000..000003}.tar"))
+    assert (row.status, row.error, row.task) == ("ready", None, "classify_images")
+    assert row.report is not None
+    assert sum(sum(counts) for counts in row.report["counts"].values()) == 40
+    assert row.report["classes"] == ["0", "1", "2"]
+    assert row.report["thumbnails"]["rows"] == 3
+    assert row.shards is not None
+    lying = sum((served.folder / f"{n:06}.tar").stat().st_size for n in range(4))
+    assert (row.shards["count"], row.shards["size_bytes"]) == (4, lying)
+    assert set(row.files) == {"index", "manifest"}
+    assert row.size_bytes == sum(here.objects.size(file["object_key"]) for file in row.files.values()) < lying
+    assert set(here.objects.keys(f"datasets/{row.id}/")) <= set(resources.object_keys(row))
+    asked = len(served.asked)
+
+    queue(here, row.id)
+    assert attempted(here) == "succeeded"
+    assert here.artifact_bytes("student.safetensors")
+    assert sorted(served.asked[asked:]) == [f"/{n:06}.tar" for n in range(4)]  # each once, for both epochs
+    assert sum(path.stat().st_size for path in here.settings.kept_shards.iterdir() if path.is_file()) == lying
+    assert here.nothing_left()
+
+
+@pytest.mark.slow
+def test_a_killed_trainer_goes_on_with_the_same_batches_and_a_changed_shard_ends_the_job(
+    here: World, served: Site
+) -> None:
+    row = inspected(here, served.url("{000000..000003}.tar"))
+    queue(here, row.id, epochs=6)
+    assert attempted(here) == "succeeded"
+    undisturbed = here.artifact_bytes("student.safetensors")
+
+    queue(here, row.id, epochs=6)
+    ended: list[str | None] = []
+    thread = threading.Thread(target=lambda: ended.append(attempted(here)))
+    thread.start()
+    wait_until(lambda: max(_steps(here), default=0) % 8, within(120))  # within an epoch of 8 batches
+    for pid in survivors_of(here):
+        os.kill(pid, signal.SIGKILL)
+    thread.join(within(60))
+    assert ended == ["queued"]
+    assert attempted(here) == "succeeded"
+    assert here.artifact_bytes("student.safetensors") == undisturbed
+
+    for path in here.settings.kept_shards.iterdir():  # another host, which has none of them
+        path.unlink() if path.is_file() else None
+    write_tar(served.folder / "000002.tar", sample(77))
+    queue(here, row.id)
+    assert attempted(here) == "failed"
+    error = here.job.error
+    assert error is not None
+    assert (error["code"], error["fault"]) == ("invalid_dataset", "user")
+    assert error["details"]["shard"] == served.url("000002.tar")
+    assert error["remedy"]
+
+
+def _steps(world: World) -> list[int]:
+    with world.database.read() as session:
+        return [row.step for row in jobs.checkpoints(session, world.job_id)]
+
+
+def survivors_of(world: World) -> list[int]:
+    from worker.watching.survivors import survivors
+
+    return survivors(str(world.settings.scratch / world.job_id / "1"))
+
+
+def test_what_a_real_inspector_refuses_is_written_into_the_row(here: World, served: Site) -> None:
+    """A label beyond the classes in the last shard; then one that its server does not have."""
+    write_tar(served.folder / "000003.tar", sample(50, "7"))
+    row = inspected(here, served.url("{000000..000003}.tar"), classes=["a", "b", "c"])
+    assert (row.status, (row.error or {})["code"]) == ("invalid", "invalid_dataset")
+    assert (row.error or {})["details"] | {"label": ""} == {
+        "shard": served.url("000003.tar"), "key": "00050", "label": "",
+    }  # fmt: skip
+    assert not list(here.objects.keys(f"datasets/{row.id}/"))
+    (served.folder / "000002.tar").unlink()
+    row = inspected(here, served.url("{000000..000003}.tar"))
+    assert (row.error or {})["details"]["shard"] == served.url("000002.tar")
+    assert (row.error or {})["fault"] == "user"
+
+
+def index_of(settings: Settings, served: Site, given: list[str], classes: list[str] | None, folder: Path) -> Index:
+    """What an inspector makes of it, in this process."""
+    roles = listed(settings, {"all": given}, folder, lambda: None)
+    source = Registering(settings, roles["all"], folder / "kept", folder / "links")
+    (folder / "names").write_text(f'{{"roles": {json.dumps(roles)}, "classes": {json.dumps(classes)}}}')
+    with supplied(settings, source, len(roles["all"]), folder, folder / "kept"):
+        files = {NAMES: str(folder / "names"), SUPPLY: str(folder / "links")}
+        index = kind.index_of(DatasetInput(kind="shards", name="s", files=files), DEFAULT, folder)
+    assert [(each.name, each.sha256) for each in index.shards] == [(each.url, each.sha256) for each in source.all()]
+    assert len(list((folder / "kept").iterdir())) <= INSPECTED
+    return index
+
+
+NESTED = {"00099.jpg": sample(99)["00099.jpg"], "00099.tar": b"x"}
+BAD = {
+    "empty": ({}, None),
+    "nested": (sample(50) | NESTED, None),
+    "twice": (sample(50) | sample(3), None),
+    "label": (sample(50, "7"), ["cat", "dog", "bird"]),
+    "no image": (sample(50) | {"x.cls": b"1"}, None),
+}
+
+
+@pytest.mark.parametrize("fault", BAD)
+def test_a_bad_shard_is_refused_by_its_name(settings: Settings, served: Site, tmp_path: Path, fault: str) -> None:
+    files, classes = BAD[fault]
+    write_tar(served.folder / "000007.tar", files)
+    for number in range(4, 7):
+        (served.folder / f"{number:06}.tar").write_bytes((served.folder / "000000.tar").read_bytes())
+        write_tar(served.folder / f"{number:06}.tar", sample(60 + number))
+    (tmp_path / "w").mkdir()
+    with pytest.raises(InvalidDataset) as refused:
+        index_of(here, served, [served.url("{000000..000007}.tar")], classes, tmp_path / "w")
+    assert refused.value.details["shard"] == served.url("000007.tar")
+    assert refused.value.remedy
+    key = {"twice": "00003", "label": "00050", "no image": "x"}.get(fault)
+    assert refused.value.details.get("key") == key
+
+
+def test_parquet_shards_are_registered_and_read(settings: Settings, tmp_path: Path) -> None:
+    write_parquet_shards(tmp_path / "site", 3, 8, names=["cat", "dog", "bird"])
+    (tmp_path / "w").mkdir()
+    with site(tmp_path / "site") as served:
+        index = index_of(here, served, [served.url("{000..002}.parquet")], None, tmp_path / "w")
+        assert (index.classes, len(index)) == (("cat", "dog", "bird"), 24)
+        with of_job(settings, entries_of(served, [f"{n:03}.parquet" for n in range(3)]), tmp_path / "j") as supply:
+            cache = kind.ShardCache(tmp_path / "unpacked", 2**20)
+            found = kind.opened(index, cache, DEFAULT, supply).splits["train"].images
+            assert all(found.content(i).startswith(b"\xff\xd8") for i in range(len(found)))
+
+
+@pytest.mark.parametrize("fault", ["gone", "shorter", "longer", "other", "away"])
+def test_a_shard_that_is_not_what_was_registered(settings: Settings, served: Site, tmp_path: Path, fault: str) -> None:
+    entries = entries_of(served, ["000000.tar", "000001.tar"])
+    path = served.folder / "000001.tar"
+    data = path.read_bytes()
+    changed = {"shorter": data[:-512], "longer": data + bytes(512), "other": data[:-1] + b"x"}
+    if fault == "gone":
+        path.unlink()
+    elif fault == "away":
+        served.stumbles["000001.tar"] = ["503"] * references.TRIES
+    else:
+        path.write_bytes(changed[fault])
+    raised = {"gone": ShardGone, "away": ShardUnavailable}.get(fault, ShardChanged)
+    with of_job(settings, entries, tmp_path / "j") as supply:
+        with pytest.raises(RetortError) as error:
+            supply.path(1)
+        assert type(error.value) is raised
+        assert error.value.details["shard"] == served.url("000001.tar")
+        assert (error.value.fault, error.value.retryable) == (("system", True) if fault == "away" else ("user", False))
+        assert supply.path(0).read_bytes() == (served.folder / "000000.tar").read_bytes()
+        path.write_bytes(data)  # put back: whoever asks again gets it
+        assert supply.path(1).read_bytes() == data
+
+
+def test_jobs_of_a_host_share_a_cache_within_its_budget(settings: Settings, served: Site, tmp_path: Path) -> None:
+    names = [f"{n:06}.tar" for n in range(4)]
+    entries = entries_of(served, names)
+    two = sum(sorted(each.size_bytes for each in entries)[-2:])
+    settings = settings_for(settings.data_dir, **HERE, shard_cache_bytes=two)
+    with of_job(settings, entries, tmp_path / "a") as one, of_job(settings, entries, tmp_path / "b") as other:
+        for number in [0, 1, 2, 3, 0, 1]:
+            for supply in (one, other):
+                assert supply.path(number).read_bytes() == (served.folder / names[number]).read_bytes()
+        kept = [path for path in settings.kept_shards.iterdir() if path.is_file()]
+        assert sum(path.stat().st_size for path in kept) <= two
+    assert len(served.asked) < 12  # what one fetched the other had
+
+
+def test_an_asker_gets_its_own_shards_whatever_it_writes(settings: Settings, served: Site, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("x")
+    with of_job(settings, entries_of(served, ["000000.tar"]), tmp_path / "j") as supply:
+        wanted = tmp_path / "j" / "wanted"
+        for name in ("1", "-1", "x", "99999999999999999999", "٣"):
+            (wanted / name).write_text("1")
+        (wanted / "2").symlink_to(secret)
+        (wanted / "folder").mkdir()
+        assert supply.path(0).is_file()
+        wait_until(lambda: {path.name for path in wanted.iterdir()} <= {"folder"})
+        assert {path.name for path in (tmp_path / "j" / "links" / "given").iterdir()} == {"0"}
+    assert secret.read_text() == "x"
+
+
+ELSEWHERE = [
+    "http://169.254.169.254/{0..3}.tar", "https://example.org/{0..3}.tar", "file:///etc/{0..3}.tar", "/etc/{0..3}.tar",
+    "s3://other/{0..3}.tar", "s3://other/folder/*.tar", "hf://datasets/a/b@main/*.parquet",
+]  # fmt: skip
+
+
+def test_shards_are_judged_as_every_address_that_a_user_names(settings: Settings, served: Site, tmp_path: Path) -> None:
+    (served.folder / "list.txt").write_text(f"000000.tar\nhttp://169.254.169.254/1.tar\n{served.url('000001.tar')}\n")
+    for given in [*ELSEWHERE, served.url("list.txt")]:
+        with pytest.raises(UrlRefused):
+            listed(settings, {"all": [given]}, tmp_path, lambda: None)
+    assert set(served.asked) <= {"/list.txt"}
+
+
+def test_a_redirect_of_a_shard_is_judged_anew(settings: Settings, tmp_path: Path) -> None:
+    """At every job: what was registered may lead elsewhere later."""
+    from tests.worker.test_references import Web, moved
+
+    web = Web()
+    thread = threading.Thread(target=web.server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        web.answers = {"/0.tar": moved("http://169.254.169.254/0.tar")}
+        entry = Entry(f"{web.url}/0.tar", 10, "0" * 64)
+        with of_job(settings, [entry], tmp_path / "j") as supply, pytest.raises(RetortError) as refused:
+            supply.path(0)
+        assert (refused.value.code, refused.value.fault) == ("url_refused", "user")
+        assert refused.value.details["shard"] == f"{web.url}/0.tar"
+    finally:
+        web.server.shutdown()
+        web.server.server_close()
+        thread.join()
+
+
+def test_shards_of_a_list_and_of_a_bucket(settings: Settings, served: Site, tmp_path: Path, s3: s3_server.S3) -> None:
+    (served.folder / "list.txt").write_text("# all\n000000.tar\n{000001..000003}.tar\n")
+    names = [served.url(f"{n:06}.tar") for n in range(4)]
+    assert listed(settings, {"all": [served.url("list.txt")]}, tmp_path, lambda: None) == {"all": names}
+
+    bucket = s3.new_bucket()
+    store = Minio(s3.endpoint.removeprefix("http://"), ACCESS_KEY, SECRET_KEY, secure=False)
+    store.make_bucket(bucket_name=bucket)
+    for number in range(4):
+        path = served.folder / f"{number:06}.tar"
+        for key in (f"photos/train-{number}.tar", f"photos/old/{number}.tar", f"photos/{number}.txt"):
+            store.fput_object(bucket_name=bucket, object_name=key, file_path=str(path))
+    settings = settings_for(
+        settings.data_dir, s3_endpoint=s3.endpoint, s3_access_key=ACCESS_KEY, s3_secret_key=SECRET_KEY,
+        dataset_buckets=f"{bucket}/photos",
+    )  # fmt: skip
+    urls = [f"s3://{bucket}/photos/train-{n}.tar" for n in range(4)]
+    for given in (
+        f"s3://{bucket}/photos/",
+        f"s3://{bucket}/photos/tr*.tar",
+        f"s3://{bucket}/photos/train-{{0..3}}.tar",
+    ):
+        assert listed(settings, {"all": [given]}, tmp_path, lambda: None) == {"all": urls}
+    with pytest.raises(UrlRefused):
+        listed(settings, {"all": [f"s3://{bucket}/*.tar"]}, tmp_path, lambda: None)
+    entries = [Entry(url, each.size_bytes, each.sha256) for url, each in zip(urls, entries_of(
+        served, [f"{n:06}.tar" for n in range(4)]), strict=True)]  # fmt: skip
+    with of_job(settings, entries, tmp_path / "j") as supply:
+        assert supply.path(3).read_bytes() == (served.folder / "000003.tar").read_bytes()
+        store.remove_object(bucket_name=bucket, object_name="photos/train-2.tar")
+        with pytest.raises(ShardGone):
+            supply.path(2)
+
+
+def test_what_no_list_of_shards_may_have(settings: Settings, served: Site, tmp_path: Path) -> None:
+    def refused(**given: list[str]) -> RetortError:
+        with pytest.raises(RetortError) as error:
+            listed(settings, given, tmp_path, lambda: None)
+        assert error.value.remedy
+        return error.value
+
+    one = [served.url(f"{n}.tar") for n in range(5)]
+    assert refused(all=[*one[:2], *one[3:]]).details["missing"] == [2]
+    assert refused(all=[one[0], one[0]]).details["shard"] == one[0]
+    assert refused(train=one, test=[one[1]]).details["shard"] == one[1]
+    assert refused(all=[served.url("a.tar.gz")]).code == "invalid_dataset"
+    assert refused(all=[served.url("folder/*.tar")]).code == "url_refused"
+    assert refused(all=[served.url("{5..3}.tar")]).code == "invalid_dataset"
+    assert refused(all=[served.url("nothing.list")]).code == "invalid_dataset"
+    assert shard_references.KIND == "shards"
+
+
+HELD = """
+import os, sys
+from worker.isolation import landlock, libc
+folder, known = sys.argv[1:]
+libc.no_new_privileges()
+landlock.restrict(landlock.Rules(by_name=(folder,)))
+os.close(os.open(os.path.join(folder, known), os.O_RDONLY))
+for attempt in (lambda: os.listdir(folder), lambda: os.open(os.path.join(folder, known), os.O_WRONLY)):
+    try:
+        attempt()
+    except PermissionError:
+        continue
+    os._exit(3)
+os._exit(0)
+"""
+
+
+@pytest.mark.skipif(not landlock.abi(), reason="this kernel has no Landlock")
+def test_a_trainer_opens_shards_that_it_knows_and_lists_none(tmp_path: Path) -> None:
+    (tmp_path / "known").write_text("x")
+    assert subprocess.run([sys.executable, "-c", HELD, str(tmp_path), "known"], check=False).returncode == 0

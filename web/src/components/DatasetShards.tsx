@@ -1,0 +1,76 @@
+import { type FormEvent, useState } from "react";
+
+import { api, unwrap } from "../api/client";
+import type { Dataset, System } from "../api/types";
+import { Problem } from "./Problem";
+
+const EXAMPLES: Record<System["dataset_references"][number], string> = {
+  https: "https://data.example.org/photos/{000000..001281}.tar",
+  s3: "s3://bucket/photos/train-*.tar",
+  hf: "hf://datasets/OWNER/NAME@COMMIT/data/train-*.parquet",
+};
+
+interface Props {
+  schemes: System["dataset_references"];
+  onDone: (made: Dataset) => void;
+}
+
+/** A dataset that stays where it lies: a worker reads it once, jobs fetch a shard when they first need it. */
+export function DatasetShards({ schemes, onDone }: Props) {
+  const [shards, setShards] = useState("");
+  const [test, setTest] = useState("");
+  const [classes, setClasses] = useState("");
+  const [name, setName] = useState("");
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<unknown>(null);
+
+  async function submit(event: FormEvent): Promise<void> {
+    event.preventDefault();
+    setBusy(true);
+    setError(null);
+    const given = test.trim() ? { train_shards: lines(shards), test_shards: lines(test) } : { shards: lines(shards) };
+    const names = lines(classes);
+    try {
+      const body = { mode: "stream", ...given, name, ...(names.length > 0 ? { classes: names } : {}) };
+      onDone((await unwrap(api.POST("/datasets", { body: body as never }))) as Dataset);
+    } catch (thrown) {
+      setError(thrown);
+    }
+    setBusy(false);
+  }
+
+  return (
+    <form className="upload" onSubmit={(event) => void submit(event)}>
+      <label className="field">
+        <span>Shards</span>
+        <textarea value={shards} required rows={3} spellCheck={false} placeholder={EXAMPLES[schemes[0] ?? "https"]} onChange={(event) => setShards(event.target.value)} />
+        <span className="help">
+          WebDataset tars or parquet: braces, a folder of a bucket, a list, or a URL a line. They stay where they lie; a worker reads all of them once. The operator decides from where: here{" "}
+          {schemes.map((each) => `${each}://`).join(", ")}.
+        </span>
+      </label>
+      <label className="field">
+        <span>Shards that test, if they are apart</span>
+        <textarea value={test} rows={2} spellCheck={false} onChange={(event) => setTest(event.target.value)} />
+      </label>
+      <div className="grid2">
+        <label className="field">
+          <span>Classes, if labels are numbers</span>
+          <textarea value={classes} rows={2} spellCheck={false} placeholder="a name a line, class 0 first" onChange={(event) => setClasses(event.target.value)} />
+        </label>
+        <label className="field">
+          <span>Name</span>
+          <input value={name} maxLength={200} placeholder="the folder's" onChange={(event) => setName(event.target.value)} />
+        </label>
+      </div>
+      {error !== null && <Problem error={error} />}
+      <button type="submit" className="button primary" disabled={busy || !shards.trim()}>
+        {busy ? "Reading all shards…" : "Register"}
+      </button>
+    </form>
+  );
+}
+
+function lines(text: string): string[] {
+  return text.split("\n").map((each) => each.trim()).filter(Boolean);
+}

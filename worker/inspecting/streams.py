@@ -1,0 +1,80 @@
+"""Datasets of shards that stay where they lie: read once by an inspector, and known afterwards by index and manifest.
+
+The inspector, which opens no socket, gets the shards from the worker one after the other and writes the index, of which
+the worker reads nothing. The manifest is the worker's own: what it fetches for jobs, and by which size and sha256.
+"""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from distill.modalities.images.shards.supply import INDEX, NAMES, SUPPLY
+from store import shard_references
+from store.database import Database
+from store.objects import ObjectStore
+from store.settings import Settings
+from store.tables import Dataset
+from worker.errors import Internal
+from worker.inspecting.inspector import INDEX_FILE
+from worker.isolation import users
+from worker.transfer import shard_lists, shards
+from worker.transfer.room import room_of
+from worker.transfer.storing import put
+from worker.transfer.supplier import Registering, Supplier
+
+INSPECTOR = "inspector"
+Check = Callable[[], None]
+Answer = dict[str, Any]
+
+
+class Stream:
+    """One inspection, in `folder`: the inspector works in `inspector` below it and reads `links` and `shards`."""
+
+    def __init__(self, settings: Settings, row: Dataset, folder: Path, check: Check) -> None:
+        """Asks who lists shards for their names. Raises as `shard_lists.listed`."""
+        assert row.shards is not None
+        self._settings, self._row, self._check = settings, row, check
+        self.folder = folder / INSPECTOR
+        self.folder.mkdir()
+        roles = shard_lists.listed(settings, row.shards["given"], folder, check)
+        (self.folder / NAMES).write_text(json.dumps({"roles": roles, "classes": row.shards["classes"]}))
+        names = [name for found in roles.values() for name in found]
+        kept, links = folder / "shards", folder / "links"
+        self._read = Registering(settings, names, kept, links)
+        self.supplier = Supplier(links, self.folder / "wanted", kept, settings.shard_cache_bytes)
+        self.request = {
+            "kind": row.kind, "name": row.name, "task": row.task,
+            "files": {NAMES: str(self.folder / NAMES), SUPPLY: str(links)},
+        }  # fmt: skip
+        users.grant(folder, users.inspector(settings))
+        self.supplier.start(self._read, len(names))
+
+    def kept(self, objects: ObjectStore, database: Database) -> dict[str, Any]:
+        """Store index and manifest; the row's columns that tell of them. Raises `QuotaExceeded`, `StorageDown`, and
+        what `check` raises."""
+        entries = self._read.all()
+        index, manifest = self.folder / INDEX_FILE, self.folder.parent / shard_references.MANIFEST
+        if not stat.S_ISREG(index.lstat().st_mode):
+            raise Internal("The inspection left no index.")
+        manifest.write_text(shards.written(entries))
+        room = room_of(self._settings, database, self._row.tenant_id)
+        room.check(index.stat().st_size + manifest.stat().st_size)
+        files = {}
+        for role, path, form, key in zip(
+            (INDEX, shards.MANIFEST), (index, manifest), ("shards", "json"), shard_references.object_keys(self._row.id),
+            strict=True,
+        ):  # fmt: skip
+            info = put(objects, key, path, path.name, self._check)
+            facts = {"size_bytes": info.size_bytes, "sha256": info.sha256, "filename": path.name, "format": form}
+            files[role] = {"object_key": key} | facts
+        total = sum(each.size_bytes for each in entries)
+        return {
+            "files": files,
+            "size_bytes": sum(file["size_bytes"] for file in files.values()),
+            "digest": shards.digest(entries),
+            "shards": (self._row.shards or {}) | {"count": len(entries), "size_bytes": total},
+        }

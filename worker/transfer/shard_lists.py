@@ -1,0 +1,127 @@
+"""From what names a dataset's shards to their own names, asking whoever lists them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from distill import shard_names
+from distill.errors import InvalidDataset
+from store import shard_references
+from store.objects import S3Store, StorageUnavailable
+from store.references import S3Reference, WebReference
+from store.settings import Settings
+from store.shard_references import Folder, ListFile
+from worker.transfer.references import Download, ReferenceUnavailable
+from worker.transfer.watched import watched
+
+LIST_BYTES, HUB_PAGE = 32 * 2**20, 1000
+Check = Callable[[], None]
+
+
+def listed(settings: Settings, given: Mapping[str, Sequence[str]], folder: Path, check: Check) -> dict[str, list[str]]:
+    """Role -> names of its shards, in order, each judged; training shards first. `folder`: for what is fetched to know
+    them. Raises `InvalidDataset`, `UrlRefused`, `ReferenceUnavailable`, and what `check` raises."""
+    found = {role: _of_role(settings, texts, folder, check) for role, texts in given.items()}
+    every = [name for role in sorted(found) for name in found[role]]
+    for role, texts in given.items():
+        shard_names.check(texts[0] if len(texts) == 1 else f"The list of {role} shards", found[role])
+    twice = next((name for name, count in Counter(every).items() if count > 1), None)
+    if twice is not None:
+        raise InvalidDataset(f"Shard {twice!r} both trains and tests.", "Name it once.", {"shard": twice})
+    return {role: found[role] for role in sorted(found, reverse=True)}
+
+
+def _of_role(settings: Settings, texts: Sequence[str], folder: Path, check: Check) -> list[str]:
+    names: list[str] = []
+    for text in texts:
+        found = shard_references.read(settings, text)
+        if isinstance(found, ListFile):
+            names += _in_list(settings, found, folder, check)
+        elif isinstance(found, Folder):
+            names += _in_folder(settings, found, folder, check)
+        else:
+            names += found
+    return names
+
+
+def _in_list(settings: Settings, found: ListFile, folder: Path, check: Check) -> list[str]:
+    path = folder / "list"
+    Download(settings, found.reference, path, check, _Short(found.url)).run()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidDataset(f"The list {found.url!r} is no text.", "Write one shard a line, in UTF-8.") from error
+    finally:
+        path.unlink()
+    return shard_references.lines(settings, found, text)
+
+
+def _in_folder(settings: Settings, found: Folder, folder: Path, check: Check) -> list[str]:
+    if isinstance(found.inside, S3Reference):
+        inside = found.inside
+        names = watched(lambda: _in_bucket(settings, found.url, inside), check)
+    else:
+        names = _in_repository(settings, found, folder, check)
+    wanted = [name for name in sorted(names) if fnmatchcase(name, found.pattern)]
+    called = [name for name in wanted if shard_names.is_shard(name) or shard_names.is_packed(name)]
+    return shard_references.judged(settings, [found.url + name for name in called])
+
+
+def _in_bucket(settings: Settings, url: str, inside: S3Reference) -> list[str]:
+    """Names of the objects right below the folder at `url`, of which `inside` would be one."""
+    prefix = inside.key.removesuffix("x")
+    secret = settings.s3_secret_key.get_secret_value()
+    store = S3Store(
+        settings.s3_endpoint, "", inside.bucket, settings.s3_region, settings.s3_access_key, secret, make=False
+    )
+    try:
+        return [key.removeprefix(prefix) for key in store.keys_in(prefix)]
+    except StorageUnavailable as error:
+        raise ReferenceUnavailable(f"The object store did not list {url}: {error}") from error
+
+
+def _in_repository(settings: Settings, found: Folder, folder: Path, check: Check) -> list[str]:
+    """Names of the files right below the folder, of a dataset of the hub at its revision."""
+    repository, _, rest = found.url.removeprefix("hf://datasets/").partition("@")
+    revision, _, below = rest.partition("/")
+    assert isinstance(found.inside, WebReference)
+    path = folder / "tree"
+    url = f"{settings.huggingface_endpoint}/api/datasets/{repository}/tree/{revision}/{below}".rstrip("/")
+    tree = WebReference(url, found.inside.policy, "tree.json")
+    Download(settings, tree, path, check, _Short(found.url)).run()
+    entries = _entries(path, found.url)
+    if len(entries) >= HUB_PAGE:
+        raise InvalidDataset(
+            f"{found.url!r} has {HUB_PAGE:,} files or more, which the hub does not list at once.",
+            "Name the shards by braces, as train-{00000..01281}.parquet, or by a list.",
+        )
+    files = [str(entry["path"]) for entry in entries if entry.get("type") == "file"]
+    return [name.rpartition("/")[2] for name in files if name.rpartition("/")[0] == below.rstrip("/")]
+
+
+def _entries(path: Path, url: str) -> list[dict[str, Any]]:
+    try:
+        entries = json.loads(path.read_bytes())
+        if not isinstance(entries, list) or not all(isinstance(each, dict) and "path" in each for each in entries):
+            raise TypeError
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InvalidDataset(f"What the hub lists for {url!r} cannot be read.", "Try again later.") from error
+    finally:
+        path.unlink()
+    return entries
+
+
+class _Short:
+    """Ends the download of a list that is too long."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def check(self, wanted: int) -> None:
+        if wanted > LIST_BYTES:
+            raise InvalidDataset(f"The list {self._url!r} has more than {LIST_BYTES:,} bytes.", "Write a shorter one.")

@@ -1,0 +1,206 @@
+"""Gives a trainer or an inspector, which opens no socket, the shards that it asks for
+(`distill.modalities.images.shards.supply`)."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from distill.errors import InvalidDataset, RetortError
+from distill.modalities.images.shards import supply
+from distill.modalities.images.shards.cache import ShardCache
+from distill.modalities.images.shards.refusal import changed
+from store.settings import Settings
+from worker.errors import Internal, disk_full
+from worker.isolation import users
+from worker.transfer import shards
+from worker.transfer.shards import Entry
+
+log = logging.getLogger(__name__)
+LOOK_SECONDS, CLOSE_SECONDS = 0.03, 60.0
+FETCHERS = 4
+"""Shards that come at once."""
+REQUESTS = 1000
+"""Requests that are taken at one look: a trainer may write what it likes."""
+INSPECTED = 4
+"""Shards that an inspection has at once: it reads one after the other, and of the next one ahead."""
+Check = Callable[[], None]
+
+
+class Closed(Exception):
+    """Nobody waits for the shard any more."""
+
+
+class Source(Protocol):
+    """Where a supplier has shards from, in threads of its own."""
+
+    def get(self, number: int, check: Check) -> Path: ...
+
+
+class Supplier:
+    """Answers requests in `wanted` by links in `folder`, from `start` to `close`. What an asker writes is names of
+    files, and nothing of what it wrote is opened."""
+
+    def __init__(self, folder: Path, wanted: Path, kept: Path, budget_bytes: int) -> None:
+        self._folder, self._wanted = folder, wanted
+        (folder / supply.GIVEN).mkdir(parents=True)
+        wanted.mkdir()
+        told = {"wanted": str(wanted), "kept": str(kept), "budget_bytes": budget_bytes}
+        (folder / supply.FACTS).write_text(json.dumps(told))
+        self._closed, self._lock = threading.Event(), threading.Lock()
+        self._coming: dict[int, int] = {}
+        self._pool = ThreadPoolExecutor(FETCHERS, "shards")
+        self._thread = threading.Thread(target=self._look, name="supplier", daemon=True)
+
+    def start(self, source: Source, count: int) -> Self:
+        """`count`: how many shards there are."""
+        self._source, self._count = source, count
+        self._thread.start()
+        return self
+
+    @property
+    def busy(self) -> bool:
+        """Whether somebody waits for a shard that is on its way."""
+        return bool(self._coming)
+
+    def close(self) -> None:
+        """Nothing of it runs any more when this returns, but for a server that says nothing."""
+        self._closed.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        until = time.monotonic() + CLOSE_SECONDS
+        while self._coming and time.monotonic() < until:
+            time.sleep(LOOK_SECONDS)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _check(self) -> None:
+        if self._closed.is_set():
+            raise Closed
+
+    def _look(self) -> None:
+        while not self._closed.wait(LOOK_SECONDS):
+            for number, asked_ns in self._requests():
+                with self._lock:
+                    first = number not in self._coming
+                    self._coming[number] = max(self._coming.get(number, 0), asked_ns)
+                if first:
+                    self._pool.submit(self._answer, number)
+
+    def _requests(self) -> list[tuple[int, int]]:
+        """Number and time of every request; they are taken away."""
+        found = []
+        with os.scandir(self._wanted) as entries:
+            for entry, _ in zip(entries, range(REQUESTS), strict=False):
+                with suppress(OSError):
+                    asked_ns = entry.stat(follow_symlinks=False).st_mtime_ns
+                    (self._wanted / entry.name).unlink()
+                    if entry.name.isascii() and entry.name.isdecimal() and int(entry.name[:9]) < self._count:
+                        found.append((int(entry.name[:9]), asked_ns))
+        return found
+
+    def _answer(self, number: int) -> None:
+        error: RetortError | None = None
+        try:
+            supply.give(self._folder, number, self._source.get(number, self._check))
+        except Closed:
+            error = None
+        except RetortError as refused:
+            error = refused
+        except Exception as broken:
+            log.exception("shard %d was not supplied", number)
+            error = disk_full(broken) or Internal(f"A shard could not be supplied: {broken}", "See the worker's log.")
+        with self._lock:
+            asked_ns = self._coming.pop(number)
+        if error is not None:
+            with suppress(OSError):  # the asker is gone, and its folder with it
+                supply.refuse(self._folder, number, asked_ns, error)
+
+
+class Kept:
+    """Registered shards, from the cache that all workers of this machine share."""
+
+    def __init__(self, settings: Settings, entries: Sequence[Entry]) -> None:
+        self._settings, self._entries = settings, entries
+        make_folder(settings)
+
+    def get(self, number: int, check: Check) -> Path:
+        """Raises `ShardGone`, `ShardChanged`, `ShardUnavailable`, and what `check` raises."""
+        entry = self._entries[number]
+        cache = ShardCache(self._settings.kept_shards, self._settings.shard_cache_bytes, check)
+
+        def make(part: Path) -> None:
+            shards.fetch_again(self._settings, entry, part, check)
+            part.chmod(0o444)
+
+        return cache.get(entry.sha256, entry.size_bytes, make)
+
+
+def make_folder(settings: Settings) -> None:
+    """The cache's folder. Trainers open files in it whose names, their sha256, they know, and list none."""
+    folder = settings.kept_shards
+    folder.mkdir(parents=True, exist_ok=True)
+    with suppress(OSError):  # another worker's
+        folder.chmod(0o711)
+    if settings.trainer_uid:
+        users.passable(folder.parent)
+
+
+class Registering:
+    """Shards that are looked at for the first time: a few at once in `folder`, in the order of requests. `entries`:
+    what is known of those that came."""
+
+    def __init__(self, settings: Settings, names: Sequence[str], folder: Path, links: Path) -> None:
+        self._settings, self._names, self._folder, self._links = settings, names, folder, links
+        self.entries: dict[int, Entry] = {}
+        self._there: OrderedDict[int, Path] = OrderedDict()
+        self._lock = threading.Lock()
+        folder.mkdir()
+
+    def get(self, number: int, check: Check) -> Path:
+        """Raises `InvalidDataset`, `ShardUnavailable`, and what `check` raises."""
+        with self._lock:
+            if number in self._there:
+                self._there.move_to_end(number)
+                return self._there[number]
+        part, path = self._folder / f"{number}.part", self._folder / f"{number}"
+        url = self._names[number]
+        found = shards.fetch(self._settings, url, part, check)
+        entry = self.entries.setdefault(number, Entry(url, found.size_bytes, found.sha256))
+        if entry.sha256 != found.sha256:
+            raise changed(url, "it holds other bytes than when it was first read")
+        part.chmod(0o444)
+        part.replace(path)
+        self._keep(number, path)
+        return path
+
+    def all(self) -> list[Entry]:
+        """Of every shard, in order. Raises `InvalidDataset` where one was never asked for."""
+        if len(self.entries) < len(self._names):
+            raise InvalidDataset("The inspection did not read all shards.", "Register the dataset again.")
+        return [self.entries[number] for number in range(len(self._names))]
+
+    def _keep(self, number: int, path: Path) -> None:
+        with self._lock:
+            self._there[number] = path
+            while len(self._there) > INSPECTED:
+                old, gone = self._there.popitem(last=False)
+                supply.take_away(self._links, old)
+                gone.unlink(missing_ok=True)
