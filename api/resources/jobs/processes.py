@@ -82,8 +82,8 @@ def _wide(devices: Sequence[int], each: int) -> int:
 
 
 def check_copied(findings: Findings, resources: Resources, datasets: Sequence[Dataset | None]) -> None:
-    """Note a dataset of shards that stay where they lie, where several hosts are to read it: the worker supplies them on
-    its own machine."""
+    """Note a dataset of shards that stay where they lie, where several hosts are to read it: the worker supplies them
+    on its own machine."""
     for pointer, row in zip(("/dataset", "/probe"), datasets, strict=True):
         if resources.hosts > 1 and row is not None and row.shards:
             message = f"{row.name} stays where it lies, and is read by one host alone."
