@@ -18,6 +18,7 @@ from tests.store.support import migrated
 from tests.waiting import until
 from tests.worker.support import settings_for
 from worker.cluster.devices import Devices
+from worker.cluster.host import PROBE, Host
 from worker.cluster.view import ClusterView
 from worker.slots.housekeeping import FORGOTTEN_SECONDS, Housekeeping
 
@@ -74,3 +75,14 @@ def test_what_a_forgotten_worker_left_in_the_shared_folder_goes(tmp_path: Path, 
 def lives(database: Database, name: str) -> None:
     with database.write() as session:
         system.register_worker(session, Worker(id=name, hostname="h", pid=1, slots=1, info={}))
+
+
+def test_a_host_tells_whether_the_folder_is_the_workers(tmp_path: Path) -> None:
+    worker, other = tmp_path / "worker", tmp_path / "other"
+    for folder, token in ((worker, "a"), (other, "b")):
+        folder.mkdir()
+        (folder / PROBE).write_text(token)
+    same = Host(str(worker), "127.0.0.1").introduce("a")
+    assert (same["problem"], (worker / same["left"]).read_text()) == ("", "a")
+    assert Host(str(other), "127.0.0.1").introduce("a")["problem"]
+    assert "No such file" in Host(str(tmp_path / "none"), "127.0.0.1").introduce("a")["problem"]
