@@ -32,9 +32,6 @@ from distill.types import DatasetInput, DistillConfig, StartInput, TeacherInput
 COMMON: dict[str, Any] = {"batch_size": 128, "compile": False, "device": "cpu", "quality_samples": 1000}
 STUDENTS: dict[str, Any] = {"layers": 3}
 RESULTS = Path("benchmarks/results")
-#: A teacher that misses its level is trained for longer, these times its epochs. One of published weights goes on from
-#: what its second round made, at a third of the peak, and again.
-ROUNDS, ROUNDS_OF_PUBLISHED = (1, 2, 4), (1, 2, 1, 1)
 #: Committed, so that all days of the study have the same teachers.
 TEACHERS = Path("benchmarks/study/teachers")
 
@@ -135,31 +132,21 @@ class Driver:
         return self._teachers[pair.name]
 
     def _taught(self, pair: Pair) -> Path:
-        """Weights of the first round that reaches the level (protocol.md)."""
-        start, peak = self._start(pair), pair.teacher_peak
-        for number, factor in enumerate(ROUNDS if pair.begun is None else ROUNDS_OF_PUBLISHED):
-            epochs = factor * pair.teacher_epochs
-            weights = self._round(pair, f"{epochs}" if number < 2 else f"{epochs}-round{number}", epochs, start, peak)
+        start = self._start(pair)
+        for epochs in (pair.teacher_epochs, 2 * pair.teacher_epochs, 4 * pair.teacher_epochs):
+            place = self.folder / "teachers" / f"{pair.data}-{pair.teacher_architecture.name.split(':')[1]}-{epochs}"
+            settings = {"precision": "bf16", "channels_last": True, "augmentation": "crop_flip", "epochs": epochs}
+            rate = {} if pair.teacher_peak is None else {"learning_rate": pair.teacher_peak}
+            config = DistillConfig.model_validate(COMMON | settings | rate)
+            weights = train_teacher(self.datasets[pair.name], pair.teacher_architecture, config, place, start)
             report = json.loads((weights.parent / "report.json").read_text())
             accuracy = report["student"]["accuracy"]["value"]
-            print(
-                f"Teacher of {pair.name}, {epochs} epochs from {start and start.label}: {100 * accuracy:.2f} %",
-                flush=True,
-            )
+            print(f"Teacher of {pair.name}, {epochs} epochs: {100 * accuracy:.2f} %", flush=True)
             if accuracy >= pair.level:
                 return weights
-            if number > 0 and start is not None and peak is not None:
-                start, peak = _begun(pair, weights, f"round {number}"), peak / 3
         raise SystemExit(
             f"The teacher of {pair.name} stays below {100 * pair.level:.0f} %: the protocol wants another."
         )
-
-    def _round(self, pair: Pair, name: str, epochs: int, start: StartInput | None, peak: float | None) -> Path:
-        settings = {"precision": "bf16", "channels_last": True, "augmentation": "crop_flip", "epochs": epochs}
-        config = DistillConfig.model_validate(COMMON | settings | ({} if peak is None else {"learning_rate": peak}))
-        architecture = pair.teacher_architecture
-        place = self.folder / "teachers" / f"{pair.data}-{architecture.name.split(':')[1]}-{name}"
-        return train_teacher(self.datasets[pair.name], architecture, config, place, start)
 
     def _start(self, pair: Pair) -> StartInput | None:
         if pair.begun is None:
@@ -167,12 +154,10 @@ class Driver:
         if self.clone is None:
             raise SystemExit(f"The teacher of {pair.name} begins with published weights: name their folder, --clone.")
         weights = published.teacher(self.clone, pair.begun, self.folder / "published" / f"{pair.begun}.safetensors")
-        return _begun(pair, weights, f"published {pair.begun}")
-
-
-def _begun(pair: Pair, weights: Path, label: str) -> StartInput:
-    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
-    return StartInput(label=label, architecture=pair.teacher_architecture, weights=str(weights), digest=digest)
+        digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+        return StartInput(
+            label=f"published {pair.begun}", architecture=pair.teacher_architecture, weights=str(weights), digest=digest
+        )
 
 
 def pinned(dataset: DatasetInput) -> DatasetInput:
