@@ -58,13 +58,15 @@ FROM libraries AS worker-libraries
 ARG TORCH=torch==2.13.0
 ARG TORCHVISION=torchvision==0.28.0
 ARG TORCH_INDEX=
+# More of pyproject.toml's extras: `,ray` for jobs on several hosts.
+ARG EXTRAS=
 RUN --mount=type=cache,target=/root/.cache/pip --mount=type=bind,from=wheels,target=/wheels \
     pip --python /opt/venv/bin/python install -q --find-links /wheels ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} "$TORCH"
 COPY pyproject.toml constraints.txt ./
 RUN --mount=type=cache,target=/root/.cache/pip --mount=type=bind,from=wheels,target=/wheels touch README.md \
  && pip --python /opt/venv/bin/python install -q -c constraints.txt --find-links /wheels \
     ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} --no-deps "$TORCHVISION" \
- && pip --python /opt/venv/bin/python install -q -c constraints.txt '.[worker,otel]' \
+ && pip --python /opt/venv/bin/python install -q -c constraints.txt ".[worker,otel${EXTRAS}]" \
  && find /opt/venv/lib -depth -type d -name tests -exec rm -rf {} +
 
 # ---- what both run on

@@ -39,6 +39,7 @@ EventKind = Literal[
     "result",  # {...}: the report's summary
     "done",  # {}
     "failed",  # RetortError.to_dict()
+    "memory",  # {peak_bytes}: of a trainer on other machines, where its worker cannot look
     # of finished networks that are asked (distill.predictor), not of runs:
     "ready",  # {}
     "text",  # {request, input, network, text}: the next part of a text

@@ -98,6 +98,12 @@ class Settings(BaseSettings):
         description="Devices of one slot, which a job may use by as many processes: GPUs, or shares of the CPU's "
         "cores.",
     )
+    ray_address: str = Field(
+        "", description="Ray cluster for jobs on several hosts, as host:port of its head. Empty: none."
+    )
+    ray_shared_dir: Path | None = Field(
+        None, description="Folder that this worker and every host of the cluster have at the same path."
+    )
     predictors: int = Field(
         2, ge=0, le=16, description="Finished students that one worker holds ready to be asked; 0: none."
     )
@@ -305,6 +311,7 @@ class Settings(BaseSettings):
                 "RETORT_TRAINER_UID is set but RETORT_REDIS_URL is not: in `retort serve` trainers run as the service, "
                 "whose data lies beside theirs. Unset it, or run the full stack."
             )
+        _check_cluster(self)
         last = self.trainer_uid + self.slots + self.predictors
         if self.trainer_uid and self.trainer_uid <= self.worker_uid <= last:
             raise ValueError(
@@ -331,6 +338,23 @@ class Settings(BaseSettings):
         if key and (len(key) < 20 or key in GUESSABLE):
             raise ValueError("RETORT_API_KEY is guessable: use at least 20 random characters.")
         return self
+
+
+def _check_cluster(settings: Settings) -> None:
+    """What a cluster's hosts cannot keep: they have the network, and one user."""
+    if not settings.ray_address:
+        return
+    if settings.ray_shared_dir is None or not settings.ray_shared_dir.is_absolute():
+        raise ValueError(
+            "RETORT_RAY_ADDRESS is set but RETORT_RAY_SHARED_DIR names no folder. Set it to the absolute path of a "
+            "folder that this worker and every host of the cluster share."
+        )
+    for name in ("trainer_uid", "require_isolation"):
+        if getattr(settings, name):
+            raise ValueError(
+                f"RETORT_RAY_ADDRESS is set and so is RETORT_{name.upper()}, which the hosts of a cluster do not keep: "
+                "trainers there run as Ray's user, with a network. Unset one of them."
+            )
 
 
 def _check_networks(name: str, text: str) -> None:

@@ -61,6 +61,39 @@ class TooFewDevices(RetortError):
     code = "too_few_devices"
 
 
+class ClusterUnavailable(RetortError):
+    """The Ray cluster cannot be reached, or Ray is not installed."""
+
+    code = "cluster_unavailable"
+    retryable = True
+
+
+class ClusterBusy(RetortError):
+    """The cluster had no room for all processes of a job for longer than an attempt waits."""
+
+    code = "cluster_busy"
+    retryable = True
+
+
+class HostLost(RetortError):
+    """A host of the cluster ended, or does not answer any more."""
+
+    code = "host_lost"
+    retryable = True
+
+
+class HostUnfit(RetortError):
+    """A host of the cluster cannot run Retort's processes."""
+
+    code = "host_unfit"
+
+
+class FolderNotShared(RetortError):
+    """RETORT_RAY_SHARED_DIR is another folder on a host of the cluster than on the worker."""
+
+    code = "folder_not_shared"
+
+
 class MaxRuntimeExceeded(UserError):
     """The job's own time limit, or the service's, and nothing to keep."""
 

@@ -53,6 +53,8 @@ def _all(*several: Codes) -> Codes:
 _JOB = (
     *(
         "too_few_devices",
+        "too_few_hosts",
+        "no_cluster",
         "unknown_name",
         "unknown_teacher",
         "unknown_dataset",

@@ -119,7 +119,10 @@ def bought(study: Json, trials: Sequence[Json]) -> Iterator[str]:
     yield "| | configuration | validation, fresh seeds | test, fresh seeds | bytes | minutes a run |"
     yield "|---|---|---|---|---|---|"
     fresh = set(result["fresh_seeds"])
-    for name, number in (("default job", BASE), ("winner", result["winner"])):
+    reported = {"default job": BASE, "winner": result["winner"]}
+    if result["winner"] == BASE:
+        del reported["winner"]
+    for name, number in reported.items():
         yield _row(name, number, [each for each in trials if each["configuration"] == number], fresh)
 
 

@@ -54,13 +54,13 @@ MOBILES = (
 )
 SMALL = ("retort:resnet8?width=8", "retort:resnet8?width=4", "retort:resnet8?width=16")
 PAIRS = (
-    Pair("cifar10-resnet", "cifar10", "retort:resnet56", 4, 0.90, *RESNETS, begun="resnet56", teacher_peak=1e-3),
+    Pair("cifar10-resnet", "cifar10", "retort:resnet56", 4, 0.895, *RESNETS, begun="resnet56", teacher_peak=1e-3),
     Pair(
         "cifar10-mobilenet",
         "cifar10",
         "retort:resnet56",
         4,
-        0.90,
+        0.895,
         *MOBILES,
         settings=CONTIGUOUS,
         begun="resnet56",

@@ -51,6 +51,7 @@ def jobs() -> None:
 @click.option("--label", "labels", multiple=True, callback=pairs, help="name=value; may be repeated.")
 @click.option("--priority", type=int, help="Higher starts first.")
 @click.option("--processes", "resources", callback=_resources, help="That train together, a device each; or auto.")
+@click.option("--hosts", type=int, help="Hosts of a cluster that share the processes; 1 unless given.")
 @click.option("--compare-with", help="Id of a finished job to report beside this one.")
 @click.option("--probe", help="Id of a small labelled dataset that judges features, for one without labels.")
 @click.option("--dry-run", is_flag=True, help="Check everything, queue nothing.")
@@ -69,6 +70,7 @@ def submit(  # noqa: PLR0913 - click: one each option
     named: dict[str, str],
     recipe: str | None,
     config: dict[str, Any],
+    hosts: int | None,
     dry_run: bool,
     watch: bool,
     **rest: Any,
@@ -76,6 +78,7 @@ def submit(  # noqa: PLR0913 - click: one each option
     """Queue a job. Options go before what --file says; of config and of the student's arguments both count."""
     body = bodies.read(file)
     body |= {name: value for name, value in rest.items() if value not in (None, {})}
+    body |= {"resources": body.get("resources", {}) | {"hosts": hosts}} if hosts is not None else {}
     body = bodies.with_dataset(bodies.with_teachers(body, teachers), dataset)
     body = bodies.with_weights(bodies.with_student(body, student, options), weights, named)
     body = bodies.with_config(body, config | ({"recipe": recipe} if recipe else {}))

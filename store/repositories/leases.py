@@ -6,6 +6,7 @@ owns the job now, and the holder must stop.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,6 +39,7 @@ class Lease:
     worker_id: str
     request_id: str | None = None  # of the request that made the job
     traceparent: str | None = None  # of its submission
+    hosts: int = 1  # that the job asks for
 
 
 def queued(
@@ -46,19 +48,23 @@ def queued(
     max_running: int = 0,
     processes: int = shares.MOST_PROCESSES,
     lane: shares.Lane = "slots",
+    hosts: Sequence[int] = (),
 ) -> list[str]:
     """Ids of jobs that may start now, in the order of `shares`. `max_running`: how many of one tenant's jobs
     may run side by side where it has no quota of its own; 0: any number. `processes`: how many a job may have where
-    they are to run. `lane`: where; each has its queue."""
-    conditions = (shares.due(), Job.processes <= processes)
+    they are to run, and `hosts` the devices of each host of the cluster there. `lane`: where; each has its queue."""
+    conditions = (shares.due(), shares.fits(processes, hosts))
     return list(session.scalars(shares.in_order(max_running, lane, *conditions).limit(limit)))
 
 
-def any_queued(session: Session, max_running: int = 0, processes: int = shares.MOST_PROCESSES) -> bool:
+def any_queued(
+    session: Session, max_running: int = 0, processes: int = shares.MOST_PROCESSES, hosts: Sequence[int] = ()
+) -> bool:
     """Whether `queued` would find one: cheaper, because nothing is put in order."""
-    query = select(Job.id).where(Job.status == "queued", shares.due(), _room(max_running), Job.processes <= processes)
+    conditions = (shares.due(), _room(max_running), shares.fits(processes, hosts))
     lanes = (shares.queue("slots"), shares.queue("publications"), shares.queue("live"))
-    return session.scalar(query.where(or_(*lanes)).limit(1)) is not None
+    query = select(Job.id).where(Job.status == "queued", *conditions, or_(*lanes))
+    return session.scalar(query.limit(1)) is not None
 
 
 def _room(max_running: int) -> ColumnElement[bool]:
@@ -92,11 +98,11 @@ def claim(session: Session, job_id: str, worker_id: str, lease_seconds: float, m
         "started_at": func.coalesce(Job.started_at, db_now()),
     }
     taken = update(Job).where(Job.id == job_id, Job.status == "queued", _room(max_running)).values(**values)
-    facts = (Job.attempt, Job.stop_requested, Job.request_id, Job.traceparent)
+    facts = (Job.attempt, Job.stop_requested, Job.request_id, Job.traceparent, Job.hosts)
     returned = session.execute(taken.returning(*facts), execution_options={"synchronize_session": False}).first()
     if returned is None:
         return None
-    lease = Lease(job_id, token, returned.attempt, worker_id, returned.request_id, returned.traceparent)
+    lease = Lease(job_id, token, returned.attempt, worker_id, *returned[2:])
     session.add(Attempt(id=new_id("att"), job_id=job_id, number=lease.attempt, worker_id=worker_id))
     events.append(session, job_id, "status", {"status": "running", "attempt": lease.attempt}, lease.attempt)
     if returned.stop_requested:

@@ -63,6 +63,14 @@ MOST_PROCESSES = 64
 """Processes of one job."""
 
 
+def fits(processes: int, hosts: Sequence[int]) -> ColumnElement[bool]:
+    """Whether a job has room where a slot has so many devices for `processes`, and a cluster these `hosts`, by their
+    devices. A job on several hosts has as many processes on each."""
+    most_first = sorted(hosts, reverse=True)[:MOST_PROCESSES]
+    wide = (and_(Job.hosts == n, Job.processes <= n * most_first[n - 1]) for n in range(2, len(most_first) + 1))
+    return or_(and_(Job.hosts == 1, Job.processes <= processes), *wide)
+
+
 def due() -> ColumnElement[bool]:
     """Whether a job waits out no back-off."""
     return or_(Job.not_before.is_(None), Job.not_before <= db_now())

@@ -52,6 +52,20 @@ def most_devices(session: Session, silent_seconds: float) -> int | None:
     return max(found, default=None)
 
 
+def clusters(session: Session, silent_seconds: float) -> list[dict[str, Any]] | None:
+    """What each worker heard of in the last `silent_seconds` says of the cluster it reaches (`worker.cluster.view`),
+    nothing of those that reach none; None where there is no such worker."""
+    found = live_workers(session, silent_seconds)
+    return [worker.info["cluster"] for worker in found if worker.info.get("cluster")] if found else None
+
+
+def note_cluster(session: Session, worker_id: str, cluster: dict[str, Any]) -> None:
+    """What the worker says of its cluster now."""
+    worker = session.get(Worker, worker_id)
+    if worker is not None and worker.info.get("cluster") != cluster:
+        worker.info = worker.info | {"cluster": cluster}
+
+
 def lacked_exports(session: Session, silent_seconds: float) -> dict[str, dict[str, Any]]:
     """Of the formats that no worker heard of in the last `silent_seconds` can write: what one of them says that it
     lacks, by name. Workers of earlier releases say nothing, and may write all; without workers nothing is known."""

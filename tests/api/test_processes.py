@@ -1,4 +1,4 @@
-"""How many processes a job asks for: stored, shown, refused by what live workers have."""
+"""How many processes and hosts a job asks for: stored, shown, refused by what live workers have."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import update
 
 from store.database import Database
 from store.repositories import leases, system
-from store.tables import Worker
+from store.tables import Dataset, Worker
 from tests.api.checks import pointers, problem
 from tests.api.driver import Driver
 
@@ -39,7 +40,7 @@ def test_what_is_asked_for_is_kept_and_shown(
     made = client.post("/jobs", json=body(driver, asked))
     assert made.status_code == 202, made.text
     shown = client.get(f"/jobs/{made.json()['id']}").json()
-    assert (shown["resources"], shown["waiting_for"]) == ({"processes": kept}, None)
+    assert (shown["resources"], shown["waiting_for"]) == ({"processes": kept, "hosts": 1}, None)
 
 
 @pytest.mark.parametrize(("asked", "more"), [(1, 0), (2, 1), ("auto", 1)])
@@ -98,4 +99,78 @@ def test_a_job_goes_on_with_the_resources_it_had(client: TestClient, driver: Dri
     for change, expected in (({}, "auto"), ({"resources": {"processes": 2}}, 2)):
         made = client.post(f"/jobs/{first}/extend", json={"epochs": 2} | change)
         assert made.status_code == 202, made.text
-        assert made.json()["resources"] == {"processes": expected}
+        assert made.json()["resources"] == {"processes": expected, "hosts": 1}
+
+
+# ---- several hosts
+
+TWO = {"processes": 4, "hosts": 2}
+WIDE, NARROW = {"hosts": [2, 2, 1], "gpu": False, "cores": 1}, {"hosts": [2], "gpu": False, "cores": 1}
+SILENT = {"problem": "No Ray cluster answers at head:6379.", "remedy": "Start its head."}
+
+
+def reaches(database: Database, *clusters: dict[str, Any]) -> None:
+    """Workers that say this of their clusters; {}: one that has none."""
+    for number, cluster in enumerate(clusters):
+        worker = Worker(id=f"wrk_c{number}", hostname="h", pid=1, slots=1, info={"cluster": cluster})
+        with database.write() as session:
+            system.register_worker(session, worker)
+
+
+def wide(driver: Driver, **resources: Any) -> dict[str, Any]:
+    return body(driver) | {"resources": resources}
+
+
+@pytest.mark.parametrize("hosts", [0, -1, 65, 10**30, 1.5, "2", "auto", True, None])
+def test_what_is_no_number_of_hosts_is_refused(client: TestClient, driver: Driver, hosts: Any) -> None:
+    told = problem(client.post("/jobs", json=wide(driver, processes=4, hosts=hosts)), 422, "invalid_request")
+    assert all(pointer.startswith("/resources/hosts") for pointer in pointers(told))
+
+
+@pytest.mark.parametrize("processes", [1, 3, "auto"])
+def test_processes_that_hosts_cannot_share_are_refused(client: TestClient, driver: Driver, processes: Any) -> None:
+    asked = wide(driver, processes=processes, hosts=2) | {"config": {"recipe": "cross_entropy", "batch_size": 48}}
+    assert pointers(problem(client.post("/jobs", json=asked), 422, "invalid_config")) == {POINTER}
+
+
+@pytest.mark.parametrize("path", ["/jobs", "/jobs?dry_run=true"])
+@pytest.mark.parametrize(
+    ("clusters", "code", "there"),
+    [(({},), "no_cluster", None), (({}, SILENT), "no_cluster", None), ((NARROW, SILENT, {}), "too_few_hosts", 1)],
+)
+def test_hosts_that_no_cluster_has_are_refused_with_what_there_is(
+    client: TestClient, driver: Driver, database: Database, path: str, clusters: Any, code: str, there: int | None
+) -> None:
+    reaches(database, *clusters)
+    told = problem(client.post(path, json=wide(driver, **TWO)), 422, code)
+    assert pointers(told) == {"/resources/hosts"}
+    assert told["details"].get("hosts_there") == there
+    assert (SILENT["problem"] in told["detail"]) == (clusters == ({}, SILENT))
+
+
+def test_a_dataset_that_stays_where_it_lies_is_read_by_one_host(
+    client: TestClient, driver: Driver, database: Database
+) -> None:
+    asked = wide(driver, **TWO)
+    with database.write() as session:
+        session.execute(update(Dataset).where(Dataset.id == asked["dataset"]).values(shards={"count": 2}))
+    assert pointers(problem(client.post("/jobs", json=asked), 422, "invalid_config")) == {"/dataset"}
+
+
+def test_only_a_worker_whose_cluster_has_the_hosts_takes_the_job(
+    client: TestClient, driver: Driver, database: Database
+) -> None:
+    made = client.post("/jobs", json=wide(driver, **TWO))  # no worker lives: nothing is known
+    assert made.status_code == 202, made.text
+    job_id = made.json()["id"]
+    assert made.json()["resources"] == TWO
+    reaches(database, NARROW)
+    assert "2 hosts" in client.get(f"/jobs/{job_id}").json()["waiting_for"]
+    with database.read() as session:
+        for hosts, takes in (((), False), ((2,), False), ((4, 1), False), ((2, 2, 1), True), ((1, 2, 2), True)):
+            assert leases.queued(session, hosts=hosts) == ([job_id] if takes else [])
+            assert leases.any_queued(session, hosts=hosts) == takes
+    with database.write() as session:
+        system.note_cluster(session, "wrk_c0", WIDE)
+    assert client.get(f"/jobs/{job_id}").json()["waiting_for"] is None
+    assert client.post("/jobs", json=wide(driver, processes=6, hosts=3)).status_code == 422

@@ -31,11 +31,11 @@ OF_COMPOSE = {
     "RETORT_PUBLISH", "RETORT_PORT", "RETORT_S3_PORT", "RETORT_PRIVATE_ADDRESS", "RETORT_VERSION", "RETORT_REVISION",
     "RETORT_TORCH", "RETORT_TORCHVISION", "RETORT_TORCH_INDEX", "RETORT_WHEELS", "RETORT_WORKER_CPUS",
     "RETORT_WORKER_MEMORY", "RETORT_API_MEMORY", "RETORT_STOP_GRACE", "RETORT_GPUS", "RETORT_CERTIFICATES",
-    "RETORT_HTTPS_PORT", "RETORT_HTTPS_S3_PORT",
+    "RETORT_HTTPS_PORT", "RETORT_HTTPS_S3_PORT", "RETORT_EXTRAS", "RETORT_RAY_SHARED", "RETORT_RAY_HEAD",
 }  # fmt: skip
 PATCHES = {"gpu.yaml", "trainer-user.yaml"}
 #: Of Kubernetes alone: not in kubernetes-validate's schemas.
-FOREIGN = {"Kustomization", "ScaledObject", "TriggerAuthentication"}
+FOREIGN = {"Kustomization", "ScaledObject", "TriggerAuthentication", "RayCluster"}
 
 
 def documents(*names: str) -> list[dict[str, Any]]:

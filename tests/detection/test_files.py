@@ -135,8 +135,8 @@ def traced(context: BoxContext, folder: Path) -> Traced:
     return Traced(DELIVERY.suppressed(context), lambda count: iter([images[:count]]), folder)
 
 
-QUICK = ("points", "default_boxes")
-"""Of these the graph is small, and torch's converter done in seconds."""
+QUICK = {"points", "anchors"}
+"""Of these torch's converter is done in seconds."""
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ ASKED = "what does the cat do ?"
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     service = Service(
         tmp_path_factory.mktemp("service") / "data", OMP_NUM_THREADS="1", RETORT_PREDICTORS="1",
-        RETORT_PREDICT_WARM_SECONDS="600",
+        RETORT_PREDICT_WARM_SECONDS="600", RETORT_PREDICT_WAIT_SECONDS="240",
     )  # fmt: skip
     yield service
     service.kill()

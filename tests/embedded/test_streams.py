@@ -15,7 +15,7 @@ from tests.integration.main_job import architectures_known
 from tests.services.s3 import ACCESS_KEY, S3, SECRET_KEY
 from tests.worker.support import wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture

@@ -78,7 +78,7 @@ def student(world: World, client: TestClient) -> str:
 
 
 def get(server: str, endpoint: str, /, **query: str) -> dict[str, Any]:
-    answer = httpx.get(f"{server}/api/2.0/mlflow/{endpoint}", params=query, auth=(USER, PASSWORD))
+    answer = httpx.get(f"{server}/api/2.0/mlflow/{endpoint}", params=query, auth=(USER, PASSWORD), timeout=within(30))
     found: dict[str, Any] = answer.raise_for_status().json()
     return found
 
@@ -145,9 +145,9 @@ def test_a_job_is_followed_while_it_runs(world: World, client: TestClient, serve
         return [each["step"] for each in found.get("metrics", ())]
 
     with followed(world, made) as ended:
-        until(lambda: steps() == [1], SECONDS, pause=0.3)
+        until(lambda: steps() == [1], SECONDS, pause=1)
         say(world, lease, 2, 3)
-        until(lambda: steps() == [1, 2, 3], SECONDS, steps, pause=0.3)
+        until(lambda: steps() == [1, 2, 3], SECONDS, steps, pause=1)
         world.succeed(lease)
     assert ended == ["queued"]
     assert world.run(made) == "succeeded"

@@ -16,7 +16,7 @@ from distill.errors import InvalidConfig
 from distill.pruned import WIDTHS, architecture_of
 from distill.student import load_student
 from distill.training import checkpoint
-from distill.types import Architecture, StartInput, TeacherInput, TeacherPreprocessing
+from distill.types import Architecture, ComparisonInput, StartInput, TeacherInput, TeacherPreprocessing
 from tests.run.conftest import STUDENT, TEACHER, go, sha256, spec
 from tests.run.test_other_classes import SMALL, made
 
@@ -156,6 +156,27 @@ def test_a_pruned_teacher_is_trained_delivered_and_loaded_without_it(tmp_path: P
         assert loaded.model(torch.zeros(1, loaded.preprocessing.channels, *loaded.preprocessing.size)).shape == (1, 10)
     cards = [each.read_text() for each in path.parent.glob("*.md")]
     assert any("load_student" in card for card in cards)
+
+
+def test_a_pruned_student_is_gone_on_with_compared_and_exported(tmp_path: Path, teacher: TeacherInput) -> None:
+    """Named as its job names it, by ratio alone."""
+    student = architecture_of(teacher.architecture, 0.5, round_to=2)
+    run: dict[str, Any] = {"student": student, "recipe": "cross_entropy", **SMALL}
+    go(spec(start=start_of(teacher), **run), tmp_path / "first")
+    weights = tmp_path / "first/artifacts/student.safetensors"
+    start = StartInput(label="the student of job_1", architecture=student, weights=str(weights))
+    other = ComparisonInput(
+        label="first", architecture=student, weights=str(weights), recipe="cross_entropy", job_id="job_1"
+    )
+    go(spec(start=start, comparison=other, exports=["onnx"], **run), tmp_path / "second")
+    report = report_of(tmp_path / "second")
+    assert report["start"]["label"] == "the student of job_1"  # nothing is cut once more
+    assert report["start"]["made"]["count"] == 0
+    assert report["comparison"]["parameters"] == report["student"]["parameters"]
+    first = load_file(weights)
+    second = load_file(tmp_path / "second/artifacts/student.safetensors")
+    assert {name: tensor.shape for name, tensor in first.items()} == {n: t.shape for n, t in second.items()}
+    assert (tmp_path / "second/artifacts/student.onnx").stat().st_size > 0
 
 
 def test_only_its_own_whole_network_is_pruned_into_a_student(tmp_path: Path) -> None:

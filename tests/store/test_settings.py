@@ -193,3 +193,18 @@ def test_a_setting_from_a_file_is_checked_like_any_other(monkeypatch: pytest.Mon
     monkeypatch.setenv("RETORT_API_KEY_FILE", str(tmp_path / "key"))
     with pytest.raises(ValidationError, match="20 random characters"):
         Settings()
+
+
+@pytest.mark.parametrize(
+    ("more", "word"),
+    [
+        ({}, "RETORT_RAY_SHARED_DIR"),
+        ({"ray_shared_dir": Path("relative")}, "RETORT_RAY_SHARED_DIR"),
+        ({"ray_shared_dir": Path("/shared"), "require_isolation": True}, "RETORT_REQUIRE_ISOLATION"),
+        ({"ray_shared_dir": Path("/shared"), "trainer_uid": 10100}, "RETORT_TRAINER_UID"),
+    ],
+)
+def test_what_a_cluster_cannot_keep_is_refused(more: dict[str, Any], word: str) -> None:
+    with pytest.raises(ValidationError, match=word):
+        Settings(ray_address="head:6379", **more)
+    Settings(ray_address="head:6379", ray_shared_dir=Path("/shared"))

@@ -28,6 +28,7 @@ from tests.studies.support import (
     suggested,
     validated,
 )
+from worker.studies import concluding
 
 SAMPLING = [name for name in strategies.names() if name != "grid"]
 CHOICES = [{"pointer": RATE, "choices": [0.001, 0.01, 0.03, 0.3]}]
@@ -254,6 +255,7 @@ def test_the_budget_of_minutes_ends_the_asking(database: Database) -> None:
     end(database, _only_active(database, study_id).job_id or "", 0.5)
     stepped(database, study_id)
     assert (read(database, study_id).status, len(all_trials(database, study_id))) == ("succeeded", 1)
+    assert read(database, study_id).result["reading"] == concluding.ALONE  # type: ignore[index]
 
 
 def test_a_full_queue_is_waited_for(database: Database) -> None:

@@ -78,7 +78,7 @@ name, _, signals = sys.argv[1].partition(":")
 rank.work = globals()[name]  # type: ignore[attr-defined]
 if signals == "no_signals":
     os.kill = _refused
-group.shut_in = lambda folder, group: Isolation()  # type: ignore[attr-defined]
+group.shut_in = lambda folder, **_: Isolation()  # type: ignore[attr-defined]
 
 if __name__ == "__main__":
     sys.exit(group.main(sys.argv[2:]))

@@ -65,6 +65,7 @@ def test_a_rank_that_is_killed_ends_the_group_and_is_named(world: World) -> None
     ranks[1].kill()
     assert running.end() == "queued"
     assert failure(world) == ("oom_host", 1)
+    assert (world.attempts[-1].error or {})["details"]["peak_memory_bytes"] >= resident * 0.9
     assert not any(rank.is_running() for rank in ranks)
     assert world.nothing_left()
 

@@ -44,7 +44,8 @@ class Confinement:
     """`workspaces`: folders to work in. `read_only`: other files and folders to read. `temporary`: the workspace that
     gets HOME, TMPDIR and the caches. `private`: folders of which nothing but the above may be readable: where the
     service keeps its data. `by_name`: folders of which files may be read whose names one knows. `group`: several
-    processes of one job, which speak by loopback. `devices`: the GPU's device files. `worker`: the worker's user id,
+    processes of one job, which speak by loopback; `network`: which are on several hosts, and speak by the machine's
+    network. `devices`: the GPU's device files. `worker`: the worker's user id,
     None where it is not known. `memory_bytes`: private writable memory (RLIMIT_DATA), 0 for no limit: not of what
     computes on a GPU, whose driver reserves more than it uses."""
 
@@ -54,6 +55,7 @@ class Confinement:
     private: tuple[Path, ...] = ()
     by_name: tuple[Path, ...] = ()
     group: bool = False
+    network: bool = False
     worker: int | None = None
     memory_bytes: int = 0
     devices: tuple[str, ...] = field(default_factory=lambda: gpu_devices())
@@ -100,13 +102,16 @@ def other_user(worker: int | None) -> bool | None:
 
 def _namespaces(wanted: Confinement, rules: landlock.Rules, isolation: Isolation) -> Isolation:
     """Not around a GPU, whose driver looks at owners and process numbers, unless several processes need a loopback."""
-    if wanted.devices and not wanted.group:
+    loopback = wanted.group and not wanted.network
+    isolation = replace(isolation, network=wanted.network)
+    if wanted.devices and not loopback:
         return isolation
-    names = namespaces.enter(("mount", "net", "ipc"), inner_id=os.geteuid())
+    kinds = ("mount", "ipc") if wanted.network else ("mount", "net", "ipc")
+    names = namespaces.enter(kinds, inner_id=os.geteuid())
     if not names:
         return _with(isolation, "namespaces: refused by the kernel or the container")
     isolation = replace(isolation, namespaces=names)
-    if wanted.group:
+    if loopback:
         namespaces.raise_loopback()
     try:
         namespaces.own_shared_memory()
@@ -150,9 +155,9 @@ def _landlock(wanted: Confinement, rules: landlock.Rules, isolation: Isolation) 
 
 
 def _seccomp(wanted: Confinement, rules: landlock.Rules, isolation: Isolation) -> Isolation:
-    loopback = wanted.group and "net" in isolation.namespaces
+    sockets = wanted.network or (wanted.group and "net" in isolation.namespaces)
     signals = isolation.landlock >= landlock.SIGNALS_SCOPED
-    seccomp.install(seccomp.Trainer(signals, bool(wanted.devices), loopback))
+    seccomp.install(seccomp.Trainer(signals, bool(wanted.devices), sockets))
     return replace(isolation, seccomp=True)
 
 

@@ -45,7 +45,7 @@ class Isolation:
 
     `problems` says, layer by layer, why one that was asked for is missing. `exposed`: folders of the service's data
     that lie within what must be readable. `other_user`: whether it runs as another user than the worker, None where
-    nobody has looked.
+    nobody has looked. `network`: whether IP sockets reach the machine's network.
     """
 
     namespaces: tuple[str, ...] = ()
@@ -58,11 +58,12 @@ class Isolation:
     problems: tuple[str, ...] = ()
     exposed: tuple[str, ...] = ()
     other_user: bool | None = None
+    network: bool = False
 
     @property
     def no_network(self) -> bool:
         """No new socket can reach a host: own network namespace, or no `socket` call at all."""
-        return "net" in self.namespaces or self.seccomp
+        return not self.network and ("net" in self.namespaces or self.seccomp)
 
     @property
     def no_foreign_writes(self) -> bool:
@@ -76,7 +77,7 @@ class Isolation:
     @property
     def complete(self) -> bool:
         """Whether a trainer can neither read what is not its job's nor speak to anybody."""
-        return self.landlock > 0 and self.seccomp and not self.exposed
+        return self.landlock > 0 and self.seccomp and not self.exposed and not self.network
 
     def has(self, layer: str) -> bool:
         return bool({"namespaces": self.namespaces, "landlock": self.landlock, "seccomp": self.seccomp}[layer])
@@ -86,7 +87,7 @@ class Isolation:
         got = [*(f"{name} namespace" for name in self.namespaces)]
         got += ["own root"] * self.own_root + ["own shared memory"] * self.own_shared_memory
         got += [f"landlock {self.landlock}"] * bool(self.landlock)
-        got += ["seccomp"] * self.seccomp + ["no capabilities"] * self.no_capabilities
+        got += ["seccomp"] * self.seccomp + ["open network"] * self.network + ["no capabilities"] * self.no_capabilities
         got += [] if self.other_user is None else ["another user" if self.other_user else "same user as the worker"]
         got += [f"rlimits {' '.join(self.rlimits)}"] * bool(self.rlimits)
         return (", ".join(got) or "nothing") + "".join(f"; {why}" for why in self.problems)

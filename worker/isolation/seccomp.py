@@ -43,12 +43,12 @@ class Trainer:
 
     `signals`: to any process, because something else (Landlock) keeps them within the job. `devices`: every ioctl, and
     the Unix sockets that CUDA's driver makes (SOCK_SEQPACKET: no server of ours or of the system speaks it).
-    `loopback`: IP sockets; only in a network namespace of its own.
+    `sockets`: IP sockets; in a network namespace of its own, unless the processes of a job are on several hosts.
     """
 
     signals: bool = False
     devices: bool = False
-    loopback: bool = False
+    sockets: bool = False
 
 
 def supported() -> bool:
@@ -98,7 +98,7 @@ def _argument_rules(pid: int, trainer: Trainer | None) -> list[tuple[str, int, t
     if trainer is None or not trainer.signals:
         own = (pid,) if trainer is None else (0, pid)  # 0: the process's own group
         rules += [("kill", 0, own), ("tgkill", 0, (pid,))]
-    if trainer is None or not (trainer.devices or trainer.loopback):
+    if trainer is None or not (trainer.devices or trainer.sockets):
         rules += [("ioctl", 1, _TERMINAL_IOCTLS)]
     more = () if trainer is None else (libc.PR_SET_PDEATHSIG,)
     return [*rules, ("prctl", 0, _PRCTL_READS + _PRCTL_NAMES + more)]
@@ -112,12 +112,12 @@ def _trainer_rules(trainer: Trainer) -> Iterator[tuple[str, list[Instruction]]]:
     yield "socket", [(_LOAD, 0, 0, _ARGUMENTS), *families, *sequenced]
     if trainer.signals:
         yield from (("kill", [_allow()]), ("tgkill", [_allow()]))
-    if trainer.devices or trainer.loopback:
+    if trainer.devices or trainer.sockets:
         yield "ioctl", [_allow()]
 
 
 def _families(trainer: Trainer) -> tuple[int, ...]:
-    return (_INET, _INET6, _NETLINK) if trainer.loopback else ()
+    return (_INET, _INET6, _NETLINK) if trainer.sockets else ()
 
 
 def _of_type(*types: int) -> list[Instruction]:

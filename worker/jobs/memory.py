@@ -25,6 +25,10 @@ class MemoryGauge:
         self.peak_bytes = max(self.peak_bytes, _resident_bytes(self._pid))
         return self.peak_bytes > self._noted * NOTE_SHARE
 
+    def told(self, peak_bytes: int) -> None:
+        """What is used on another machine."""
+        self.peak_bytes = max(self.peak_bytes, peak_bytes)
+
     def noted(self) -> None:
         self._noted = self.peak_bytes
 

@@ -31,7 +31,8 @@ def main(folder: str, events: Connection, orders: list[Connection]) -> None:
     """Train the job of the folder as the rank that the environment names. `orders`: a pipe for each rank; where it ends
     the launcher is gone, and so goes the group."""
     rank, control = int(os.environ["RANK"]), Control()
-    lifeline.listen(lambda order: lifeline.obey(control, order), os.dup(orders[rank].fileno()))
+    own = orders[int(os.environ["LOCAL_RANK"])]
+    lifeline.listen(lambda order: lifeline.obey(control, order), os.dup(own.fileno()))
     say = lifeline.speaker(os.dup(events.fileno())) if rank == 0 else _keep_quiet
     for pipe in (events, *orders):
         pipe.close()

@@ -61,11 +61,13 @@ class Supervisor:
         command: Sequence[str] = COMMAND,
         group_command: Sequence[str] = GROUP_COMMAND,
         attempt: type[Attempt] | None = None,
+        wide: type[Attempt] | None = None,
     ) -> None:
         """`command`: starts a trainer; `group_command`: one of several processes, whose number follows. `attempt`:
-        what an attempt is where it is not training."""
+        what an attempt is where it is not training; `wide`: where the job is on several hosts."""
         self.settings, self.database, self.objects = settings, database, objects
         self._kind = attempt or Attempt
+        self._wide = wide or self._kind
         self.command, self.group_command = command, group_command
         self.leaving = leaving or threading.Event()
         self.patient = True  # while leaving: let trainers write a checkpoint first
@@ -99,8 +101,9 @@ class Supervisor:
     def _attempt(self, holding: Holding, slot: Slot) -> Ending:
         lease = holding.lease
         try:
-            with scratch.folder(self.settings.scratch, lease.job_id, lease.attempt) as folder:
-                return self._kind(self, holding, folder, slot).run()
+            kind = self._kind if lease.hosts == 1 else self._wide
+            with scratch.folder(kind.root(self.settings, lease), lease.job_id, lease.attempt) as folder:
+                return kind(self, holding, folder, slot).run()
         except OSError as error:  # no folder, no attempt: a full disk, most likely
             log.exception("%s attempt %d has no scratch folder", lease.job_id, lease.attempt)
             return endings.failed(endings.explain_break(error).to_dict(), self.settings.retry_back_off_seconds)
@@ -128,6 +131,11 @@ class Attempt:
         self._runtime, self._memory = Runtime(0, 0), MemoryGauge(0)
         self._process: TrainerProcess | None = None
         self._suppliers: list[Supplier] = []
+
+    @staticmethod
+    def root(settings: Settings, lease: Lease) -> Path:
+        """Where its folder is made."""
+        return settings.scratch
 
     def run(self) -> Ending:
         """Raises `LeaseLost`; every other way to end is an `Ending`."""
@@ -242,6 +250,8 @@ class Attempt:
         elif event.kind == "artifact":
             path = str(own_file(self._folder, str(event.data["path"])))
             self._artifacts[str(event.data["name"])] = event.data | {"path": path}
+        elif event.kind == "memory":
+            self._memory.told(int(event.data["peak_bytes"]))
         elif event.kind == "checkpoint":
             self._save(event.data, uploader)
         else:
@@ -313,12 +323,20 @@ class Attempt:
         assert process is not None
         assert process.exit_code is not None
         if self._failure is not None:
-            return endings.failed(self._failure, back_off)
+            return endings.failed(self._with_peak(self._failure), back_off)
         if process.exit_code == 0 and "handover" in process.ordered:
             return HANDED_OVER
         last = process.tail[-1] if process.tail else ""
         error = explain_exit(process.exit_code, process.peak_memory_bytes, last)
         return endings.failed(error.to_dict(), back_off)
+
+    def _with_peak(self, failure: dict[str, Any]) -> dict[str, Any]:
+        """The failure with the memory that was seen from here, where whoever told it could not know: of a rank that was
+        killed, that of its whole group."""
+        details = failure.get("details") or {}
+        if details.get("peak_memory_bytes", 0) is None:
+            return failure | {"details": details | {"peak_memory_bytes": self._memory.peak_bytes or None}}
+        return failure
 
     # ---- uploading
 

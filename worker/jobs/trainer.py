@@ -48,14 +48,16 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def shut_in(folder: Path, group: bool = False) -> Isolation:
+def shut_in(folder: Path, group: bool = False, network: bool = False) -> Isolation:
     """Give up all but the job's folder and, for a named dataset, the folders of such sets; for one of shards those that
-    the job knows by name. `group`: several processes train, and keep a loopback of their own."""
+    the job knows by name. `group`: several processes train, and keep a loopback of their own, or on several hosts the
+    machine's `network`."""
     spec = json.loads((folder / SPEC).read_text())
     sets = os.environ.get(NAMED_SETS, "").split(os.pathsep) if spec["dataset"]["kind"] == "named" else []
     supplies = [each["files"].get(SUPPLY) for each in (spec["dataset"], spec.get("probe")) if each]
     kept = tuple(Path(supply.facts(Path(given))["kept"]) for given in supplies if given)
-    isolation = confine(replace(of_job(folder, (WORK, INPUTS), sets), group=group, by_name=kept))
+    wanted = of_job(folder, (WORK, INPUTS), sets)
+    isolation = confine(replace(wanted, group=group, network=network, by_name=kept))
     sys.stderr.write(f"held by {isolation.summary()}\n")
     return isolation
 

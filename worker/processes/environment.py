@@ -10,6 +10,7 @@ from distill.modalities.images import sets
 from store.settings import Settings
 from worker.isolation.required import NAMED_SETS, REQUIRED
 
+ADDRESS = "RETORT_RAY_ADDRESS"
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = frozenset(
     {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "TMPDIR"}
@@ -29,6 +30,12 @@ def child_environment(settings: Settings, extra: Mapping[str, str]) -> dict[str,
     own |= {REQUIRED: "1"} if settings.require_isolation else {}
     # Without PYTHONSAFEPATH the folder that the worker was started in would come before all others.
     return kept | own | {"PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"} | dict(extra)
+
+
+def cluster_environment(settings: Settings) -> dict[str, str]:
+    """Of our own processes that speak with the Ray cluster, and load nothing of strangers: Ray's settings too."""
+    ray = {name: value for name, value in os.environ.items() if name.startswith("RAY_")}
+    return child_environment(settings, {**ray, ADDRESS: settings.ray_address})
 
 
 def _harmless(name: str) -> bool:

@@ -29,16 +29,23 @@ READ_SECONDS = 60.0  # for what is left in the pipes of the dead: more than 0 on
 
 class TrainerProcess:
     """`events` gives every event and, once the pipe is closed at the far end, None. `user`: whom it runs as, where not
-    as we do; all that this user runs then ends with it."""
+    as we do; all that this user runs then ends with it. `patience_seconds`: least time from SIGTERM to SIGKILL, for one
+    that has to end what runs on other machines. `mark`: what its processes are known by; the folder unless given."""
 
     def __init__(
-        self, command: Sequence[str], folder: Path, environment: Mapping[str, str], user: User | None = None
+        self,
+        command: Sequence[str],
+        folder: Path,
+        environment: Mapping[str, str],
+        user: User | None = None,
+        patience_seconds: float = 0,
+        mark: str = "",
     ) -> None:
         self.events = Events()
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
         self.exit_code: int | None = None
         self.peak_memory_bytes: int | None = None
-        self._mark, self._user = str(folder), user
+        self._mark, self._user, self._patience = mark or str(folder), user, patience_seconds
         self.ordered: set[str] = set()
         self._start(command, folder, environment)
 
@@ -100,6 +107,7 @@ class TrainerProcess:
         children and their children, then wait until all are gone. Safe to call again."""
         if self.exit_code is not None:
             return
+        grace_seconds = max(grace_seconds, self._patience)
         family = descendants(self.pid)
         if grace_seconds > 0 and not self.exited():
             self._signal(signal.SIGTERM)

@@ -6,7 +6,8 @@ import logging
 import os
 import platform
 import socket
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from sqlalchemy.orm import Session
@@ -18,6 +19,8 @@ from store.objects import ObjectStore, StorageUnavailable
 from store.repositories import leases, predictions, system
 from store.settings import Settings
 from store.tables import Worker
+from worker.cluster.view import ClusterView
+from worker.isolation import users
 from worker.isolation.required import survey
 from worker.processes import gpus, scratch
 
@@ -29,20 +32,29 @@ class Housekeeping:
     """`round()` does all of it once; every worker does it, and the database lets only one succeed."""
 
     def __init__(
-        self, settings: Settings, database: Database, objects: ObjectStore, worker_id: str, wake: Callable[[], None]
+        self,
+        settings: Settings,
+        database: Database,
+        objects: ObjectStore,
+        worker_id: str,
+        wake: Callable[[], None],
+        cluster: ClusterView | None = None,
     ) -> None:
         self._settings, self._database, self._objects = settings, database, objects
         self._worker_id, self._wake = worker_id, wake
+        self._cluster = cluster or ClusterView(settings)
 
     def round(self) -> None:
         """Raises one of `store.database.AWAY`."""
         self.beat()
+        self.tell_of_cluster()
         self.expire()
         self.look()
         with self._database.write() as session:
             predictions.sweep(session)
         self._database.forget()
         scratch.sweep(self._settings.scratch)
+        self._sweep_shared()
         for upload_id in expiry.sweep(self._database, self._objects):
             log.info("%s expired and is removed", upload_id)
 
@@ -52,6 +64,25 @@ class Housekeeping:
             if not system.beat(session, self._worker_id):
                 system.register_worker(session, self._row())
             system.forget_workers(session, FORGOTTEN_SECONDS)
+
+    def tell_of_cluster(self) -> None:
+        """Note what the worker's cluster has now, for who asks for hosts."""
+        with self._database.write() as session:
+            system.note_cluster(session, self._worker_id, self._cluster.said)
+
+    def _sweep_shared(self) -> None:
+        """Remove what workers that are forgotten left in the folder that a cluster shares. Their numbers of processes
+        say nothing here, and their jobs are others' by now."""
+        root = self._settings.ray_shared_dir
+        if root is None or not root.is_dir():
+            return
+        with self._database.read() as session:
+            known = {worker.id for worker in system.live_workers(session, FORGOTTEN_SECONDS)}
+        for path in root.glob("wrk_*"):
+            silent_seconds = time.time() - path.stat().st_mtime
+            if path.name not in known and silent_seconds > FORGOTTEN_SECONDS:
+                log.warning("removing %s, left by a worker that is gone", path)
+                users.remove(path)
 
     def expire(self) -> None:
         """Take jobs from holders that have been silent for longer than their lease."""
@@ -73,7 +104,7 @@ class Housekeeping:
     def look(self) -> None:
         """Wake the slots when work waits that nobody rang for."""
         with self._database.read() as session:
-            waiting = _work_waits(session, self._settings)
+            waiting = _work_waits(session, self._settings, self._cluster.hosts)
         if waiting:
             self._wake()
 
@@ -90,6 +121,7 @@ class Housekeeping:
         info["devices_per_slot"] = self._settings.devices_per_slot
         info["lacked_exports"] = exports.lacking()
         info["isolation"] = isolation
+        info["cluster"] = self._cluster.said
         return Worker(
             id=self._worker_id,
             hostname=socket.gethostname(),
@@ -99,12 +131,12 @@ class Housekeeping:
         )
 
 
-def _work_waits(session: Session, settings: Settings) -> bool:
+def _work_waits(session: Session, settings: Settings, hosts: Sequence[int]) -> bool:
     from store.repositories import resources
     from store.tables import Dataset, Teacher
 
     return bool(
-        leases.any_queued(session, settings.max_running_jobs, settings.devices_per_slot)
+        leases.any_queued(session, settings.max_running_jobs, settings.devices_per_slot, hosts)
         or resources.waiting(session, Teacher, limit=1)
         or resources.waiting(session, Dataset, limit=1)
     )

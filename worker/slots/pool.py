@@ -17,6 +17,8 @@ from store.repositories import jobs, leases
 from store.repositories.leases import Lease
 from store.repositories.shares import Lane
 from store.settings import Settings
+from worker.cluster.attempt import ClusterAttempt
+from worker.cluster.view import ClusterView
 from worker.inspecting import catalogue, costs, inspections
 from worker.inspecting.inspections import Inspections, Leaving
 from worker.jobs import supervisor
@@ -57,16 +59,18 @@ class SlotPool:
         self._settings, self._database, self._bell = settings, database, doorbell or InProcessDoorbell()
         self._inspector = inspector
         self._leaving, self.catalogue_tried = threading.Event(), threading.Event()
-        self._supervisor = Supervisor(settings, database, objects, self._leaving, trainer)
+        self._supervisor = Supervisor(settings, database, objects, self._leaving, trainer, wide=ClusterAttempt)
         self._publisher = Supervisor(settings, database, objects, self._leaving, attempt=PublicationAttempt)
         inspections = partial(Inspections, settings, database, objects, self.worker_id, self._leaving, inspector)
         self._inspections, streams = inspections(streamed=False), inspections(streamed=True)
-        self._housekeeping = Housekeeping(settings, database, objects, self.worker_id, self.wake)
+        self._cluster = ClusterView(settings, self._leaving, self._tell_of_cluster)
+        self._housekeeping = Housekeeping(settings, database, objects, self.worker_id, self.wake, self._cluster)
         self._studies = Studies(settings, database, self.wake)
         self._tidier = Tidier(settings, database, objects, self._leaving)
         seats = Seats(settings, database, objects, self.worker_id, self._leaving)
         self._threads = [
             threading.Thread(target=self._keep_house, name="housekeeping"),
+            threading.Thread(target=self._cluster.run, name="cluster"),
             threading.Thread(target=self._publish, name="catalogue"),
             threading.Thread(target=self._pass_on_rings, name="bell"),
             threading.Thread(target=Deliverer(settings, database, self._leaving).run, name="webhooks"),
@@ -112,6 +116,7 @@ class SlotPool:
         self._supervisor.patient = self._publisher.patient = handover
         self._leaving.set()
         self.wake()
+        self._cluster.stop()
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join()
@@ -187,7 +192,9 @@ class SlotPool:
     def _claim(self, lane: Lane) -> Lease | None:
         most, processes = self._settings.max_running_jobs, self._settings.devices_per_slot
         with self._database.read() as session:
-            candidates = leases.queued(session, max_running=most, processes=processes, lane=lane)
+            candidates = leases.queued(
+                session, max_running=most, processes=processes, lane=lane, hosts=self._cluster.hosts
+            )
         for job_id in candidates:
             with self._database.write() as session:
                 lease = leases.claim(session, job_id, self.worker_id, self._settings.lease_seconds, most)
@@ -206,6 +213,12 @@ class SlotPool:
         with self._database.read() as session:
             due = leases.next_due(session)
         return self._sweep() if due is None else min(self._sweep(), due + 0.01)
+
+    def _tell_of_cluster(self) -> None:
+        """What it has may be what a job waits for."""
+        with suppress(*AWAY):
+            self._housekeeping.tell_of_cluster()
+        self.wake()
 
     def _keep_house(self) -> None:
         pause = min(self._settings.renew_seconds, self._settings.sweep_seconds)

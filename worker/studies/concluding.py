@@ -22,6 +22,9 @@ NOTHING: dict[str, Any] = {
 }
 
 
+ALONE = "The search ended before any configuration was tried beside the base job: nothing was compared."
+
+
 def conclude(session: Session, ledger: Ledger) -> None:
     """Nothing is active and nothing more is asked: go on to the confirmation, or end."""
     study = ledger.study
@@ -68,7 +71,7 @@ def _confirmation(ledger: Ledger, winner: Configuration, fresh: set[int]) -> dic
     return {
         "confirmed": confirmed,
         "difference": found.to_dict() if found else None,
-        "reading": _reading(winner, found),
+        "reading": _reading(winner, found) if len(ledger.configurations) > 1 else ALONE,
     }
 
 

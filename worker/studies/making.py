@@ -68,6 +68,7 @@ def _row(study: Study, trial: Trial, job: dict[str, Any]) -> Job:
         max_attempts=job["max_attempts"],
         max_runtime_seconds=job["max_runtime_seconds"],
         processes=job["processes"],
+        hosts=job.get("hosts", 1),
         request_id=study.request_id,
     )
 

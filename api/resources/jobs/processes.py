@@ -1,19 +1,22 @@
-"""How many processes a job asks for, against what live workers have."""
+"""How many processes and hosts a job asks for, against what live workers have."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy.orm import Session
 
 from api.resources.jobs.findings import Findings
 from api.resources.jobs.schemas import Estimates, JobCreate, Resources
 from store.repositories import system
-from store.tables import Job
+from store.tables import Dataset, Job
 
 LIVE_SECONDS = 60.0
 """A worker that was heard of so lately lives."""
 AUTO = 0  # in a job's row
+PROCESSES, HOSTS = "/resources/processes", "/resources/hosts"
+NO_CLUSTER = "Start a worker with RETORT_RAY_ADDRESS (docs/deploy.md), or ask for one host."
 
 
 def column(resources: Resources) -> int:
@@ -22,22 +25,70 @@ def column(resources: Resources) -> int:
 
 
 def shown(row: Job) -> Resources:
-    return Resources(processes="auto" if row.processes == AUTO else row.processes)
+    return Resources(processes="auto" if row.processes == AUTO else row.processes, hosts=row.hosts)
 
 
 def check(session: Session, findings: Findings, body: JobCreate) -> None:
-    """Note more processes than a live worker has for one job, or than its batch can be shared by. While no worker lives
-    nothing is known, and the job waits for one."""
+    """Note more processes than a live worker has for one job, or than its batch can be shared by; and more hosts than a
+    live worker's cluster has. While no worker lives nothing is known, and the job waits for one."""
     asked, batch = column(body.resources), body.config.batch_size
     if asked > 1 and batch % asked:
         message = f"A batch of {batch} cannot be shared equally by {asked} processes."
         remedy = f"Choose a batch_size that is a multiple of {asked}, or another number of processes."
-        findings.add("/resources/processes", message, remedy, "invalid_config", processes=asked, batch_size=batch)
+        findings.add(PROCESSES, message, remedy, "invalid_config", processes=asked, batch_size=batch)
+    if body.resources.hosts > 1:
+        _check_hosts(session, findings, body.resources.hosts, asked)
+        return
     most = system.most_devices(session, LIVE_SECONDS)
     if most is not None and asked > most:
         message = f"The job wants {asked} processes; the largest slot of a live worker has {_devices(most)}."
         remedy = f'Ask for {most} at most, or for "auto"; or start a worker with a larger RETORT_DEVICES_PER_SLOT.'
-        findings.add("/resources/processes", message, remedy, "too_few_devices", processes=asked, devices_per_slot=most)
+        findings.add(PROCESSES, message, remedy, "too_few_devices", processes=asked, devices_per_slot=most)
+
+
+def _check_hosts(session: Session, findings: Findings, hosts: int, asked: int) -> None:
+    if asked == AUTO or asked % hosts:
+        said = "auto" if asked == AUTO else str(asked)
+        message = f"{hosts} hosts cannot share processes: {said} equally."
+        remedy = f"Choose a number of processes that is a multiple of {hosts}."
+        findings.add(PROCESSES, message, remedy, "invalid_config", processes=said, hosts=hosts)
+        return
+    clusters = system.clusters(session, LIVE_SECONDS)
+    if clusters is None:
+        return
+    reached = [cluster["hosts"] for cluster in clusters if "hosts" in cluster]
+    if not reached:
+        message, remedy = _unreached(clusters)
+        findings.add(HOSTS, message, remedy, "no_cluster", hosts=hosts)
+        return
+    each = asked // hosts
+    there = max(_wide(cluster, each) for cluster in reached)
+    if there < hosts:
+        message = f"The job wants {hosts} hosts with {_devices(each)} each; the largest cluster has {there}."
+        remedy = "Ask for fewer hosts or processes, or add hosts to the cluster."
+        findings.add(HOSTS, message, remedy, "too_few_hosts", hosts=hosts, processes=asked, hosts_there=there)
+
+
+def _unreached(clusters: Sequence[dict[str, Any]]) -> tuple[str, str]:
+    """Why no worker has a cluster, and the remedy."""
+    if not clusters:
+        return "A job on several hosts needs a Ray cluster, and no live worker has one.", NO_CLUSTER
+    return str(clusters[0]["problem"]), str(clusters[0]["remedy"])
+
+
+def _wide(devices: Sequence[int], each: int) -> int:
+    """Hosts that have so many devices each."""
+    return sum(number >= each for number in devices)
+
+
+def check_copied(findings: Findings, resources: Resources, datasets: Sequence[Dataset | None]) -> None:
+    """Note a dataset of shards that stay where they lie, where several hosts are to read it: the worker supplies them
+    on its own machine."""
+    for pointer, row in zip(("/dataset", "/probe"), datasets, strict=True):
+        if resources.hosts > 1 and row is not None and row.shards:
+            message = f"{row.name} stays where it lies, and is read by one host alone."
+            remedy = "Register it with mode copy, or ask for one host with several processes."
+            findings.add(pointer, message, remedy, "invalid_config", hosts=resources.hosts)
 
 
 def noted(estimates: Estimates, resources: Resources) -> Estimates:
@@ -49,11 +100,26 @@ def noted(estimates: Estimates, resources: Resources) -> Estimates:
 
 
 def waits(session: Session, rows: Sequence[Job]) -> dict[str, str]:
-    """Of the jobs that wait for more processes than any live worker has: what they wait for."""
-    wide = [job for job in rows if job.status == "queued" and job.processes > 1]
+    """Of the jobs that wait for more processes or hosts than any live worker has: what they wait for."""
+    waiting = [job for job in rows if job.status == "queued"]
+    wide = [job for job in waiting if job.hosts == 1 and job.processes > 1]
     most = (system.most_devices(session, LIVE_SECONDS) or 0) if wide else 0
     there = f"the largest slot of a live worker has {_devices(most)}" if most else "no worker lives"
-    return {job.id: f"A slot of {job.processes} devices; {there}." for job in wide if job.processes > most}
+    found = {job.id: f"A slot of {job.processes} devices; {there}." for job in wide if job.processes > most}
+    return found | _waits_for_hosts(session, [job for job in waiting if job.hosts > 1])
+
+
+def _waits_for_hosts(session: Session, wide: Sequence[Job]) -> dict[str, str]:
+    clusters = (system.clusters(session, LIVE_SECONDS) or []) if wide else []
+    reached = [cluster["hosts"] for cluster in clusters if "hosts" in cluster]
+    found = {}
+    for job in wide:
+        each = job.processes // job.hosts
+        most = max((_wide(cluster, each) for cluster in reached), default=0)
+        there = f"the largest cluster of a live worker has {most}" if reached else "no live worker reaches a cluster"
+        if most < job.hosts:
+            found[job.id] = f"{job.hosts} hosts of a cluster with {_devices(each)} each; {there}."
+    return found
 
 
 def _devices(number: int) -> str:

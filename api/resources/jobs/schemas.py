@@ -117,6 +117,13 @@ class Resources(RequestModel):
         "(which must be a multiple of their number). `auto`: as many as the slot has devices.",
         examples=[1, "auto"],
     )
+    hosts: int = Field(
+        1,
+        strict=True,
+        ge=1,
+        le=MOST_PROCESSES,
+        description="Hosts of a worker's Ray cluster that share the processes equally; 1: the worker's own machine.",
+    )
 
 
 LIVE_EXAMPLE: Any = {"target": "mlflow", "tracking_uri": "https://mlflow.example.org", "secret": "mlflow"}
@@ -229,7 +236,7 @@ JOB_EXAMPLE: dict[str, Any] = {
     "teachers": ["tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"],
     "dataset": "dst_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES",
     "task": "classify_images",
-    "resources": {"processes": 1},
+    "resources": {"processes": 1, "hosts": 1},
     "compare_with": None,
     "attempt": 1,
     "max_attempts": 3,

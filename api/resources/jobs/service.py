@@ -194,6 +194,7 @@ def _row(context: Context, tenant: str, body: JobCreate, plan: Plan) -> Job:
         status="queued",
         priority=body.priority,
         processes=processes.column(body.resources),
+        hosts=body.resources.hosts,
         recipe=body.config.recipe,
         config=body.config.model_dump(mode="json"),
         student=plan.student.model_dump(mode="json"),

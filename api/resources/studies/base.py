@@ -48,6 +48,7 @@ def document(settings: Settings, base: JobCreate, plan: Plan) -> Json:
         "max_attempts": base.max_attempts or settings.max_attempts,
         "max_runtime_seconds": max_runtime(settings, base),
         "processes": processes.column(base.resources),
+        "hosts": base.resources.hosts,
     }
 
 

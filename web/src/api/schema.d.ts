@@ -3763,6 +3763,7 @@ export interface components {
          *       "recipe": "feature_only",
          *       "resolved": null,
          *       "resources": {
+         *         "hosts": 1,
          *         "processes": 1
          *       },
          *       "result": null,
@@ -5125,6 +5126,12 @@ export interface components {
              * @example auto
              */
             processes: number | "auto";
+            /**
+             * Hosts
+             * @description Hosts of a worker's Ray cluster that share the processes equally; 1: the worker's own machine.
+             * @default 1
+             */
+            hosts: number;
         };
         /**
          * RowOut
@@ -10250,7 +10257,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "too_few_devices" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable" | "budget_unreachable" | "missing_package" | "unknown_secret" | "credentials_missing" | "url_refused" | "target_not_live";
+                        code?: "invalid_request" | "too_few_devices" | "too_few_hosts" | "no_cluster" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable" | "budget_unreachable" | "missing_package" | "unknown_secret" | "credentials_missing" | "url_refused" | "target_not_live";
                     };
                 };
             };
@@ -11506,7 +11513,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "too_few_devices" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable" | "budget_unreachable" | "missing_package";
+                        code?: "invalid_request" | "too_few_devices" | "too_few_hosts" | "no_cluster" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable" | "budget_unreachable" | "missing_package";
                     };
                 };
             };
@@ -14487,7 +14494,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "too_few_devices" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable" | "budget_unreachable" | "missing_package";
+                        code?: "invalid_request" | "too_few_devices" | "too_few_hosts" | "no_cluster" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused" | "not_exportable" | "budget_unreachable" | "missing_package";
                     };
                 };
             };

@@ -58,6 +58,7 @@ export function Inputs({ job, names }: { job: Job; names: Map<string, string> })
             ["Compared with", job.compare_with ? <Link to={`/jobs/${job.compare_with}`}>{job.compare_with}</Link> : ""],
             ["Judged by", job.probe ? <Link to={`/datasets/${job.probe}`}>{job.probe}</Link> : ""],
             ["Priority", job.priority || ""],
+            ["Processes", resources(job.resources)],
             ["Created", clock(job.created_at)],
             ["Started", job.started_at ? clock(job.started_at) : ""],
             ["Finished", job.finished_at ? clock(job.finished_at) : ""],
@@ -66,6 +67,12 @@ export function Inputs({ job, names }: { job: Job; names: Map<string, string> })
       </section>
     </div>
   );
+}
+
+/** Of a job that more than one process trains. */
+function resources(asked: Job["resources"]): string {
+  const { processes = 1, hosts = 1 } = asked ?? {};
+  return processes === 1 ? "" : `${processes}${hosts > 1 ? ` on ${hosts} hosts` : ""}`;
 }
 
 export function Digest({ value, of }: { value: string; of: string }) {

@@ -23,6 +23,10 @@ export interface Draft extends StudentDraft {
   /** A labelled dataset that judges features, for one without labels; empty: none. */
   probe: string;
   priority: string;
+  /** Processes that train together, or `auto`; empty: one. */
+  processes: string;
+  /** Hosts of a cluster that share them; empty: the worker's own machine. */
+  hosts: string;
   recipe: string;
   recipeParameters: Record<string, string>;
   selection: string;
@@ -44,6 +48,8 @@ export const EMPTY: Draft = {
   compareWith: "",
   probe: "",
   priority: "",
+  processes: "",
+  hosts: "",
   recipe: "feature_only",
   recipeParameters: {},
   selection: "",
@@ -92,8 +98,12 @@ export function build(draft: Draft, schemas: Schemas, takesTeacher: boolean): Bu
   if (draft.compareWith) body.compare_with = draft.compareWith;
   if (draft.probe) body.probe = draft.probe;
   if (draft.priority) body.priority = Number(draft.priority);
+  const resources = { ...(draft.processes ? { processes: counted(draft.processes) } : {}), ...(draft.hosts ? { hosts: Number(draft.hosts) } : {}) };
+  if (Object.keys(resources).length > 0) body.resources = resources;
   return { body: body as unknown as JobCreate, errors };
 }
+
+const counted = (processes: string): number | "auto" => (processes.trim() === "auto" ? "auto" : Number(processes));
 
 function studentOf({ student, start, map }: Draft, options: object): unknown {
   if (Object.keys(options).length === 0 && start === "") return student;
@@ -169,6 +179,9 @@ export function byPreset(preset: Preset | undefined): Partial<Draft> {
   return { ...(recipe ? { recipe, recipeParameters: {} } : {}), ...(selection ? { selection, selectionParameters: {} } : {}) };
 }
 
+/** Of what is 1 unless it is said. */
+const beyondOne = (value: number | "auto" | undefined): string => (value === undefined || value === 1 ? "" : String(value));
+
 /** A draft that asks for what `job` was asked for. Settings at their default stay at their default. */
 export function fromJob(job: Job, schema: Record<string, Schema>): Draft {
   const config = job.config as unknown as Record<string, unknown>;
@@ -191,6 +204,8 @@ export function fromJob(job: Job, schema: Record<string, Schema>): Draft {
     compareWith: job.compare_with ?? "",
     probe: job.probe ?? "",
     priority: job.priority ? String(job.priority) : "",
+    processes: beyondOne(job.resources?.processes),
+    hosts: beyondOne(job.resources?.hosts),
     recipe: job.recipe,
     recipeParameters: texts(config.recipe_parameters),
     selection: config.selection === "auto" ? "" : String(config.selection ?? ""),

@@ -292,3 +292,10 @@ test("a clone asks for its student as the job did", async () => {
   const pruned = { student: { name: "timm:resnet34", options: { prune_ratio: 0.5, round_to: 4 } }, student_weights: { teacher: "tch_01", importance: "bn_scale" } };
   expect(again(pruned)).toEqual({ prune: { ratio: 0.5, importance: "bn_scale", teacher: "tch_01" } });
 });
+
+test("processes and hosts are asked for as typed, and by a clone as the job asked", async () => {
+  const asked = (change: object): unknown => build({ ...fromJob(job({}), {}), ...change }, { config: {}, recipe: {}, selection: {} }, true).body.resources;
+  expect([asked({}), asked({ processes: "auto" }), asked({ processes: "4", hosts: "2" })]).toEqual([undefined, { processes: "auto" }, { processes: 4, hosts: 2 }]);
+  const again = (resources: object): unknown => build(fromJob(job({ resources } as object), {}), { config: {}, recipe: {}, selection: {} }, true).body.resources;
+  expect([again({ processes: 1, hosts: 1 }), again({ processes: 8, hosts: 2 })]).toEqual([undefined, { processes: 8, hosts: 2 }]);
+});

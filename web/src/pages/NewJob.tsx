@@ -279,6 +279,20 @@ function Form({ choices, draft, request, onDraft, reload }: FormProps) {
                 </span>
                 {at("/labels") && <span className="help error">{at("/labels")}</span>}
               </label>
+              <label className="field">
+                <span>Processes</span>
+                <input value={draft.processes} placeholder="1" onChange={(event) => set({ processes: event.target.value })} />
+                <span className="help">
+                  That train together, each a share of every batch: a number, or <code>auto</code> for all devices of a worker&apos;s slot.
+                </span>
+                {at("/resources/processes") && <span className="help error">{at("/resources/processes")}</span>}
+              </label>
+              <label className="field">
+                <span>Hosts</span>
+                <input type="number" min={1} value={draft.hosts} placeholder="1" onChange={(event) => set({ hosts: event.target.value })} />
+                <span className="help">Of a Ray cluster, which share the processes equally; 1: a worker&apos;s own machine.</span>
+                {at("/resources/hosts") && <span className="help error">{at("/resources/hosts")}</span>}
+              </label>
               {(bare || draft.probe) && (
                 <label className="field">
                   <span>Probe</span>

@@ -1,0 +1,121 @@
+"""Jobs on two hosts of a Ray cluster, and what is lost or asked for meanwhile."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.nodes import Nodes
+from tests.cluster.world import ClusterWorld
+from tests.faults import processes
+from tests.waiting import until
+from tests.worker.support import settings_for
+from worker.cluster.view import ClusterView
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+def test_a_lost_node_costs_an_attempt_and_the_job_goes_on_from_its_checkpoint(world: ClusterWorld) -> None:
+    world.submit()
+    result = world.start()
+    ranks = world.trains()
+    assert len(ranks) == 2
+    step = world.checkpoints()[0].step
+    world.nodes.lose("second")
+    assert world.ended(result) == "queued"
+    assert world.errors() == [("host_lost", None)]
+    assert not any(processes.alive(each.pid) for each in ranks)
+    world.nodes.join("second")
+    assert world.ended(world.start()) == "succeeded"
+    job = world.job
+    assert (job.result or {})["training"]["steps"] == 40 * 3
+    assert job.resolved is not None
+    assert step > 0
+    assert world.nothing_left()
+
+
+def test_kill_9_a_rank_and_the_driver(world: ClusterWorld) -> None:
+    world.submit()
+    result = world.start()
+    ranks = world.trains()
+    ranks[1].kill()
+    assert world.ended(result) == "queued"
+    result = world.start()
+    ranks += world.trains(2)
+    world.driver(2).kill()
+    assert world.ended(result) == "queued"
+    assert world.errors() == [("oom_host", 1), ("oom_host", None)]
+    assert not any(processes.alive(each.pid) for each in ranks)
+    assert world.attempts[0].peak_memory_bytes
+    assert world.nothing_left()
+
+
+def test_a_cancelled_job_leaves_no_actor(world: ClusterWorld) -> None:
+    world.submit(epochs=10_000)
+    result = world.start()
+    ranks = world.trains()
+    world.ask("cancelling")
+    assert world.ended(result, 60) == "cancelled"
+    assert not any(processes.alive(each.pid) for each in ranks)
+    assert world.nothing_left()
+
+
+def test_pause_and_stop_reach_every_host(world: ClusterWorld) -> None:
+    world.submit(epochs=10_000)
+    result = world.start()
+    world.trains()
+    world.ask("pausing")
+    assert world.ended(result) == "paused"
+    assert world.nothing_left()
+    world.ask("queued")
+    result = world.start()
+    world.trains(2)
+    world.ask("stopping")
+    assert world.ended(result) == "succeeded"
+    assert [attempt.outcome for attempt in world.attempts] == ["handed_over", "succeeded"]
+    assert world.nothing_left()
+
+
+@pytest.fixture
+def apart(nodes: Nodes, tmp_path: Path) -> Iterator[None]:
+    """The second node sees another folder in place of the shared one."""
+    shared, other = tmp_path / "shared", tmp_path / "other"
+    shared.mkdir()
+    other.mkdir()
+    nodes.lose("second")
+    nodes.join("second", ("unshare", "--mount", "sh", "-c", f'mount --bind {other} {shared} && exec "$@"', "sh"))
+    yield
+    nodes.lose("second")
+    nodes.join("second")
+
+
+def test_a_folder_that_a_host_does_not_share_is_refused_by_its_name(apart: None, world: ClusterWorld) -> None:
+    world.submit()
+    assert world.ended(world.start()) == "failed"
+    assert world.job.error is not None
+    assert (world.job.error["code"], world.job.error["fault"]) == ("folder_not_shared", "system")
+    assert world.job.error["details"]["folder"] == str(world.shared)
+    assert world.nothing_left()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_worker_knows_what_its_cluster_has(nodes: Nodes, tmp_path: Path, there: bool) -> None:
+    address = nodes.address if there else "127.0.0.1:1"
+    leaving, told = threading.Event(), threading.Event()
+    view = ClusterView(settings_for(tmp_path, ray_address=address, ray_shared_dir=tmp_path), leaving, told.set)
+    watching = threading.Thread(target=view.run)
+    watching.start()
+    try:
+        if there:
+            until(lambda: view.hosts == (1, 1), 120, lambda: view.said)
+        else:
+            until(lambda: told.is_set(), 120)
+            assert (view.hosts, address in view.said["problem"]) == ((), True)
+            assert view.said["remedy"]
+    finally:
+        leaving.set()
+        view.stop()
+        watching.join()
