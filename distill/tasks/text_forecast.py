@@ -3,19 +3,20 @@ since the tokenizer is the teacher's and has not seen the texts yet."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Any, ClassVar
 
 from distill.estimate import SampleWork
 from distill.tasks.candidates import Chain, shrunk, unknown
-from distill.tasks.forecast import Forecast, Parts, Question, Report, older
+from distill.tasks.forecast import Forecast, Misfit, Parts, Question, Report, older
 from distill.types import DistillConfig
 
 #: Of one word or punctuation mark (our choice; tokenizers make 1.1 to 1.5), and special tokens of a text.
 TOKENS_PER_WORD, SPECIAL_TOKENS = 1.3, 3
 SAME = "transformers:auto"  # as the catalogue calls the teacher's family
+VOCABULARY = "/student/options/vocab_size"
 MULTIPLE, MOST_TOKENS = 8, 512  # of `max_length: auto`
 EVALUATION_BATCH = 256
 ALIVE = 3  # outputs of the widest module that are alive at once where no gradient is kept
@@ -51,6 +52,33 @@ class TextForecast(Forecast):
 
     def __init__(self, task: str) -> None:
         self.task = task
+
+    def misfits(self, parts: Parts) -> Iterator[Misfit]:
+        """What the student's own vocabulary cannot be, by the teacher's inspection."""
+        size = parts.student.options.get("vocab_size")
+        if isinstance(size, int) and parts.teacher is not None:
+            yield from self._vocabulary_misfits(size, parts.teacher, parts.config)
+
+    def _vocabulary_misfits(self, size: int, teacher: Report, config: DistillConfig) -> Iterator[Misfit]:
+        least, most, leave = teacher.get("smallest_vocabulary"), teacher.get("vocabulary"), "Leave vocab_size out."
+        if not self.reduces:
+            message = "A decoder that answers has its teacher's vocabulary: their logits are compared token by token."
+            yield Misfit(VOCABULARY, message, leave, "invalid_config")
+        elif least == 0:
+            message = "The teacher's tokenizer cannot be reduced: neither WordPiece nor WordLevel."
+            yield Misfit(VOCABULARY, message, leave, "invalid_config")
+        elif least is not None and size < least:
+            message = (
+                f"vocab_size is {size:,}; special tokens and single characters of the teacher are {least:,} tokens."
+            )
+            yield Misfit(VOCABULARY, message, f"Set it to {least:,} or more.", "invalid_config", {"least": least})
+        elif most is not None and size > most:
+            message = f"vocab_size is {size:,}; the teacher has {most:,} tokens."
+            yield Misfit(VOCABULARY, message, "Ask for fewer, or leave it out.", "invalid_config", {"most": most})
+        elif config.text_features == "tokens":
+            message = "Features of single tokens have no counterpart where the student has other tokens."
+            remedy = "Set it to mean or cls, or leave vocab_size out."
+            yield Misfit("/config/text_features", message, remedy, "invalid_config")
 
     def missing(self, parts: Parts) -> str:
         if "config" not in (parts.teacher or {}):

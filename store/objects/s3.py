@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import wraps
@@ -20,6 +21,8 @@ from store.objects.s3_parts import S3Parts
 
 P = ParamSpec("P")
 R = TypeVar("R")
+SETTLING = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
+"""Seconds between looks for a bucket that was made."""
 _MISSING = frozenset({"NoSuchKey", "NoSuchObject", "ResourceNotFound"})
 
 
@@ -77,8 +80,17 @@ class S3Store:
             except S3Error as error:
                 if error.code not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
                     raise
+            self._await_bucket()
         self._missing = False
         return self._client
+
+    def _await_bucket(self) -> None:
+        """Until every part of the server knows of the bucket that was just made, perhaps by somebody else: one that
+        was asked before may remember for a moment that there is none."""
+        for pause in SETTLING:
+            if self._client.bucket_exists(bucket_name=self.bucket):
+                return
+            time.sleep(pause)
 
     @_translated
     def put(self, key: str, path: Path) -> ObjectInfo:

@@ -165,3 +165,30 @@ def test_texts_cost_at_least_something_and_answers_more(
     more = replace(plain, sample=found)
     for figure in (training_flops, other_flops, memory_bytes, disk_bytes):
         assert figure(more) >= figure(plain) > 0
+
+
+@pytest.mark.parametrize(
+    ("size", "report", "told", "config", "pointer"),
+    [
+        (36, REPORT, {"smallest_vocabulary": 37, "vocabulary": 600}, {}, "/student/options/vocab_size"),
+        (601, REPORT, {"smallest_vocabulary": 37, "vocabulary": 600}, {}, "/student/options/vocab_size"),
+        (200, REPORT, {"smallest_vocabulary": 0, "vocabulary": 600}, {}, "/student/options/vocab_size"),
+        (200, INSTRUCTIONS, {"generates": True}, {}, "/student/options/vocab_size"),
+        (200, REPORT, {"smallest_vocabulary": 37}, {"text_features": "tokens"}, "/config/text_features"),
+        (200, REPORT, {"smallest_vocabulary": 37, "vocabulary": 600}, {}, None),
+        (200, REPORT, {}, {}, None),
+    ],
+    ids=["too few", "too many", "of merges", "decoder", "token by token", "fits", "inspected by an earlier release"],
+)  # fmt: skip
+@pytest.mark.usefixtures("language")
+def test_a_vocabulary_that_the_teacher_does_not_allow_is_refused_at_once(
+    client: TestClient, driver: Driver, size: int, report: dict[str, Any], told: dict[str, Any],
+    config: dict[str, Any], pointer: str | None,
+) -> None:  # fmt: skip
+    asked = body(driver, report, TEACHER | told, **config)
+    asked["student"]["options"]["vocab_size"] = size
+    answer = client.post("/jobs?dry_run=true", json=asked, headers={"Prefer": "wait=0"})
+    if pointer is None:
+        assert answer.status_code == 200, answer.text
+    else:
+        assert pointers(problem(answer, 422, "invalid_config")) == {pointer}

@@ -27,7 +27,7 @@ def bundle(folder: Path, task: str, student: dict[str, Any]) -> Bundle:
     ]  # fmt: skip
     return Bundle(
         folder=folder, publication="job_p", job="job_j", name="", recipe="logit", task=task, config={}, student=student,
-        result={}, finished_at=datetime.now(UTC), files=found,
+        result={}, started_at=datetime.now(UTC), finished_at=datetime.now(UTC), files=found,
     )  # fmt: skip
 
 

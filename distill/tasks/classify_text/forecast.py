@@ -15,7 +15,8 @@ class Classifiers(TextForecast):
     reduces = True
 
     def misfits(self, parts: Parts) -> Iterator[Misfit]:
-        return class_misfits(parts, SPEC)
+        yield from class_misfits(parts, SPEC)
+        yield from super().misfits(parts)
 
     def cautions(self, parts: Parts) -> Iterator[RunWarning]:
         return skew_cautions(parts, SPEC.samples)

@@ -24,6 +24,7 @@ class Decoders(TextForecast):
                 "Use a decoder (OPT, Llama, GPT-2, Qwen).",
                 "kinds_differ",
             )
+        yield from super().misfits(parts)
 
     def headed(self, parts: Parts) -> bool:
         return True

@@ -24,9 +24,9 @@ _PART = ".part"
 
 class ShardCache:
     """`folder` holds at most `budget_bytes`, those that are being made included. `check` is called while others' shards
-    are waited for, and raises to end that."""
+    are waited for, and raises to end that. Can be sent to a worker process where `check` can."""
 
-    def __init__(self, folder: Path, budget_bytes: int, check: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, folder: Path, budget_bytes: int, check: Callable[[], None] | None = None) -> None:
         self.folder, self.budget_bytes, self._check = folder, budget_bytes, check
 
     def get(self, key: str, size_bytes: int, make: Callable[[Path], None]) -> Path:
@@ -74,7 +74,8 @@ class ShardCache:
                     with part.open("wb") as file:
                         file.truncate(size_bytes)
                     return
-            self._check()
+            if self._check is not None:
+                self._check()
             time.sleep(_WAIT_SECONDS)  # others are being made: they are done, or given up, in a while
 
     def _made_room(self, size_bytes: int, own: Path) -> bool:
