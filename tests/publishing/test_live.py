@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -58,6 +59,8 @@ def test_metrics_arrive_while_the_job_runs_and_each_once_whatever_is_lost(
         arrived(server, 2, 3)
         until(lambda: told(client, job) and told(client, job)[0]["details"]["until"] is not None, SECONDS, pause=0.2)
         assert told(client, job)[0]["code"] == "target_unavailable"
+        silent = told(client, job)[0]["details"]
+        assert datetime.fromisoformat(silent["since"]) <= datetime.fromisoformat(silent["until"])
         assert server.runs[0].params["precision"] == "fp32"
         world.driver.finish(lease, "queued")  # its worker was lost
     assert (ended, world.lanes(made)) == (["queued"], [])

@@ -6,6 +6,7 @@ import json
 import queue
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Literal
 
 from distill.errors import RetortError
@@ -85,7 +86,11 @@ class Following:
 
 
 def _warning(error: TargetUnavailable, since: float, until: float | None) -> dict[str, object]:
-    """Times: seconds since 1970; `until`: null while it does not answer."""
+    """Times in ISO 8601, as everywhere in the API; `until`: null while it does not answer."""
     remedy = "None is needed: it is told again until it answers." if until is None else "None: it answers again."
-    details = error.details | {"since": round(since), "until": None if until is None else round(until)}
+    details = error.details | {"since": _iso(since), "until": None if until is None else _iso(until)}
     return {"code": error.code, "message": error.message, "remedy": remedy, "details": details}
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(round(seconds), UTC).isoformat()

@@ -285,7 +285,7 @@ class PublicationNote(ResponseModel):
     error: dict[str, Any] | None = Field(description="Why it failed.", examples=[None])
     warnings: list[JobWarning] = Field(
         description="`target_unavailable`: the target does not answer since `details.since`, and did again at "
-        "`details.until` (seconds since 1970; null: it still does not). The job goes on."
+        "`details.until` (null: it still does not). The job goes on."
     )
 
 

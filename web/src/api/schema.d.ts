@@ -4844,7 +4844,7 @@ export interface components {
             } | null;
             /**
              * Warnings
-             * @description `target_unavailable`: the target does not answer since `details.since`, and did again at `details.until` (seconds since 1970; null: it still does not). The job goes on.
+             * @description `target_unavailable`: the target does not answer since `details.since`, and did again at `details.until` (null: it still does not). The job goes on.
              */
             warnings: components["schemas"]["JobWarning"][];
         };

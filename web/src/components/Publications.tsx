@@ -55,8 +55,8 @@ function Published({ job }: { job: Job }) {
 
 /** Since when the target of a publication that goes on does not answer; null where it does. */
 function silentSince({ status, warnings }: Publication): Date | null {
-  const open = warnings.find(({ details }) => typeof details.since === "number" && details.until === null);
-  return open && isActive(status) ? new Date(Number(open.details.since) * 1000) : null;
+  const open = warnings.find(({ details }) => typeof details.since === "string" && details.until === null);
+  return open && isActive(status) ? new Date(String(open.details.since)) : null;
 }
 
 function Row({ made, onRetried }: { made: Publication; onRetried: () => void }) {

@@ -79,7 +79,7 @@ test("new credentials are sent once and kept in no field", async () => {
 });
 
 test("while a job runs it is told where it is followed, and since when a target does not answer", async () => {
-  const warning = { code: "target_unavailable", message: "", remedy: "", details: { since: 1_800_000_000, until: null } };
+  const warning = { code: "target_unavailable", message: "", remedy: "", details: { since: "2027-01-15T08:00:00+00:00", until: null } };
   live = [{ ...DONE, target: "mlflow", status: "running", warnings: [warning] }];
   show(<Publications job={{ ...JOB, status: "running", publications: live } as unknown as Job} />);
   const row = (await screen.findByRole("rowheader", { name: /mlflow/ })).closest("tr")!;
