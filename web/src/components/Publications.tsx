@@ -40,11 +40,9 @@ function Published({ job }: { job: Job }) {
                 ))}
               </tr>
             </thead>
-            <tbody>
-              {data.items.map((each) => (
-                <Row key={each.id} made={each} onRetried={reload} />
-              ))}
-            </tbody>
+            {data.items.map((each) => (
+              <Row key={each.id} made={each} onRetried={reload} />
+            ))}
           </table>
         </Wide>
       )}
@@ -59,21 +57,31 @@ function silentSince({ status, warnings }: Publication): Date | null {
   return open && isActive(status) ? new Date(String(open.details.since)) : null;
 }
 
+/** What went wrong has a line of its own: on a phone a third column would be out of sight. */
 function Row({ made, onRetried }: { made: Publication; onRetried: () => void }) {
   const silent = silentSince(made);
   const where = Object.entries(made.parameters).map(([name, value]) => `${name} ${String(value)}`);
   return (
-    <tr>
-      <th scope="row">
-        <code>{made.target}</code>
-        {where.length > 0 && <span className="muted small">{where.join(", ")}</span>}
-      </th>
-      <td>
-        <Status status={made.status} />
-        {silent && <span className="muted small"> no answer since {silent.toLocaleTimeString()}</span>}
-      </td>
-      <td>{made.error ? <Failure made={made} onRetried={onRetried} /> : <Result made={made} />}</td>
-    </tr>
+    <tbody>
+      <tr>
+        <th scope="row">
+          <code>{made.target}</code>
+          {where.length > 0 && <span className="muted small">{where.join(", ")}</span>}
+        </th>
+        <td>
+          <Status status={made.status} />
+          {silent && <span className="muted small"> no answer since {silent.toLocaleTimeString()}</span>}
+        </td>
+        <td>{!made.error && <Result made={made} />}</td>
+      </tr>
+      {made.error && (
+        <tr>
+          <td colSpan={3}>
+            <Failure made={made} onRetried={onRetried} />
+          </td>
+        </tr>
+      )}
+    </tbody>
   );
 }
 

@@ -45,10 +45,10 @@ test("each publication is shown with its result or what went wrong", async () =>
   const done = (await screen.findByRole("rowheader", { name: /huggingface/ })).closest("tr")!;
   expect(within(done).getByRole("link").getAttribute("href")).toContain("me/birds");
   expect(within(done).getByText("9f1c00aa11bb")).toBeTruthy();
-  const away = screen.getByRole("rowheader", { name: "s3" }).closest("tr")!;
+  const away = screen.getByRole("rowheader", { name: "s3" }).closest("tbody")!;
   fireEvent.click(within(away).getByRole("button", { name: "Retry" }));
   await waitFor(() => expect(sent.map(({ path }) => path)).toContain("/jobs/q/retry"));
-  const forbidden = screen.getByRole("rowheader", { name: "mlflow" }).closest("tr")!;
+  const forbidden = screen.getByRole("rowheader", { name: "mlflow" }).closest("tbody")!;
   expect(within(forbidden).getByText("It belongs to another.")).toBeTruthy();
   expect(within(forbidden).queryByRole("button")).toBeNull();
 });
