@@ -60,7 +60,7 @@ test("a job is made in the form, checked, submitted, and its student downloaded"
   assert.match(await architecture.inputValue(), /resnet14/);
   await architecture.fill("retort:resnet14");
   await architecture.press("Escape");
-  await page.getByLabel("Options").fill("width=8");
+  await page.getByRole("textbox", { name: "Options", exact: true }).fill("width=8");
   await page.getByLabel("epochs", { exact: true }).fill("nonsense");
   await page.getByText("nonsense is not a number.").waitFor();
   assert.equal(await page.getByRole("button", { name: "Submit job" }).isDisabled(), true);
@@ -94,7 +94,7 @@ test("a checkpoint is uploaded as a teacher", { timeout: TIMEOUT }, async () => 
   await page.locator("input[type=file]").setInputFiles({ name: "digits-teacher.safetensors", mimeType: "application/octet-stream", buffer: teacherBytes });
   await page.getByRole("combobox", { name: "Its architecture" }).fill("retort:resnet14");
   await page.getByRole("combobox", { name: "Its architecture" }).press("Escape");
-  await page.getByLabel("Options").fill("width=8");
+  await page.getByRole("textbox", { name: "Options", exact: true }).fill("width=8");
   await page.getByRole("button", { name: "Register teacher" }).click();
   await page.getByRole("heading", { name: "digits-teacher" }).waitFor({ timeout: within(90_000) });
   await page.locator(".headline .status", { hasText: "ready" }).waitFor({ timeout: within(90_000) });
@@ -136,7 +136,7 @@ test("a distillation is watched: the Q curve fills in, is chosen from, read, wal
   await page.getByLabel("Dataset", { exact: true }).selectOption({ label: "digits (images)" });
   await page.getByRole("combobox", { name: "Architecture" }).fill("retort:resnet8");
   await page.getByRole("combobox", { name: "Architecture" }).press("Escape");
-  await page.getByLabel("Options").fill("width=8");
+  await page.getByRole("textbox", { name: "Options", exact: true }).fill("width=8");
   await page.getByLabel("epochs", { exact: true }).fill("4");
   await page.getByText("More settings").click();
   await page.getByLabel("quality bootstrap").fill("60"); // standard errors, and time enough to watch
