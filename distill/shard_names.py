@@ -22,6 +22,11 @@ _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 _NUMBER = re.compile(r"\d{1,18}(?=\D*$)")
 
 
+def called(texts: Sequence[str], several: str = "The list") -> str:
+    """What an error calls that which names shards: the one text, or `several`."""
+    return texts[0] if len(texts) == 1 else several
+
+
 def has_braces(given: str) -> bool:
     return _RANGE.search(given) is not None
 

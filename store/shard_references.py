@@ -80,7 +80,7 @@ def lines(settings: Settings, found: ListFile, text: str) -> list[str]:
 def check(settings: Settings, given: Iterable[str]) -> None:
     """As far as shards can be judged without asking anybody. Raises `UrlRefused`, `InvalidDataset`."""
     texts = list(given)
-    called = texts[0] if len(texts) == 1 else "The list"
+    called = shard_names.called(texts)
     asked: list[Folder | ListFile] = []
 
     def named(text: str) -> list[str]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any, ClassVar
 
+from distill import own_vocabulary
+from distill.errors import InvalidConfig
 from distill.estimate import SampleWork
 from distill.tasks.candidates import Chain, shrunk, unknown
 from distill.tasks.forecast import Forecast, Misfit, Parts, Question, Report, older
@@ -56,29 +58,24 @@ class TextForecast(Forecast):
     def misfits(self, parts: Parts) -> Iterator[Misfit]:
         """What the student's own vocabulary cannot be, by the teacher's inspection."""
         size = parts.student.options.get("vocab_size")
-        if isinstance(size, int) and parts.teacher is not None:
-            yield from self._vocabulary_misfits(size, parts.teacher, parts.config)
+        if not isinstance(size, int) or parts.teacher is None:
+            return
+        error = self._vocabulary_error(size, parts.teacher, parts.config)
+        if error is not None:
+            pointer = "/config/text_features" if error.details["field"] == "text_features" else VOCABULARY
+            yield Misfit(pointer, error.message, error.remedy, error.code, error.details)
 
-    def _vocabulary_misfits(self, size: int, teacher: Report, config: DistillConfig) -> Iterator[Misfit]:
-        least, most, leave = teacher.get("smallest_vocabulary"), teacher.get("vocabulary"), "Leave vocab_size out."
+    def _vocabulary_error(self, size: int, teacher: Report, config: DistillConfig) -> InvalidConfig | None:
+        least, most = teacher.get("smallest_vocabulary"), teacher.get("vocabulary")
         if not self.reduces:
-            message = "A decoder that answers has its teacher's vocabulary: their logits are compared token by token."
-            yield Misfit(VOCABULARY, message, leave, "invalid_config")
-        elif least == 0:
-            message = "The teacher's tokenizer cannot be reduced: neither WordPiece nor WordLevel."
-            yield Misfit(VOCABULARY, message, leave, "invalid_config")
-        elif least is not None and size < least:
-            message = (
-                f"vocab_size is {size:,}; special tokens and single characters of the teacher are {least:,} tokens."
-            )
-            yield Misfit(VOCABULARY, message, f"Set it to {least:,} or more.", "invalid_config", {"least": least})
-        elif most is not None and size > most:
-            message = f"vocab_size is {size:,}; the teacher has {most:,} tokens."
-            yield Misfit(VOCABULARY, message, "Ask for fewer, or leave it out.", "invalid_config", {"most": most})
-        elif config.text_features == "tokens":
-            message = "Features of single tokens have no counterpart where the student has other tokens."
-            remedy = "Set it to mean or cls, or leave vocab_size out."
-            yield Misfit("/config/text_features", message, remedy, "invalid_config")
+            return own_vocabulary.of_a_decoder()
+        if least == 0:
+            return own_vocabulary.not_reducible()
+        if least is not None and size < least:
+            return own_vocabulary.too_few(size, least)
+        if most is not None and size > most:
+            return own_vocabulary.too_many(size, most)
+        return own_vocabulary.tokens_apart() if config.text_features == "tokens" else None
 
     def missing(self, parts: Parts) -> str:
         if "config" not in (parts.teacher or {}):

@@ -31,7 +31,6 @@ runs (decision 0031)."""
 def in_order(max_running: int, lane: Lane, *conditions: ColumnElement[bool]) -> Select[str]:
     """Ids of waiting jobs of the lane that meet the conditions and whose tenant has fewer than `max_running` (or its
     own number) under lease there, the next to start first. 0: no limit."""
-    max_running = 0 if lane == "live" else max_running
     held = (
         select(Job.tenant_id, func.count().label("running"))
         .where(Job.status.in_(LEASED), queue(lane))

@@ -6,13 +6,13 @@ It adds every value that it is sent, as a server over files does: what comes twi
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.publishing.http_server import JsonHandler, served
 
 API, FILES = "/api/2.0/mlflow/", "/api/2.0/mlflow-artifacts/artifacts/"
 Json = dict[str, Any]
@@ -105,23 +105,17 @@ def _pairs(values: dict[str, str]) -> list[Json]:
 def running() -> Iterator[MLflow]:
     state = MLflow()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *arguments: object) -> None:
-            pass
-
+    class Handler(JsonHandler):
         def _serve(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            sent, parts = self.rfile.read(length), urlsplit(self.path)
+            sent, parts = self.sent(), urlsplit(self.path)
             state.asked.append(parts.path)
             if state.down:
-                self._answer(503, {"error_code": "TEMPORARILY_UNAVAILABLE", "message": "no"})
+                self.answer(503, {"error_code": "TEMPORARILY_UNAVAILABLE", "message": "no"})
             elif state.refusing:
-                self._send(401, b"You are not authenticated.", "text/plain")
+                self.send(401, b"You are not authenticated.", "text/plain")
             elif parts.path.startswith(FILES):
                 state.files[parts.path.removeprefix(FILES)] = sent
-                self._answer(200, {})
+                self.answer(200, {})
             else:
                 query: Json = {name: values[0] for name, values in parse_qs(parts.query).items()}
                 body = json.loads(sent) if sent else query
@@ -131,27 +125,9 @@ def running() -> Iterator[MLflow]:
             if answer is None:
                 self.close_connection = True
             else:
-                self._answer(200, answer)
-
-        def _answer(self, status: int, body: Json) -> None:
-            self._send(status, json.dumps(body).encode(), "application/json")
-
-        def _send(self, status: int, content: bytes, kind: str) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+                self.answer(200, answer)
 
         do_GET = do_POST = do_PUT = do_PATCH = _serve  # noqa: N815 - http.server's own names
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    state.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
+    with served(Handler) as state.url:
         yield state
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.publishing.http_server import JsonHandler, served
 
 Json = dict[str, Any]
 UPLOAD = "/upload/"
@@ -47,14 +47,9 @@ class Wandb:
 def running() -> Iterator[Wandb]:
     state = Wandb()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *arguments: object) -> None:
-            pass
-
+    class Handler(JsonHandler):
         def _serve(self) -> None:
-            content, answer = self.rfile.read(int(self.headers.get("Content-Length") or 0)), {}
+            content, answer = self.sent(), {}
             if self.headers.get("Content-Encoding") == "gzip":
                 content = gzip.decompress(content)
             if self.path == "/graphql":
@@ -63,22 +58,9 @@ def running() -> Iterator[Wandb]:
                 state.files[self.path.removeprefix(UPLOAD)] = content
             elif self.path.endswith("/file_stream"):
                 state.stream(json.loads(content))
-            said = json.dumps(answer).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(said)))
-            self.end_headers()
-            self.wfile.write(said)
+            self.answer(200, answer)
 
         do_GET = do_POST = do_PUT = _serve  # noqa: N815 - http.server's own names
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    state.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
+    with served(Handler) as state.url:
         yield state
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from distill.modalities.images.shards.record import digest
 from distill.modalities.images.shards.supply import INDEX, NAMES, SUPPLY
 from store import shard_references
 from store.database import Database
@@ -75,6 +76,6 @@ class Stream:
         return {
             "files": files,
             "size_bytes": sum(file["size_bytes"] for file in files.values()),
-            "digest": shards.digest(entries),
+            "digest": digest(entries),
             "shards": (self._row.shards or {}) | {"count": len(entries), "size_bytes": total},
         }

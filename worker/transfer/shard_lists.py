@@ -29,7 +29,7 @@ def listed(settings: Settings, given: Mapping[str, Sequence[str]], folder: Path,
     found = {role: _of_role(settings, texts, folder, check) for role, texts in given.items()}
     every = [name for role in sorted(found) for name in found[role]]
     for role, texts in given.items():
-        shard_names.check(texts[0] if len(texts) == 1 else f"The list of {role} shards", found[role])
+        shard_names.check(shard_names.called(texts, f"The list of {role} shards"), found[role])
     twice = next((name for name, count in Counter(every).items() if count > 1), None)
     if twice is not None:
         raise InvalidDataset(f"Shard {twice!r} both trains and tests.", "Name it once.", {"shard": twice})
@@ -43,7 +43,7 @@ def _of_role(settings: Settings, texts: Sequence[str], folder: Path, check: Chec
             return _in_list(settings, found, folder, check)
         return _in_folder(settings, found, folder, check) if isinstance(found, Folder) else found
 
-    return shard_names.gathered(texts[0] if len(texts) == 1 else "The list", map(named, texts))
+    return shard_names.gathered(shard_names.called(texts), map(named, texts))
 
 
 def _in_list(settings: Settings, found: ListFile, folder: Path, check: Check) -> list[str]:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from hashlib import sha256
 from pathlib import Path
 
 from distill.errors import InvalidDataset, RetortError
@@ -40,12 +39,6 @@ def written(entries: Sequence[Entry]) -> str:
 def read(text: str) -> list[Entry]:
     """The entries of a manifest that a worker wrote."""
     return [Entry(**each) for each in json.loads(text)["shards"]]
-
-
-def digest(entries: Sequence[Entry]) -> str:
-    """sha256, hex, over size and sha256 of every shard, in their order: what `Index.digest` of the index is."""
-    lines = "".join(f"{each.size_bytes} {each.sha256}\n" for each in entries)
-    return sha256(b"retort shards 1\n" + lines.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ def _check_hosts(session: Session, findings: Findings, hosts: int, asked: int) -
     clusters = system.clusters(session, LIVE_SECONDS)
     if clusters is None:
         return
-    reached = [cluster["hosts"] for cluster in clusters if "hosts" in cluster]
+    reached = _reached(clusters)
     if not reached:
         message, remedy = _unreached(clusters)
         findings.add(HOSTS, message, remedy, "no_cluster", hosts=hosts)
@@ -67,6 +67,11 @@ def _check_hosts(session: Session, findings: Findings, hosts: int, asked: int) -
         message = f"The job wants {hosts} hosts with {_devices(each)} each; the largest cluster has {there}."
         remedy = "Ask for fewer hosts or processes, or add hosts to the cluster."
         findings.add(HOSTS, message, remedy, "too_few_hosts", hosts=hosts, processes=asked, hosts_there=there)
+
+
+def _reached(clusters: Sequence[dict[str, Any]]) -> list[Sequence[int]]:
+    """The devices of each host, of every cluster that a worker reaches."""
+    return [cluster["hosts"] for cluster in clusters if "hosts" in cluster]
 
 
 def _unreached(clusters: Sequence[dict[str, Any]]) -> tuple[str, str]:
@@ -110,8 +115,7 @@ def waits(session: Session, rows: Sequence[Job]) -> dict[str, str]:
 
 
 def _waits_for_hosts(session: Session, wide: Sequence[Job]) -> dict[str, str]:
-    clusters = (system.clusters(session, LIVE_SECONDS) or []) if wide else []
-    reached = [cluster["hosts"] for cluster in clusters if "hosts" in cluster]
+    reached = _reached(system.clusters(session, LIVE_SECONDS) or []) if wide else []
     found = {}
     for job in wide:
         each = job.processes // job.hosts

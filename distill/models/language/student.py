@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedConfig
 
+from distill import own_vocabulary
 from distill.errors import InvalidConfig
 from distill.models.blocks import blocks_for
 from distill.models.language.config import family_of
@@ -107,17 +108,9 @@ def _with_vocabulary(config: Any, size: int, task: Task, kept: Sequence[int] | N
     """The configuration for `size` tokens. Its special tokens have the numbers that `kept` gives them; where the tokens
     are not known yet and only sizes are asked for, a number out of range is 0."""
     if task != "classify":
-        raise InvalidConfig(
-            "A decoder that answers has its teacher's vocabulary: their logits are compared token by token.",
-            "Leave vocab_size out.",
-            {"field": "vocab_size"},
-        )
+        raise own_vocabulary.of_a_decoder()
     if size > config.vocab_size:
-        raise InvalidConfig(
-            f"vocab_size is {size:,}, but the teacher has {config.vocab_size:,} tokens.",
-            "Ask for fewer, or leave vocab_size out.",
-            {"field": "vocab_size", "value": size, "most": config.vocab_size},
-        )
+        raise own_vocabulary.too_many(size, config.vocab_size)
     config = copy.deepcopy(config)
     new = None if kept is None else {old: number for number, old in enumerate(kept)}
     for name in ("pad", "bos", "eos", "cls", "sep", "mask", "unk", "decoder_start"):

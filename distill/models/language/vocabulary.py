@@ -16,12 +16,10 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from distill.errors import InvalidConfig
+from distill import own_vocabulary
 from distill.models.language.tokenizer import FILE, SETTINGS, Tokens
+from distill.own_vocabulary import KINDS
 
-KINDS = ("WordPiece", "WordLevel")
-"""Of tokenizer.json. A token that is taken out of them leaves the others as they are; BPE's are merged of each other,
-and a unigram model's are chosen by their probabilities together."""
 _NAMES = "special_tokens_map.json"
 _CHUNK = 2048
 
@@ -60,18 +58,10 @@ def reduce(tokens: Tokens, counts: Mapping[int, int], size: int, folder: Path) -
     told = json.loads(tokens.tokenizer.to_str())
     kind = told["model"]["type"]
     if kind not in KINDS:
-        raise InvalidConfig(
-            f"The teacher's tokenizer is a {kind} model, whose vocabulary cannot be reduced.",
-            f"Leave vocab_size out, or use a teacher with a tokenizer of the kind {' or '.join(KINDS)}.",
-            {"field": "vocab_size", "tokenizer": kind, "known": list(KINDS)},
-        )
+        raise own_vocabulary.not_reducible(kind)
     always = _always(told) | {each for each in (tokens.pad, tokens.bos, tokens.eos) if each is not None}
     if size < len(always):
-        raise InvalidConfig(
-            f"vocab_size is {size:,}, but special tokens and single characters are {len(always):,} tokens.",
-            f"Set vocab_size to {len(always):,} or more.",
-            {"field": "vocab_size", "value": size, "least": len(always)},
-        )
+        raise own_vocabulary.too_few(size, len(always))
     rest = sorted(set(_numbers(told)) - always, key=lambda number: (-counts.get(number, 0), number))
     kept = tuple(sorted(always.union(rest[: size - len(always)])))
     new = {old: number for number, old in enumerate(kept)}

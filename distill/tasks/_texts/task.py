@@ -11,6 +11,7 @@ from typing import Any, ClassVar, cast
 import torch
 from torch import Tensor
 
+from distill import own_vocabulary
 from distill.answers.base import Guess
 from distill.data.splits import stratified_sample
 from distill.disagreement import Look
@@ -313,11 +314,7 @@ class TextTask(RowTask):
             return None
         student_config(self.run.student, self._source.module.config, self.kind, self.classes)  # refuses what cannot be
         if self.view.per_token:
-            raise InvalidConfig(
-                "A student with a vocabulary of its own cuts other tokens: they do not pair with the teacher's.",
-                "Set text_features to mean or cls, or leave vocab_size out.",
-                {"field": "text_features", "value": "tokens"},
-            )
+            raise own_vocabulary.tokens_apart()
         pairs = [self.dataset.train.pairs[i] for i in self.splits.train.tolist()]
         texts = [text for pair in pairs for text in pair if text is not None]
         return reduce(self._source.tokens, count_tokens(self._source.tokens, texts), size, folder)

@@ -6,7 +6,6 @@ the shards, the classes and the notes.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Sequence
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 
 from distill.errors import InvalidDataset
 from distill.modalities.images.known import Known
-from distill.modalities.images.shards.record import Shard
+from distill.modalities.images.shards.record import Shard, digest
 
 VERSION = 1
 COLUMNS = pa.schema(
@@ -57,9 +56,8 @@ class Index:
 
     @property
     def digest(self) -> str:
-        """sha256, hex, over the manifest: size and sha256 of every shard, in their order."""
-        lines = "".join(f"{shard.size_bytes} {shard.sha256}\n" for shard in self.shards)
-        return hashlib.sha256(b"retort shards 1\n" + lines.encode()).hexdigest()
+        """Of the shards (`distill.modalities.images.shards.record.digest`)."""
+        return digest(self.shards)
 
     def __len__(self) -> int:
         return len(self.rows)

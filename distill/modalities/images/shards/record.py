@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from hashlib import sha256
+from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,22 @@ class Shard:
     @property
     def is_parquet(self) -> bool:
         return is_parquet(self.name)
+
+
+class Hashed(Protocol):
+    """A file of which size and sha256 (hex) are known."""
+
+    @property
+    def size_bytes(self) -> int: ...
+
+    @property
+    def sha256(self) -> str: ...
+
+
+def digest(shards: Iterable[Hashed]) -> str:
+    """sha256, hex, over size and sha256 of every shard, in their order: what a dataset of shards is known by."""
+    lines = "".join(f"{shard.size_bytes} {shard.sha256}\n" for shard in shards)
+    return sha256(b"retort shards 1\n" + lines.encode()).hexdigest()
 
 
 def is_parquet(name: str) -> bool:
