@@ -1,11 +1,12 @@
 """Images a second of one core, from JPEGs of 500 x 400 to crops of 224: `python -m benchmarks.data [--images 300]`.
 
 Pictures with the spectrum of photographs (amplitude 1/f) are made and kept as files of a folder and as one tar. Every
-arm reads all of them in this process, with one thread: bare decoders (Pillow, Pillow at reduced scale, simplejpeg where
-it is installed), this project's `Loader` with `crop_flip` over the folder and over shards, timm's loader and
-torchvision's reference transforms, the last two without colour and with the same crop. The arms take turns for
-`--rounds` rounds; what counts is the process's CPU time, so that a busy machine disturbs little, and the median of the
-rounds. Prints a table in Markdown. Aim: ours at least 0.9 of Pillow's bare decoder and at least twice timm's.
+arm reads all of them in this process, with one thread: bare decoders (Pillow, Pillow at reduced scale, simplejpeg, and
+OpenCV, imagecodecs and libvips where they are installed; libvips also of the middle 224 x 224 alone), this project's
+`Loader` with `crop_flip` over the folder and over shards, timm's loader and torchvision's reference transforms, the
+last two without colour and with the same crop. The arms take turns for `--rounds` rounds; what counts is the process's
+CPU time, so that a busy machine disturbs little, and the median of the rounds. Prints a table in Markdown. Aim: ours at
+least 0.9 of Pillow's bare decoder and at least twice timm's.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,6 +28,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import simplejpeg
 import torch
 from PIL import Image
 
@@ -104,21 +107,46 @@ def decoders(files: list[bytes]) -> dict[str, Arm]:
             np.asarray(image.convert("RGB"))
         return len(files)
 
+    def smaller() -> int:
+        for data in files:
+            simplejpeg.decode_jpeg(data, min_height=SIDE // 2, min_width=SIDE)
+        return len(files)
+
     found: dict[str, Arm] = {"Pillow, bare": pillow, "Pillow, bare, at half scale": reduced}
-    if find_spec("simplejpeg") is not None:
-        import simplejpeg  # type: ignore[import-not-found, unused-ignore]
+    found |= {name: _each(decode, files) for name, decode in {**_own(), **_others()}.items()}
+    return found | {"simplejpeg, bare, at reduced scale": smaller}
 
-        def simple() -> int:
-            for data in files:
-                simplejpeg.decode_jpeg(data)
-            return len(files)
 
-        def simple_reduced() -> int:
-            for data in files:
-                simplejpeg.decode_jpeg(data, min_height=SIDE // 2, min_width=SIDE)
-            return len(files)
+def _each(decode: Callable[[bytes], object], files: list[bytes]) -> Arm:
+    def run() -> int:
+        for data in files:
+            decode(data)
+        return len(files)
 
-        found |= {"simplejpeg, bare": simple, "simplejpeg, bare, at reduced scale": simple_reduced}
+    return run
+
+
+def _own() -> dict[str, Callable[[bytes], object]]:
+    return {"simplejpeg, bare": lambda data: simplejpeg.decode_jpeg(data, strict=True)}
+
+
+def _others() -> dict[str, Callable[[bytes], object]]:
+    """Decoders that are no dependency of this project, where they are installed."""
+    found: dict[str, Callable[[bytes], object]] = {}
+    if find_spec("cv2") is not None:
+        cv2: Any = import_module("cv2")
+        cv2.setNumThreads(1)
+        found["OpenCV, bare"] = lambda data: cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    if find_spec("imagecodecs") is not None:
+        found["imagecodecs, bare"] = import_module("imagecodecs").jpeg8_decode
+    if find_spec("pyvips") is not None:
+        os.environ["VIPS_CONCURRENCY"] = "1"
+        load = import_module("pyvips").Image.jpegload_buffer
+        left, top = (WIDTH - SIDE) // 2, (HEIGHT - SIDE) // 2
+        found["libvips, bare"] = lambda data: np.asarray(load(data))
+        found["libvips, the middle alone"] = lambda data: np.asarray(
+            load(data, access="sequential").crop(left, top, SIDE, SIDE)
+        )
     return found
 
 

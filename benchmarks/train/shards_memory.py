@@ -1,9 +1,13 @@
 """Whether memory stays flat over epochs of shards: `python -m benchmarks.train.shards_memory [--images 200000]`.
 
-Makes small JPEGs in `--shards` tars, serves them by HTTP on this machine, writes their index, and trains a small
-student for `--epochs` epochs with `--workers` loader processes and a cache of a quarter of the shards. After every
-epoch the resident memory of the trainer and of its loader processes is read from /proc; the time to the first batch is
-that of an empty cache. Prints one JSON object; aim: the last epoch within 5 % of the first.
+Makes small JPEGs in `--shards` tars in a bucket of a real S3 server (SeaweedFS). This process is the worker: it
+registers the shards and supplies them, by the code that workers run, within a cache of a quarter of them. A second
+process trains a linear student for `--epochs` epochs with `--workers` loader processes; its resident memory and that of
+its loader processes are read from /proc after every epoch, the highest of each epoch too. The time to the first batch,
+each with a cache that is empty and without loader processes, is that of `--first` shards (several numbers) and of all.
+A further process scores a tiny teacher of `--classes` classes by `--scored` samples of each within `--budget` bytes.
+Prints one JSON object; aims: the last epoch within 5 % of the first, the first batch alike, the scoring's peak within
+its budget.
 """
 
 from __future__ import annotations
@@ -13,13 +17,12 @@ import io
 import json
 import os
 import platform
+import subprocess
+import sys
 import tarfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -28,53 +31,124 @@ import numpy as np
 import psutil
 import torch
 import torch.nn.functional as F
+from minio import Minio
 from PIL import Image
+from torch import nn
 
 from distill.data.limits import DEFAULT
 from distill.data.windows import WINDOW
+from distill.errors import RetortError
+from distill.layers import discover
 from distill.modalities.images import Loader, open_dataset
 from distill.modalities.images.kinds.shards import index_of
 from distill.modalities.images.preprocessing import Preprocessing
+from distill.modalities.images.samples import Samples
 from distill.modalities.images.shards import cache
 from distill.modalities.images.shards.index import write
+from distill.modalities.images.shards.supply import INDEX, NAMES, SUPPLY
 from distill.models import build
+from distill.quality import score
 from distill.types import Architecture, DatasetInput
+from store.settings import Settings
+from tests.services import s3 as s3_server
+from worker.transfer.shard_lists import listed
+from worker.transfer.shards import Entry
+from worker.transfer.supplier import Kept, Registering, Source, Supplier
 
-CLASSES = 10
 PICTURES = 500
 """Different ones: encoding each anew would take longer than all else."""
+BUCKET = "photos"
+SAME = ("batch", "workers", "epochs", "classes", "budget")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=200_000)
     parser.add_argument("--shards", type=int, default=50)
-    parser.add_argument("--side", type=int, default=48)
+    parser.add_argument("--first", type=int, nargs="*", default=[5, 25])
+    parser.add_argument("--side", type=int, default=40)
+    parser.add_argument("--classes", type=int, default=1000)
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--scored", type=int, nargs="*", default=[5, 50], help="samples a class")
+    parser.add_argument("--budget", type=int, default=2 * 2**30, help="bytes that scoring may take")
+    parser.add_argument("--of", nargs=2, default=None, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    torch.set_num_threads(1)
+    if options.of is not None:
+        what, folder = options.of
+        print(json.dumps((trained if what == "train" else scored)(Path(folder), options)))
+        return
     with TemporaryDirectory(prefix="retort-shards-") as folder:
         print(json.dumps(measured(Path(folder), options), indent=2))
 
 
 def measured(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Everything in `folder`, the cache too."""
-    total = make(folder / "shards", options.images, options.shards, options.side)
-    largest = max(path.stat().st_size for path in (folder / "shards").iterdir())
-    budget = max(total // 4, 2 * WINDOW * largest)
-    os.environ |= {cache.FOLDER: str(folder / "cache"), cache.BYTES: str(budget)}
-    with served(folder / "shards") as address:
-        name = f"{address}/{{000000..{options.shards - 1:06}}}.tar"
-        index = index_of(DatasetInput(kind="shards", name="made", files={"all": name}), DEFAULT, folder)
-        write(index, folder / "made.shards")
-        del index
-        found = trained(folder / "made.shards", options)
+    total = make(folder / "shards", options)
+    files = sorted((folder / "shards").iterdir())
+    budget = max(total // 4, 2 * WINDOW * max(path.stat().st_size for path in files))
+    (folder / "s3").mkdir()
+    with s3_server.running(folder / "s3") as server:
+        settings = Settings(
+            data_dir=folder / "data", s3_endpoint=server.endpoint, s3_access_key=s3_server.ACCESS_KEY,
+            s3_secret_key=s3_server.SECRET_KEY, dataset_buckets=BUCKET, shard_cache_bytes=budget,
+        )  # fmt: skip
+        put_all(server, files)
+        found: dict[str, Any] = {"seconds_to_the_first_batch": {}}
+        for count in (*options.first, len(files)):
+            told = child("train", folder / f"first-{count}", settings, count, options, "--epochs=0", "--workers=0")
+            found["seconds_to_the_first_batch"][count] = told["first"]
+        found["scoring"] = [
+            child("score", folder / f"scored-{each}", settings, len(files), options, f"--scored={each}")
+            for each in options.scored
+        ]
+        found |= child("train", folder / "all", settings, len(files), options)
     machine = {"machine": platform.processor() or platform.machine(), "torch": torch.__version__}
     return vars(options) | machine | {"bytes": total, "cache_bytes": budget} | found
 
 
-def make(folder: Path, images: int, shards: int, side: int) -> int:
+def put_all(server: s3_server.S3, files: Sequence[Path]) -> None:
+    """Into the bucket, and away from here."""
+    host = server.endpoint.removeprefix("http://")
+    store = Minio(endpoint=host, access_key=s3_server.ACCESS_KEY, secret_key=s3_server.SECRET_KEY, secure=False)
+    store.make_bucket(bucket_name=BUCKET)
+    for path in files:
+        store.fput_object(bucket_name=BUCKET, object_name=path.name, file_path=str(path))
+        path.unlink()
+
+
+def child(
+    what: str, folder: Path, settings: Settings, count: int, options: argparse.Namespace, *more: str
+) -> dict[str, Any]:
+    """What a process finds that is supplied with the first `count` shards, from an empty cache."""
+    (folder / "inspected").mkdir(parents=True)
+    settings = settings.model_copy(update={"shard_cache": folder / "cache"})
+    given = {"all": [f"s3://{BUCKET}/{{000000..{count - 1:06}}}.tar"]}
+    names = listed(settings, given, folder, lambda: None)
+    source = Registering(settings, names["all"], folder / "looked", folder / "inspected" / "links")
+    (folder / "names").write_text(json.dumps({"roles": names, "classes": None}))
+    with supplied(settings, source, count, folder / "inspected"):
+        of = {NAMES: str(folder / "names"), SUPPLY: str(folder / "inspected" / "links")}
+        write(index_of(DatasetInput(kind="shards", name="made", files=of), DEFAULT, folder), folder / "made.shards")
+    entries: list[Entry] = source.all()
+    with supplied(settings, Kept(settings, entries), count, folder):
+        same = [f"--{name}={getattr(options, name)}" for name in ("batch", "workers", "epochs", "classes", "budget")]
+        command = [sys.executable, "-m", "benchmarks.train.shards_memory", "--of", what, str(folder), *same, *more]
+        environment = os.environ | {cache.FOLDER: str(folder / "own")}
+        told = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
+    found: dict[str, Any] = json.loads(told.stdout)
+    return found
+
+
+def supplied(settings: Settings, source: Source, count: int, folder: Path) -> Supplier:
+    return Supplier(folder / "links", folder / "wanted", settings.kept_shards, settings.shard_cache_bytes).start(
+        source, count
+    )
+
+
+def make(folder: Path, options: argparse.Namespace) -> int:
     """Bytes of all shards."""
     folder.mkdir()
     draws = np.random.default_rng(0)
@@ -82,14 +156,15 @@ def make(folder: Path, images: int, shards: int, side: int) -> int:
     for _ in range(PICTURES):
         data = io.BytesIO()
         small = draws.integers(0, 256, (6, 6, 3), np.uint8)  # as smooth as photographs, and as well compressed
-        Image.fromarray(small).resize((side, side + 5), Image.Resampling.BICUBIC).save(data, "JPEG")
+        size = (options.side, options.side + 5)
+        Image.fromarray(small).resize(size, Image.Resampling.BICUBIC).save(data, "JPEG")
         pictures.append(data.getvalue())
-    each = images // shards
-    for shard in range(shards):
+    each = options.images // options.shards
+    for shard in range(options.shards):
         with tarfile.open(folder / f"{shard:06}.tar", "w") as archive:
             for number in range(shard * each, (shard + 1) * each):
                 put(archive, f"{number:08}.jpg", pictures[number % PICTURES])
-                put(archive, f"{number:08}.cls", str(number % CLASSES).encode())
+                put(archive, f"{number:08}.cls", str(number % options.classes).encode())
     return sum(path.stat().st_size for path in folder.iterdir())
 
 
@@ -99,49 +174,77 @@ def put(archive: tarfile.TarFile, name: str, data: bytes) -> None:
     archive.addfile(info, io.BytesIO(data))
 
 
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """The address of the folder."""
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+def opened(folder: Path) -> tuple[Samples, int]:
+    """Training samples and the number of classes."""
+    files = {INDEX: str(folder / "made.shards"), SUPPLY: str(folder / "links")}
+    found = open_dataset(DatasetInput(kind="shards", name="made", files=files))
+    return found.train, len(found.classes)
 
 
-def trained(index: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Resident MiB after every epoch, seconds to the first batch, images/s of the last epoch."""
+SEEN = Preprocessing((0.5,) * 3, (0.25,) * 3, (32, 32), channels=3)
+
+
+def network(classes: int) -> nn.Module:
+    return build(Architecture(name="retort:resnet8", options={"width": 4}), classes, 3, (32, 32))
+
+
+def trained(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Seconds to the first batch; resident MiB after every epoch and at most within it, images/s of the last."""
+    samples, classes = opened(folder)
     begun = time.perf_counter()
-    samples = open_dataset(DatasetInput(kind="shards", name="made", files={"index": str(index)})).train
-    opened = time.perf_counter() - begun
-    how = Preprocessing((0.5,) * 3, (0.25,) * 3, (32, 32), channels=3)
-    loader = Loader(samples, range(len(samples)), options.batch, how, augmentation="crop_flip", workers=options.workers)
-    student = build(Architecture(name="retort:resnet8", options={"width": 4}), CLASSES, 3, (32, 32))
+    loader = Loader(
+        samples, range(len(samples)), options.batch, SEEN, augmentation="crop_flip", workers=options.workers
+    )
+    batches = loader.epoch(options.epochs)
+    next(batches)
+    first = time.perf_counter() - begun
+    batches.close()  # type: ignore[attr-defined]  # a generator
+    if not options.epochs:
+        loader.close()
+        return {"first": first}
+    student = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(48, classes))  # the loader is measured
     optimizer = torch.optim.SGD(student.parameters(), lr=0.05)
-    resident, first, rate = [], 0.0, 0.0
+    after, highest, rate = [], [], 0.0
     for epoch in range(options.epochs):
-        begun = time.perf_counter()
-        for batch in loader.epoch(epoch):
-            first = first or time.perf_counter() - begun
-            optimizer.zero_grad(set_to_none=True)
-            F.cross_entropy(student(batch.student), batch.labels).backward()
-            optimizer.step()
+        begun, most = time.perf_counter(), Watched()
+        with most:
+            for batch in loader.epoch(epoch):
+                optimizer.zero_grad(set_to_none=True)
+                F.cross_entropy(student(batch.student), batch.labels).backward()
+                optimizer.step()
+            after.append(memory())
+        highest.append(most.most)
         rate = loader.batches_per_epoch * options.batch / (time.perf_counter() - begun)
-        resident.append(memory())
+        print(epoch, after[-1], file=sys.stderr, flush=True)
     loader.close()
-    grown = {role: resident[-1][role] / max(resident[0][role], 1e-9) - 1 for role in resident[0]}
+    grown = {role: after[-1][role] / max(after[0][role], 1e-9) - 1 for role in after[0]}
+    return {"first": first, "images_per_second": rate, "mib_after": after, "mib_most": highest, "grown": grown}
+
+
+def scored(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Peak MiB beyond what was held before, beside the budget; or what a budget that is too small is refused with."""
+    samples, classes = opened(folder)
+    order = samples.labels.argsort(stable=True)
+    starts = torch.searchsorted(samples.labels[order].contiguous(), torch.arange(classes))
+    picked = order[(starts[:, None] + torch.arange(options.scored[0])).flatten()].sort().values
+    loader = Loader(samples, picked, options.batch, SEEN, shuffle=False, drop_last=False)
+    teacher = network(classes).eval()
+    layers = discover(teacher, torch.zeros(2, 3, 32, 32))
+    before = memory()["trainer"]
+    begun = time.perf_counter()
+    with Watched() as most:
+        try:
+            curve = list(
+                score(
+                    teacher, layers, lambda: (batch.student for batch in loader.epoch(0)), samples.labels[picked],
+                    len(samples), options.budget,
+                )
+            )  # fmt: skip
+        except RetortError as error:
+            return {"samples": len(picked), "refused": error.to_dict()}
     return {
-        "seconds_to_open": opened, "seconds_to_the_first_batch": first, "images_per_second": rate,
-        "resident_mib": resident, "grown": grown,
+        "samples": len(picked), "layers": len(curve), "budget_mib": options.budget / 2**20,
+        "peak_mib": most.most["trainer"] - before, "seconds": time.perf_counter() - begun,
     }  # fmt: skip
 
 
@@ -150,6 +253,29 @@ def memory() -> dict[str, float]:
     own = psutil.Process()
     workers = sum(child.memory_info().rss for child in own.children(recursive=True))
     return {"trainer": own.memory_info().rss / 2**20, "workers": workers / 2**20}
+
+
+class Watched:
+    """The most memory there is, looked at every 50 ms."""
+
+    def __init__(self) -> None:
+        self.most = memory()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> Watched:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._over.wait(0.05):
+            self.most = {
+                role: max(most, now) for (role, most), now in zip(self.most.items(), memory().values(), strict=True)
+            }
 
 
 if __name__ == "__main__":

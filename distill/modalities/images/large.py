@@ -18,8 +18,9 @@ from torch.utils.data import DataLoader, Dataset
 from distill.data.plan import draws
 from distill.errors import RetortError
 from distill.modalities.images.crops import Box, centre_box, random_box
+from distill.modalities.images.pixel_crops import Pixels, as_grey, cropped, resized, to_planes
 from distill.modalities.images.preprocessing import Preprocessing
-from distill.modalities.images.samples import Samples, to_array, to_tensor
+from distill.modalities.images.samples import Samples
 
 RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
@@ -27,7 +28,6 @@ RESAMPLING = {
     "bicubic": Image.Resampling.BICUBIC,
 }
 Key = tuple[int, int, int]  # epoch, sample, row of the epoch's random numbers
-Pixels = NDArray[np.uint8]
 _PREFETCH = 4
 
 
@@ -36,7 +36,7 @@ class DrawnViews(Dataset[Any]):
 
     samples: Sized
     seed: int
-    _numbers: tuple[int, Tensor] | None = None
+    _numbers: tuple[int, NDArray[np.float32]] | None = None
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -55,7 +55,7 @@ class DrawnViews(Dataset[Any]):
     def numbers(self, epoch: int, row: int) -> list[float]:
         """The random numbers, in [0, 1), of a row of an epoch."""
         if self._numbers is None or self._numbers[0] != epoch:
-            self._numbers = (epoch, draws(self.seed, epoch, len(self.samples)))
+            self._numbers = (epoch, draws(self.seed, epoch, len(self.samples)).numpy())
         found: list[float] = self._numbers[1][row].tolist()
         return found
 
@@ -71,48 +71,44 @@ class Views(DrawnViews):
     seed: int
 
     def views(self, epoch: int, i: int, row: int) -> tuple[Pixels, ...]:
-        image, numbers = self.samples.image(i), self.numbers(epoch, row)
-        box, mirrored = self._box((image.height, image.width), numbers)
-        if self.augmentation == "randaugment":
-            image, box = self._augmented(image, box, numbers[5])
-        return tuple(_view(image, box, wanted, mirrored) for wanted in self.wanted)
-
-    def _box(self, native: tuple[int, int], numbers: list[float]) -> tuple[Box, bool]:
         if self.augmentation == "none":
-            return centre_box(native, self.wanted[0].size, self.wanted[0].crop), False
-        return random_box(native, numbers), numbers[2] >= 0.5
+            image = self.samples.image(i)
+            box = centre_box((image.height, image.width), self.wanted[0].size, self.wanted[0].crop)
+            return tuple(_view(image, box, wanted) for wanted in self.wanted)
+        pixels, numbers = self.samples.array(i), self.numbers(epoch, row)
+        pixels = cropped(pixels, random_box((pixels.shape[0], pixels.shape[1]), numbers))
+        if self.augmentation == "randaugment":
+            pixels = self._augmented(pixels, numbers[5])
+        return tuple(_crop_view(pixels, wanted, mirrored=numbers[2] >= 0.5) for wanted in self.wanted)
 
-    def _augmented(self, image: Image.Image, box: Box, number: float) -> tuple[Image.Image, Box]:
+    def _augmented(self, pixels: Pixels, number: float) -> Pixels:
         """RandAugment at the largest wanted size, so that every view shows the same."""
         from distill.modalities.images.augment import randaugment
 
         largest = max(self.wanted, key=lambda wanted: wanted.size)
-        pixels = to_tensor(_resized(image, box, largest))[None]
-        out = randaugment(pixels, torch.tensor([number]))[0]
-        array = out[0] if out.shape[0] == 1 else out.permute(1, 2, 0)
-        return Image.fromarray(array.numpy()), (0.0, 0.0, float(out.shape[2]), float(out.shape[1]))
+        planes = np.ascontiguousarray(to_planes(resized(pixels, largest)))
+        out = randaugment(torch.from_numpy(planes)[None], torch.tensor([number]))[0].numpy()
+        return out[0] if out.shape[0] == 1 else out.transpose(1, 2, 0)
 
 
-def _resized(image: Image.Image, box: Box, wanted: Preprocessing) -> Image.Image:
-    height, width = wanted.size
-    if image.size == (width, height) and box == (0.0, 0.0, float(width), float(height)):
-        return image
-    return image.resize((width, height), RESAMPLING[wanted.interpolation], box=box)
+def _crop_view(pixels: Pixels, wanted: Preprocessing, mirrored: bool) -> Pixels:
+    """uint8 (c, h, w) of the pixels of a crop. A set of grey and coloured images stacks as colour; an all-grey one
+    stays one channel until it is normalised."""
+    shown = resized(as_grey(pixels) if wanted.channels == 1 else pixels, wanted)
+    return to_planes(shown[:, ::-1] if mirrored else shown)
 
 
 def evaluation_view(image: Image.Image, wanted: Preprocessing) -> Pixels:
     """uint8 (c, h, w): what evaluation shows of a decoded image that is looked at alone."""
-    box = centre_box((image.height, image.width), wanted.size, wanted.crop)
-    return _view(image, box, wanted, False)
+    return _view(image, centre_box((image.height, image.width), wanted.size, wanted.crop), wanted)
 
 
-def _view(image: Image.Image, box: Box, wanted: Preprocessing, mirrored: bool) -> Pixels:
+def _view(image: Image.Image, box: Box, wanted: Preprocessing) -> Pixels:
     image = image.convert("L") if wanted.channels == 1 else image
-    image = _resized(image, box, wanted)
-    if mirrored:
-        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    # A set of grey and coloured images stacks as colour; an all-grey one stays one channel until it is normalised.
-    return to_array(image)
+    height, width = wanted.size
+    if image.size != (width, height) or box != (0.0, 0.0, float(width), float(height)):
+        image = image.resize((width, height), RESAMPLING[wanted.interpolation], box=box)
+    return to_planes(np.array(image))
 
 
 @dataclass

@@ -12,7 +12,7 @@ _LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R 601, as Pillow converts RGB to L
 
 
 class Normaliser:
-    """x = (v / 255 - mean) / std as one multiply-add: uint8 (n, c, h, w) -> float32 (n, channels, *size).
+    """x = (v / 255 - mean) / std as a product and a sum: uint8 (n, c, h, w) -> float32 (n, channels, *size).
 
     Resizes whole images to `size` where they have another (antialiased; values stay within 0 to 255), repeats grey or
     weighs colours (ITU-R 601) where the channels differ. Pictures are RGB; of a BGR network the channels are exchanged.
@@ -36,8 +36,10 @@ class Normaliser:
             x = self._resized(x)
         if self.wanted.channel_order == "BGR":
             x = x.flip(1)
-        # Grey to colour happens by broadcasting in the same multiply-add.
-        x = torch.addcmul(self.shift, x, self.scale)
+        # In place, since a batch of floats that is made anew costs more than the arithmetic: x is no caller's by now.
+        # Grey becomes colour by broadcasting.
+        own = x is not pixels and x.shape[1] == self.wanted.channels
+        x = torch.mul(x, self.scale, out=x if own else None).add_(self.shift)
         return x.contiguous(memory_format=self.format)
 
     def _resized(self, x: Tensor) -> Tensor:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from distill.modalities.images.sources import UnreadableImage
 from distill.types import DatasetInput
 from distill.unlabelled import NO_LABEL
 
+T = TypeVar("T")
 Indices = Tensor | Sequence[int]
 
 
@@ -100,10 +101,17 @@ class Samples:
 
     def image(self, i: int) -> Image.Image:
         """Sample `i`, decoded, mode L or RGB. Raises `InvalidDataset` where it cannot be read."""
+        return self._read(i, self._store.split.images.image)
+
+    def array(self, i: int) -> NDArray[np.uint8]:
+        """The pixels of `image`, uint8 (h, w) or (h, w, 3), which may be read-only. Raises as it does."""
+        return self._read(i, self._store.split.images.array)
+
+    def _read(self, i: int, read: Callable[[int], T]) -> T:
         row = int(self._indices[i])
         source = self._store.split.images
         try:
-            return source.image(row)
+            return read(row)
         except UnreadableImage as error:
             raise InvalidDataset(
                 f"Image {source.name(row)!r} cannot be read: {error}.",

@@ -17,6 +17,7 @@ from PIL import Image, UnidentifiedImageError
 
 from distill.data.limits import DEFAULT
 from distill.errors import InvalidDataset
+from distill.modalities.images import jpeg
 from distill.modalities.images.depth import PixelRange, to_bytes
 from distill.modalities.images.formats import FORMATS, unread
 from distill.modalities.images.known import Known
@@ -80,12 +81,21 @@ class Source(ABC):
     def image(self, i: int) -> Image.Image:
         """Decoded, mode L or RGB. Raises `UnreadableImage`, and `InvalidDataset` for a decompression bomb."""
 
+    def array(self, i: int) -> NDArray[np.uint8]:
+        """The pixels of `image`, uint8 (h, w) or (h, w, 3), which may be read-only. Raises as it does."""
+        return np.asarray(self.image(i))
+
 
 class Encoded(Source):
     """Images that are encoded files somewhere."""
 
     def image(self, i: int) -> Image.Image:
         return decode(self.content(i), self.name(i), between=self.between)
+
+    def array(self, i: int) -> NDArray[np.uint8]:
+        data = self.content(i)
+        found = jpeg.decoded(data, DEFAULT.pixels)
+        return np.asarray(decode(data, self.name(i), between=self.between)) if found is None else found
 
 
 def opened(data: bytes, name: str, pixels: int = DEFAULT.pixels) -> tuple[Image.Image, Head]:
@@ -254,6 +264,9 @@ class ArrayImages(Source):
     def image(self, i: int) -> Image.Image:
         return Image.fromarray(self.pixels[i])
 
+    def array(self, i: int) -> NDArray[np.uint8]:
+        return self.pixels[i]
+
 
 class Picked(Source):
     """Some of another source's images, in the order of `indices`."""
@@ -285,6 +298,9 @@ class Picked(Source):
 
     def image(self, i: int) -> Image.Image:
         return self.source.image(int(self.indices[i]))
+
+    def array(self, i: int) -> NDArray[np.uint8]:
+        return self.source.array(int(self.indices[i]))
 
 
 class Nothing(Source):
@@ -328,6 +344,10 @@ class Joined(Source):
     def image(self, i: int) -> Image.Image:
         part, i = self._at(i)
         return part.image(i)
+
+    def array(self, i: int) -> NDArray[np.uint8]:
+        part, i = self._at(i)
+        return part.array(i)
 
     def _at(self, i: int) -> tuple[Source, int]:
         return (self.first, i) if i < len(self.first) else (self.second, i - len(self.first))

@@ -22,20 +22,23 @@ from distill.modalities.images.shards.supply import Supply
 
 @dataclass
 class Shelf:
-    """Can be sent to a worker process. `supply`: who fetches them; None: they are fetched here, by their names."""
+    """Can be sent to a worker process. `supply`: who fetches them; None: they are fetched here, by their names. A file
+    of this machine is looked at once a process."""
 
     shards: Sequence[Shard]
     cache: ShardCache
     limits: Limits
     supply: Supply | None = None
-    _trusted: set[int] = field(default_factory=set)
+    _trusted: dict[int, Path] = field(default_factory=dict)
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_trusted": set()}
+        return self.__dict__ | {"_trusted": {}}
 
     def path(self, number: int) -> Path:
         """Where shard `number` lies as the index counts its bytes. Raises `ShardGone`, `ShardChanged`,
         `ShardUnavailable`."""
+        if number in self._trusted:
+            return self._trusted[number]
         shard = self.shards[number]
         if self.supply is not None and not shard.is_parquet:
             return self.supply.path(number)
@@ -43,6 +46,7 @@ class Shelf:
             found = origin.local(shard.name)
             assert found is not None
             self._trust(number, found)
+            self._trusted[number] = found
             return found
         return self.cache.get(shard.sha256, shard.kept_bytes, lambda part: self._make(number, part))
 
@@ -59,13 +63,10 @@ class Shelf:
         self.cache.check(sum(sizes[-2 * WINDOW :]))
 
     def _trust(self, number: int, path: Path) -> None:
-        """Look once a process whether the file is as it was; only one that was touched is read for that."""
-        if number in self._trusted:
-            return
+        """Look whether the file is as it was; only one that was touched is read for that."""
         shard = self.shards[number]
         if origin.mark(shard.name) != shard.mark and _sha256(path, shard.name) != shard.sha256:
             raise changed(shard.name, "it holds other bytes")
-        self._trusted.add(number)
 
     def _make(self, number: int, part: Path) -> None:
         shard = self.shards[number]
