@@ -23,6 +23,7 @@ import tarfile
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -96,15 +97,17 @@ def measured(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
             s3_secret_key=s3_server.SECRET_KEY, dataset_buckets=BUCKET, shard_cache_bytes=budget,
         )  # fmt: skip
         put_all(server, files)
-        found: dict[str, Any] = {"seconds_to_the_first_batch": {}}
-        for count in (*options.first, len(files)):
-            told = child("train", folder / f"first-{count}", settings, count, options, "--epochs=0", "--workers=0")
-            found["seconds_to_the_first_batch"][count] = told["first"]
+        registered = {
+            count: Registered(folder / f"of-{count}", settings, count) for count in (*options.first, len(files))
+        }
+        found = registered[len(files)].child("train", options)
+        found["seconds_to_the_first_batch"] = {
+            count: each.child("train", options, "--epochs=0", "--workers=0")["first"]
+            for count, each in registered.items()
+        }
         found["scoring"] = [
-            child("score", folder / f"scored-{each}", settings, len(files), options, f"--scored={each}")
-            for each in options.scored
+            registered[len(files)].child("score", options, f"--scored={each}") for each in options.scored
         ]
-        found |= child("train", folder / "all", settings, len(files), options)
     machine = {"machine": platform.processor() or platform.machine(), "torch": torch.__version__}
     return vars(options) | machine | {"bytes": total, "cache_bytes": budget} | found
 
@@ -119,27 +122,36 @@ def put_all(server: s3_server.S3, files: Sequence[Path]) -> None:
         path.unlink()
 
 
-def child(
-    what: str, folder: Path, settings: Settings, count: int, options: argparse.Namespace, *more: str
-) -> dict[str, Any]:
-    """What a process finds that is supplied with the first `count` shards, from an empty cache."""
-    (folder / "inspected").mkdir(parents=True)
-    settings = settings.model_copy(update={"shard_cache": folder / "cache"})
-    given = {"all": [f"s3://{BUCKET}/{{000000..{count - 1:06}}}.tar"]}
-    names = listed(settings, given, folder, lambda: None)
-    source = Registering(settings, names["all"], folder / "looked", folder / "inspected" / "links")
-    (folder / "names").write_text(json.dumps({"roles": names, "classes": None}))
-    with supplied(settings, source, count, folder / "inspected"):
-        of = {NAMES: str(folder / "names"), SUPPLY: str(folder / "inspected" / "links")}
-        write(index_of(DatasetInput(kind="shards", name="made", files=of), DEFAULT, folder), folder / "made.shards")
-    entries: list[Entry] = source.all()
-    with supplied(settings, Kept(settings, entries), count, folder):
-        same = [f"--{name}={getattr(options, name)}" for name in ("batch", "workers", "epochs", "classes", "budget")]
-        command = [sys.executable, "-m", "benchmarks.train.shards_memory", "--of", what, str(folder), *same, *more]
-        environment = os.environ | {cache.FOLDER: str(folder / "own")}
-        told = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
-    found: dict[str, Any] = json.loads(told.stdout)
-    return found
+class Registered:
+    """The first `count` shards, once they were read by the code of a worker's inspection."""
+
+    def __init__(self, folder: Path, settings: Settings, count: int) -> None:
+        self.folder, self.settings = folder, settings
+        inspected = folder / "inspected"
+        inspected.mkdir(parents=True)
+        names = listed(settings, {"all": [f"s3://{BUCKET}/{{000000..{count - 1:06}}}.tar"]}, folder, lambda: None)
+        source = Registering(settings, names["all"], folder / "looked", inspected / "links")
+        (folder / "names").write_text(json.dumps({"roles": names, "classes": None}))
+        limits = replace(DEFAULT, verify_pixels=10**7)  # heads alone of nearly all: what is registered was made here
+        with supplied(settings, source, count, inspected):
+            of = {NAMES: str(folder / "names"), SUPPLY: str(inspected / "links")}
+            write(index_of(DatasetInput(kind="shards", name="made", files=of), limits, folder), folder / "made.shards")
+        self.entries: list[Entry] = source.all()
+
+    def child(self, what: str, options: argparse.Namespace, *more: str) -> dict[str, Any]:
+        """What a process finds that is supplied with the shards, from an empty cache."""
+        with TemporaryDirectory(dir=self.folder) as work:
+            folder = Path(work)
+            (folder / "made.shards").symlink_to(self.folder / "made.shards")
+            settings = self.settings.model_copy(update={"shard_cache": folder / "cache"})
+            with supplied(settings, Kept(settings, self.entries), len(self.entries), folder):
+                same = [f"--{name}={getattr(options, name)}" for name in SAME]
+                command = [sys.executable, "-m", "benchmarks.train.shards_memory", "--of", what, work, *same, *more]
+                environment = os.environ | {cache.FOLDER: str(folder / "own")}
+                told = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
+        found: dict[str, Any] = json.loads(told.stdout)
+        print(what, more, found, file=sys.stderr, flush=True)
+        return found
 
 
 def supplied(settings: Settings, source: Source, count: int, folder: Path) -> Supplier:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from store.objects.base import ObjectInfo, ObjectMissing, ObjectStore, Part, StorageUnavailable
+from store.objects.base import (
+    BucketMissing,
+    ObjectInfo,
+    ObjectMissing,
+    ObjectStore,
+    Part,
+    StorageDenied,
+    StorageUnavailable,
+)
 from store.objects.folder import FolderStore
 from store.objects.http import ANSWER_SECONDS
 from store.objects.s3 import S3Store
 from store.settings import Settings
 
 __all__ = [
+    "BucketMissing",
     "FolderStore",
     "ObjectInfo",
     "ObjectMissing",
     "ObjectStore",
     "Part",
     "S3Store",
+    "StorageDenied",
     "StorageUnavailable",
     "open_store",
 ]

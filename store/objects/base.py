@@ -23,6 +23,14 @@ class StorageUnavailable(Exception):
     """The store did not answer, or answered that it cannot serve now. Trying again later may work."""
 
 
+class StorageDenied(StorageUnavailable):
+    """The store does not let these credentials do this: its operator's to mend."""
+
+
+class BucketMissing(StorageUnavailable):
+    """There is no such bucket."""
+
+
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
     """What was stored: sha256 in hex over all `size_bytes` bytes."""

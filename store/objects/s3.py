@@ -15,7 +15,15 @@ from minio import Minio
 from minio.error import InvalidResponseError, S3Error, ServerError
 from urllib3.exceptions import HTTPError
 
-from store.objects.base import CHUNK_BYTES, ObjectInfo, ObjectMissing, StorageUnavailable, describe
+from store.objects.base import (
+    CHUNK_BYTES,
+    BucketMissing,
+    ObjectInfo,
+    ObjectMissing,
+    StorageDenied,
+    StorageUnavailable,
+    describe,
+)
 from store.objects.http import ANSWER_SECONDS, connections
 from store.objects.s3_parts import S3Parts
 
@@ -24,10 +32,19 @@ R = TypeVar("R")
 SETTLING = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 """Seconds between looks for a bucket that was made."""
 _MISSING = frozenset({"NoSuchKey", "NoSuchObject", "ResourceNotFound"})
+_DENIED = (
+    "AccessDenied",
+    "SignatureDoesNotMatch",
+    "InvalidAccessKeyId",
+    "AccountProblem",
+    "ExpiredToken",
+    "InvalidToken",
+)
+_REFUSED: dict[str, type[StorageUnavailable]] = dict.fromkeys(_DENIED, StorageDenied) | {"NoSuchBucket": BucketMissing}
 
 
 def _translated(method: Callable[P, R]) -> Callable[P, R]:
-    """The client's many failures as the two that callers can act on."""
+    """The client's many failures as the few that callers can act on."""
 
     @wraps(method)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -38,7 +55,7 @@ def _translated(method: Callable[P, R]) -> Callable[P, R]:
         except S3Error as error:
             if error.code in _MISSING:
                 raise ObjectMissing(error.object_name or "") from error
-            raise StorageUnavailable(f"S3 answered {error.code}: {error.message}") from error
+            raise _REFUSED.get(error.code, StorageUnavailable)(f"S3 answered {error.code}: {error.message}") from error
         except (HTTPError, ServerError, InvalidResponseError, OSError) as error:
             raise StorageUnavailable(f"S3 did not answer: {error}") from error
 

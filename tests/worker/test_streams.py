@@ -11,8 +11,11 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from minio import Minio
 
@@ -339,6 +342,125 @@ def test_a_redirect_of_a_shard_is_judged_anew(settings: Settings, tmp_path: Path
         web.server.shutdown()
         web.server.server_close()
         thread.join()
+
+
+def answered(handler: BaseHTTPRequestHandler, body: bytes, length: int | None = None) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", str(len(body) if length is None else length))
+    handler.end_headers()
+    handler.wfile.write(body)
+
+
+PAGE = b"<!doctype html><html><body>Please log in.</body></html>" * 20
+
+
+def test_a_server_that_does_something_else_than_serving(
+    settings: Settings, served: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It sends a page with 200, redirects in a circle, or stalls in the middle; at registration, and to a job."""
+    from tests.worker.test_references import Web, moved
+
+    monkeypatch.setattr(references, "TRIES", 1)
+    data, over = (served.folder / "000000.tar").read_bytes(), threading.Event()
+
+    def stalled(handler: BaseHTTPRequestHandler) -> None:
+        answered(handler, data[:5000], len(data))
+        handler.wfile.flush()
+        over.wait(60)
+
+    web = Web()
+    thread = threading.Thread(target=web.server.serve_forever, daemon=True)
+    thread.start()
+    web.answers = {
+        "/page.tar": lambda handler: answered(handler, PAGE), "/page.parquet": lambda handler: answered(handler, PAGE),
+        "/circle.tar": moved("/circle.tar"), "/stalled.tar": stalled,
+    }  # fmt: skip
+    expected: dict[str, tuple[tuple[str, str, bool], tuple[str, str, bool]]] = {
+        "page.tar": (("invalid_dataset", "user", False), ("invalid_dataset", "user", True)),
+        "page.parquet": (("invalid_dataset", "user", False), ("invalid_dataset", "user", True)),
+        "circle.tar": (("invalid_dataset", "user", False), ("invalid_dataset", "user", True)),
+        "stalled.tar": (("reference_unavailable", "system", True),) * 2,
+    }
+    try:
+        for name, told in expected.items():
+            url, folder = f"{web.url}/{name}", tmp_path / name
+            folder.mkdir()
+            if name == "stalled.tar":
+                monkeypatch.setattr(references, "_TIMEOUT", httpx.Timeout(0.3))
+            found = []
+            with pytest.raises(RetortError) as refused:
+                index_of(settings, served, [url], None, folder)
+            found.append(refused.value)
+            entry = Entry(url, len(data), "0" * 64)
+            with of_job(settings, [entry], folder / "j") as supply, pytest.raises(RetortError) as refused:
+                supply.path(0)
+            found.append(refused.value)
+            assert tuple((each.code, each.fault, each.retryable) for each in found) == told
+            assert all(each.details["shard"] == url and each.remedy for each in found)
+            assert not [path for path in settings.kept_shards.iterdir() if path.is_file()]
+    finally:
+        over.set()
+        web.server.shutdown()
+        web.server.server_close()
+        thread.join()
+
+
+@pytest.mark.parametrize("fault", ["cut", "empty"])
+def test_a_parquet_shard_that_cannot_be_read_is_refused_by_its_name(
+    settings: Settings, tmp_path: Path, fault: str
+) -> None:
+    write_parquet_shards(tmp_path / "site", 2, 6)
+    bad = tmp_path / "site" / "001.parquet"
+    bad.write_bytes(bad.read_bytes()[:-200] if fault == "cut" else b"")
+    (tmp_path / "w").mkdir()
+    with site(tmp_path / "site") as served, pytest.raises(InvalidDataset) as refused:
+        index_of(settings, served, [served.url("{000..001}.parquet")], None, tmp_path / "w")
+    assert refused.value.details["shard"] == served.url("001.parquet")
+
+
+def test_a_bucket_that_refuses_changes_or_goes(
+    settings: Settings, served: Site, tmp_path: Path, s3: s3_server.S3
+) -> None:
+    bucket = s3.new_bucket()
+    store = Minio(s3.endpoint.removeprefix("http://"), ACCESS_KEY, SECRET_KEY, secure=False)
+    store.make_bucket(bucket_name=bucket)
+    names = [f"{number:06}.tar" for number in range(3)]
+
+    def put(name: str, content: str) -> None:
+        store.fput_object(bucket_name=bucket, object_name=name, file_path=str(served.folder / content))
+
+    for name in names:
+        put(name, name)
+    lying = entries_of(served, names)
+    entries = [Entry(f"s3://{bucket}/{name}", e.size_bytes, e.sha256) for name, e in zip(names, lying, strict=True)]
+
+    def known(secret: str, **more: Any) -> Settings:
+        told = {"s3_endpoint": s3.endpoint, "s3_access_key": ACCESS_KEY, "dataset_buckets": f"{bucket},nothing"}
+        return settings_for(settings.data_dir, **told, s3_secret_key=secret, **more)
+
+    with of_job(known("wrong"), entries, tmp_path / "wrong") as supply, pytest.raises(ShardUnavailable) as denied:
+        supply.path(0)
+    with pytest.raises(RetortError) as unlisted:
+        listed(known("wrong"), {"all": [f"s3://{bucket}/*.tar"]}, tmp_path, lambda: None)
+    for error in (denied.value, unlisted.value):
+        assert (error.code, error.fault) == ("reference_unavailable", "system")
+        assert "RETORT_S3_ACCESS_KEY" in error.remedy
+    with pytest.raises(InvalidDataset):
+        listed(known(SECRET_KEY), {"all": ["s3://nothing/*.tar"]}, tmp_path, lambda: None)
+
+    one = max(each.size_bytes for each in entries)
+    with of_job(known(SECRET_KEY, shard_cache_bytes=one), entries, tmp_path / "j") as supply:
+        supply.path(0), supply.path(1)  # the second takes the room of the first
+        put(names[0], names[2])
+        with pytest.raises(ShardChanged):
+            supply.path(0)
+        put(names[0], names[0])
+        assert supply.path(0).read_bytes() == (served.folder / names[0]).read_bytes()
+        for name in names:
+            store.remove_object(bucket_name=bucket, object_name=name)
+        store.remove_bucket(bucket_name=bucket)
+        with pytest.raises(ShardGone):
+            supply.path(2)
 
 
 def test_shards_of_a_list_and_of_a_bucket(settings: Settings, served: Site, tmp_path: Path, s3: s3_server.S3) -> None:

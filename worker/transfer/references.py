@@ -15,7 +15,7 @@ import httpx
 
 from distill.errors import InvalidDataset, RetortError
 from store.egress import NameNotResolved, PinnedTransport, resolve_and_pin
-from store.objects import ObjectInfo, ObjectMissing, S3Store, StorageUnavailable
+from store.objects import ObjectInfo, ObjectMissing, S3Store, StorageDenied, StorageUnavailable
 from store.references import Reference, S3Reference, WebReference
 from store.settings import Settings
 from worker.transfer.room import ENDLESS
@@ -32,6 +32,13 @@ class ReferenceUnavailable(RetortError):
 
     code = "reference_unavailable"
     retryable = True
+
+
+def unserved(what: str, error: StorageUnavailable) -> ReferenceUnavailable:
+    """The error for a file that the operator's own store does not serve."""
+    if isinstance(error, StorageDenied):
+        return ReferenceUnavailable(what, "The operator looks at RETORT_S3_ACCESS_KEY and what its owner may read.")
+    return ReferenceUnavailable(what, "Try again later; where it stays so, the operator looks at RETORT_S3_ENDPOINT.")
 
 
 class Bounds(Protocol):
@@ -99,7 +106,7 @@ class Download:
             what = f"There is no s3://{reference.bucket}/{reference.key}."
             raise InvalidDataset(what, "Look at bucket and key.") from error
         except StorageUnavailable as error:
-            raise ReferenceUnavailable(f"The object store did not serve {reference.key}: {error}") from error
+            raise unserved(f"The object store did not serve {reference.key}: {error}", error) from error
 
     def _web(self, reference: WebReference) -> ObjectInfo:
         url = reference.url

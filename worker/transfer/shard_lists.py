@@ -12,11 +12,11 @@ from typing import Any
 from distill import shard_names
 from distill.errors import InvalidDataset
 from store import shard_references
-from store.objects import S3Store, StorageUnavailable
+from store.objects import BucketMissing, S3Store, StorageUnavailable
 from store.references import S3Reference, WebReference
 from store.settings import Settings
 from store.shard_references import Folder, ListFile
-from worker.transfer.references import Download, ReferenceUnavailable
+from worker.transfer.references import Download, unserved
 from worker.transfer.watched import watched
 
 LIST_BYTES, HUB_PAGE = 32 * 2**20, 1000
@@ -78,8 +78,10 @@ def _in_bucket(settings: Settings, url: str, inside: S3Reference) -> list[str]:
     )
     try:
         return [key.removeprefix(prefix) for key in store.keys_in(prefix)]
+    except BucketMissing as error:
+        raise InvalidDataset(f"There is no bucket {inside.bucket!r}.", "Look at the bucket's name.") from error
     except StorageUnavailable as error:
-        raise ReferenceUnavailable(f"The object store did not list {url}: {error}") from error
+        raise unserved(f"The object store did not list {url}: {error}", error) from error
 
 
 def _in_repository(settings: Settings, found: Folder, folder: Path, check: Check) -> list[str]:

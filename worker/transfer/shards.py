@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from distill.errors import InvalidDataset, RetortError
-from distill.modalities.images.shards.refusal import ShardChanged, ShardUnavailable, changed, gone
+from distill.modalities.images.shards.refusal import ShardChanged, ShardUnavailable, changed, gone, unreadable
 from store import references
 from store.egress import NameNotResolved, UrlRefused
 from store.objects import ObjectInfo, ObjectMissing
@@ -77,7 +77,7 @@ def fetch_again(settings: Settings, entry: Entry, path: Path, check: Callable[[]
         raise
     except InvalidDataset as error:
         missing = "status" in error.details or isinstance(error.__cause__, ObjectMissing)
-        raise (gone(entry.url, error.message.rstrip(".")) if missing else _unreadable(error, entry.url)) from error
+        raise (gone if missing else unreadable)(entry.url, error.message.rstrip(".")) from error
     except (ReferenceUnavailable, NameNotResolved) as error:
         raise _away(error, entry.url) from error
     if found.size_bytes < entry.size_bytes:
@@ -97,7 +97,8 @@ def _unreadable(error: InvalidDataset, url: str) -> InvalidDataset:
 
 def _away(error: RetortError, url: str) -> ShardUnavailable:
     why = error.message.rstrip(".")
-    return ShardUnavailable(f"Shard {url!r} could not be fetched: {why}.", "Try again later.", _details(error, url))
+    remedy = error.remedy or "Try again later."
+    return ShardUnavailable(f"Shard {url!r} could not be fetched: {why}.", remedy, _details(error, url))
 
 
 def _details(error: RetortError, url: str) -> dict[str, object]:

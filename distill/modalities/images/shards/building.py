@@ -18,13 +18,14 @@ from distill.data.limits import Limits
 from distill.data.split_names import PREDICTION, TEST, TRAIN, UNLABELLED, splits_among
 from distill.data.stratify import HOLD_OUT
 from distill.errors import InvalidDataset
+from distill.modalities.images.formats import HEAD_BYTES
 from distill.modalities.images.labelling import ONE_CLASS
 from distill.modalities.images.shards.class_list import ClassList, class_list
 from distill.modalities.images.shards.index import COLUMNS, Index, joined
 from distill.modalities.images.shards.parquet_rows import read_rows
 from distill.modalities.images.shards.places import Named, Places
 from distill.modalities.images.shards.record import Record, Shard, is_parquet
-from distill.modalities.images.shards.refusal import refuse
+from distill.modalities.images.shards.refusal import check_is_no_page, refuse
 from distill.modalities.images.shards.webdataset import read_tar
 from distill.modalities.images.sources import UnreadableImage, finished, opened, peak
 from distill.unlabelled import NO_LABEL
@@ -97,6 +98,8 @@ class _Building:
         self.tables.append(pa.Table.from_pylist(rows, schema=_BUILDING))
 
     def _records(self, path: Path, name: str, size: int, folder: Path) -> tuple[Iterator[Record], int]:
+        with path.open("rb") as file:
+            check_is_no_page(name, file.read(HEAD_BYTES))
         if not is_parquet(name):
             return read_tar(path, name, self.limits), size
         found = read_rows(path, name, self.limits, folder)

@@ -11,6 +11,7 @@ from distill.data.limits import Limits
 from distill.data.split_names import TRAIN, UNLABELLED
 from distill.modalities.images.kinds.parquet import rows_of
 from distill.modalities.images.shards.record import Record
+from distill.modalities.images.shards.refusal import naming
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,8 @@ class Rows:
 
 def read_rows(path: Path, name: str, limits: Limits, scratch: Path) -> Rows:
     """The rows of the shard at `path`, which users know as `name`. Raises `InvalidDataset`."""
-    found = rows_of(path, limits, scratch)
+    with naming(name):
+        found = rows_of(path, limits, scratch)
     assert found.images is not None
     images, shard = found.images, PurePosixPath(name.partition("?")[0]).name
 

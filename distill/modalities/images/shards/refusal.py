@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 from distill.errors import InvalidDataset, RetortError
+
+_WRITE = "Look at what lies there; write the shard again, as a plain tar or as parquet."
 
 
 class ShardGone(InvalidDataset):
@@ -31,10 +35,35 @@ def refuse(shard: str, what: str, remedy: str, **details: object) -> NoReturn:
     raise InvalidDataset(f"Shard {shard!r}: {what}.", remedy, {"shard": shard} | details)
 
 
+@contextmanager
+def naming(shard: str) -> Iterator[None]:
+    """Say which shard it is that the reader of its format refuses, and what to do about a shard."""
+    try:
+        yield
+    except InvalidDataset as error:
+        if "shard" in error.details:
+            raise
+        raise InvalidDataset(f"Shard {shard!r}: {error.message}", _WRITE, error.details | {"shard": shard}) from error
+
+
+def check_is_no_page(shard: str, head: bytes) -> None:
+    """Refuse what servers send in place of a file, with all signs of success: a page that asks for a login."""
+    if head.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html")):
+        refuse(shard, "it is a web page", "Look at what its address serves: a login, or an error, most often.")
+
+
 def gone(shard: str, why: str) -> ShardGone:
     return ShardGone(
         f"Shard {shard!r} is gone: {why}.",
         "Put it back as it was, or register the dataset again without it.",
+        {"shard": shard},
+    )
+
+
+def unreadable(shard: str, why: str) -> ShardGone:
+    return ShardGone(
+        f"Shard {shard!r} cannot be read any more: {why}.",
+        "Have its address serve it as it was, or register the dataset again.",
         {"shard": shard},
     )
 

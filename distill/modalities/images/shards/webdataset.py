@@ -16,12 +16,11 @@ from distill.data.columns import LABELS, find
 from distill.data.labelled import label_of
 from distill.data.limits import Limits
 from distill.data.members import Gate
-from distill.errors import InvalidDataset
 from distill.modalities.images.archives.tar import members
 from distill.modalities.images.formats import HEAD_BYTES, is_image
 from distill.modalities.images.paths import is_junk
 from distill.modalities.images.shards.record import Record
-from distill.modalities.images.shards.refusal import refuse
+from distill.modalities.images.shards.refusal import naming, refuse
 
 _LABEL_BYTES = 2**20
 _USTAR = slice(257, 262)
@@ -44,20 +43,13 @@ def read_tar(path: Path, name: str, limits: Limits) -> Iterator[Record]:
     is damaged, truncated, nested, or holds a key twice or a sample without an image."""
     seen: set[str] = set()
     open_: _Sample | None = None
-    try:
-        with path.open("rb") as file:
-            for part, key, ending, offset in _files(file, path, name, limits):
-                if open_ is None or open_.key != key:
-                    if open_ is not None:
-                        yield _record(open_, name)
-                    open_ = _begun(key, name, seen)
-                _take(open_, ending, part, offset, name)
-    except InvalidDataset as error:
-        if "shard" in error.details:
-            raise
-        raise InvalidDataset(
-            f"Shard {name!r}: {error.message}", error.remedy, error.details | {"shard": name}
-        ) from error
+    with naming(name), path.open("rb") as file:
+        for part, key, ending, offset in _files(file, path, name, limits):
+            if open_ is None or open_.key != key:
+                if open_ is not None:
+                    yield _record(open_, name)
+                open_ = _begun(key, name, seen)
+            _take(open_, ending, part, offset, name)
     if open_ is not None:
         yield _record(open_, name)
 
