@@ -14,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distill.data.limits import DEFAULT, Limits
+from distill.data.stratify import HOLD_OUT
 from distill.errors import InvalidDataset
 from distill.modalities.images import inspect, open_dataset
 from distill.modalities.images.kinds.shards import index_of
-from distill.modalities.images.shards.building import lot
+from distill.modalities.images.shards.building import TEST_SALT, lot
 from distill.modalities.images.shards.index import read, write
 from distill.modalities.images.shards.listing import listed
 from distill.modalities.images.shards.refusal import ShardChanged, ShardGone
@@ -369,3 +370,16 @@ def test_a_shard_that_changed_or_went_after_registration_is_named(tmp_path, kind
     with pytest.raises(ShardGone) as caught:
         read_all()
     assert caught.value.details["shard"] == str(first)
+
+
+def test_a_class_whose_samples_would_all_be_held_out_trains(tmp_path):
+    """Of 40 classes with two samples each the hash would hold out both of some."""
+    for shard in range(4):
+        files = {}
+        for number in range(shard * 20, shard * 20 + 20):
+            files |= sample(number, str(number % 40))
+        write_tar(tmp_path / f"{shard:06}.tar", files)
+    assert any(all(lot(f"{n:05}", TEST_SALT) < HOLD_OUT for n in (label, label + 40)) for label in range(40))
+    dataset = open_dataset(of_shards(tmp_path / "{000000..000003}.tar"))
+    assert set(dataset.train.labels.tolist()) == set(range(40))
+    assert len(dataset.test)

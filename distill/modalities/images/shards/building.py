@@ -31,7 +31,7 @@ from distill.modalities.images.sources import UnreadableImage, finished, opened,
 from distill.unlabelled import NO_LABEL
 
 SALT = b"retort lot 1\n"
-_TEST_SALT = b"retort test 1\n"
+TEST_SALT = b"retort test 1\n"
 
 
 def lot(key: str, salt: bytes = SALT) -> float:
@@ -169,9 +169,10 @@ class _Building:
         )  # fmt: skip
 
     def _hashed(self, rows: pa.Table, texts: Any) -> Any:
-        """Of labelled samples alone, where there are any: a test needs labels."""
-        drawn = np.array([lot(key, _TEST_SALT) for key in rows.column("key").to_pylist()]) < HOLD_OUT
-        return drawn & (texts >= 0) if (texts >= 0).any() else drawn
+        """Of labelled samples alone, where there are any: a test needs labels; and of classes that have samples left to
+        train by."""
+        drawn = np.array([lot(key, TEST_SALT) for key in rows.column("key").to_pylist()]) < HOLD_OUT
+        return drawn & np.isin(texts, texts[~drawn & (texts >= 0)]) if (texts >= 0).any() else drawn
 
     def _classes(self, texts: Any, test: Any) -> tuple[tuple[str, ...], Any, Sequence[str]]:
         labels = np.full(len(texts), NO_LABEL, np.int64)
