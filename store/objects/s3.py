@@ -55,7 +55,8 @@ def _translated(method: Callable[P, R]) -> Callable[P, R]:
         except S3Error as error:
             if error.code in _MISSING:
                 raise ObjectMissing(error.object_name or "") from error
-            raise _REFUSED.get(error.code, StorageUnavailable)(f"S3 answered {error.code}: {error.message}") from error
+            refused = _REFUSED.get(error.code or "", StorageUnavailable)
+            raise refused(f"S3 answered {error.code}: {error.message}") from error
         except (HTTPError, ServerError, InvalidResponseError, OSError) as error:
             raise StorageUnavailable(f"S3 did not answer: {error}") from error
 

@@ -207,6 +207,15 @@ def test_what_a_real_inspector_refuses_is_written_into_the_row(here: World, serv
     assert (row.error or {})["fault"] == "user"
 
 
+@pytest.mark.long
+def test_index_and_manifest_beyond_the_quota_are_refused_and_nothing_is_kept(here: World, served: Site) -> None:
+    here.settings = settings_for(here.settings.data_dir, **HERE, max_stored_bytes=1000)
+    row = inspected(here, served.url("{000000..000003}.tar"))
+    assert (row.status, (row.error or {})["code"], (row.error or {})["fault"]) == ("invalid", "quota_exceeded", "user")
+    assert (row.error or {})["remedy"]
+    assert not list(here.objects.keys(f"datasets/{row.id}/"))
+
+
 def index_of(settings: Settings, served: Site, given: list[str], classes: list[str] | None, folder: Path) -> Index:
     """What an inspector makes of it, in this process."""
     roles = listed(settings, {"all": given}, folder, lambda: None)

@@ -21,7 +21,7 @@ def decoded(data: bytes, pixels: int) -> NDArray[np.uint8] | None:
         height, width, space, _ = simplejpeg.decode_jpeg_header(data)
         if height * width > pixels or space not in _AS:
             return None
-        found = simplejpeg.decode_jpeg(data, _AS[space], strict=True)
+        found: NDArray[np.uint8] = simplejpeg.decode_jpeg(data, _AS[space], strict=True)
     except ValueError:
         return None
-    return found[..., 0] if space == "Gray" else found
+    return found[..., 0] if found.shape[2] == 1 else found

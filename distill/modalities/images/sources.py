@@ -265,7 +265,8 @@ class ArrayImages(Source):
         return Image.fromarray(self.pixels[i])
 
     def array(self, i: int) -> NDArray[np.uint8]:
-        return self.pixels[i]
+        found: NDArray[np.uint8] = self.pixels[i]
+        return found
 
 
 class Picked(Source):
