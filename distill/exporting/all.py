@@ -10,7 +10,7 @@ from typing import Any
 from distill.control import Control
 from distill.errors import RetortError
 from distill.export import Artifact, write_text
-from distill.exporting.made import figure, make
+from distill.exporting.made import figure, make, values
 from distill.exporting.subject import Subject
 from distill.tasks.base import Report
 from distill.types import Event, ExportRequest
@@ -65,7 +65,8 @@ def _torch(subject: Subject) -> Report:
     metric = subject.task.metrics_shown[0]
     said: Any = figure(subject.figures, metric.path or metric.name)
     weights = subject.context.delivery.bytes(subject.context)
-    return {"figure": said, "bytes": weights, "latency": subject.latency}
+    told = {"figure": said, "bytes": weights, "latency": subject.latency}
+    return told | ({"metrics": values(subject.task, subject.figures)} if subject.figures else {})
 
 
 def told(entry: Report) -> str:

@@ -12,7 +12,6 @@ import torch
 from distill.errors import RetortError
 from distill.export import Runner
 from distill.not_exportable import not_exportable
-from distill.same_answers import check
 from distill.traced import Traced
 
 
@@ -23,7 +22,7 @@ def written(exporter: Any, traced: Traced, path: Path, title: str) -> tuple[list
         with refusing(title):
             files = exporter.write(traced, path)
             run = exporter.open(path, torch.get_num_threads())
-        check(run, traced.graph, traced.three(), exporter.tolerance, title)
+            exporter.check(run, traced, title)
     return files, run
 
 
