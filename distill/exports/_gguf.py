@@ -22,7 +22,7 @@ F32, F16, Q8_0 = "F32", "F16", "Q8_0"
 
 def whole(traced: Traced, title: str) -> Path:
     """The decoder as GGUF in fp32, written once for all formats, with the same tokens and logits as in torch. Raises
-    `ExportDiffers`, `TokensDiffer`, `NotExportable`, and what the libraries raise."""
+    `ExportDiffers`, `NotExportable`, and what the libraries raise."""
     path = traced.folder / "whole.gguf"
     if not path.exists():
         try:

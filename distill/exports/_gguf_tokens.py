@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from distill.errors import RetortError
 from distill.not_exportable import NotExportable
+from distill.same_answers import ExportDiffers
 
 GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 LLAMA3 = (
@@ -35,12 +35,6 @@ REMEDY = (
     "Use student.zip, which transformers reads, or a teacher whose tokenizer is byte-level BPE as GPT-2, SmolLM, Llama 3 "
     "or Qwen2 have it."
 )
-
-
-class TokensDiffer(RetortError):
-    """llama.cpp cuts a text into other tokens than the student was trained on. Nothing is kept."""
-
-    code = "export_differs"
 
 
 @dataclass(frozen=True)
@@ -79,14 +73,14 @@ def vocabulary(tokens: Any, size: int, title: str) -> Vocabulary:
 
 def check_tokens(run: Any, tokens: Any, texts: Iterable[str], title: str) -> int:
     """Compare llama.cpp's tokens of the texts, and of texts on which ways of splitting differ, with the student's own;
-    how many texts there were. Raises `TokensDiffer`."""
+    how many texts there were. Raises `ExportDiffers`."""
     named = [each["content"] for each in json.loads(tokens.tokenizer.to_str())["added_tokens"]]
     probes = [*PROBES, *(f"a {name} b{name}c" for name in named[:100])]
     count = 0
     for text in (*probes, *texts):
         (wanted,), found = tokens.plain([text]), run.tokenise(text)
         if wanted != found:
-            raise TokensDiffer(
+            raise ExportDiffers(
                 f"The {title} file is not the student: llama.cpp cuts the text {text[:80]!r} into other tokens. "
                 "It was not kept.",
                 "Use student.zip: llama.cpp splits texts of this tokenizer otherwise.",
