@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from distill.exports._gguf_tokens import Vocabulary, check_tokens, vocabulary
 from distill.exports._gguf_weights import add_configuration, check_family, weights
 from distill.exports._llama_cpp import LlamaCpp
+from distill.not_exportable import NotExportable
 from distill.same_answers import check
 from distill.traced import Traced
 
@@ -36,8 +38,10 @@ def whole(traced: Traced, title: str) -> Path:
     return path
 
 
-def write(traced: Traced, path: Path, kind: str, title: str) -> Vocabulary:
-    """Write the file with its matrices as `kind`, but what llama.cpp wants in fp32 (norms, biases, positions)."""
+def write(traced: Traced, path: Path, kind: str, title: str) -> dict[str, Any]:
+    """Write the file with its matrices as `kind`, but what llama.cpp wants in fp32 (norms, biases, positions); what is
+    told of it: `architecture`, `pre_tokenizer`, and `weights`, how many there are of each type. Raises `NotExportable`.
+    """
     import gguf
 
     graph = traced.graph
@@ -53,15 +57,19 @@ def write(traced: Traced, path: Path, kind: str, title: str) -> Vocabulary:
         writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
         add_configuration(writer, config)
         _add_vocabulary(writer, told, graph.template)
+        count = Counter[str]()
         for name, values in weights(graph.network):
             own = _kind(name, values, kind)
+            count[own.name] += values.size
             writer.add_tensor(name, gguf.quantize(values, own), raw_dtype=own)
+        if kind not in count:
+            raise _none(kind, title)
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
     finally:
         writer.close()
-    return told
+    return {"architecture": config.model_type, "pre_tokenizer": told.pre, "weights": dict(count)}
 
 
 def open_gguf(path: Path, threads: int) -> Any:
@@ -79,6 +87,14 @@ def _kind(name: str, values: Any, wanted: str) -> Any:
         return kinds.F32
     block, _ = gguf.GGML_QUANT_SIZES[kinds[wanted]]
     return kinds[wanted] if values.shape[-1] % block == 0 else kinds.F16
+
+
+def _none(kind: str, title: str) -> NotExportable:
+    return NotExportable(
+        f"This student cannot be written as {title}: no row of its weights has a multiple of 32 numbers, as {kind} wants.",
+        "Ask for gguf, or give the student a width that 32 divides.",
+        {"format": title, "operator": None},
+    )
 
 
 def _add_vocabulary(writer: Any, told: Vocabulary, template: str) -> None:

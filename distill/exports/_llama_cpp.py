@@ -132,33 +132,33 @@ class LlamaCpp:
             context = self._room(len(some), max(len(rows[i]) for i in some))
             at = [(rows[i][t], t, number, wanted[i][t]) for number, i in enumerate(some) for t in range(len(rows[i]))]
             parts.append(context.decode(at, self.tokens) if at else torch.empty(0, self.tokens))
-            context.clear()
         return torch.cat([torch.empty(0, self.tokens), *parts])
 
     def greedy(self, rows: Sequence[Sequence[int]], count: int, end: int | None) -> list[list[int]]:
-        """The most probable tokens after each row, one by one: at most `count`, and none after `end`, which is told."""
+        """The most probable tokens after each row, one by one: at most `count`, and none after `end`, which is told.
+        None after a row without tokens."""
         found: list[list[int]] = [[] for _ in rows]
         for some in _parts([len(row) + count for row in rows]):
             context = self._room(len(some), max(len(rows[i]) for i in some) + count)
-            going = list(enumerate(some))
+            going = [(n, i) for n, i in enumerate(some) if rows[i]]
             at = [(token, t, n, t == len(rows[i]) - 1) for n, i in going for t, token in enumerate(rows[i])]
-            for step in range(count):
+            for step in range(count if going else 0):
                 chosen = context.decode(at, self.tokens).argmax(1).tolist()
                 for (_, i), token in zip(going, chosen, strict=True):
                     found[i].append(token)
                 going = [(n, i) for n, i in going if found[i][-1] != end]
-                if not going or step == count - 1:
+                if not going:
                     break
                 at = [(found[i][-1], len(rows[i]) + step, n, True) for n, i in going]
-            context.clear()
         return found
 
     def _room(self, sequences: int, length: int) -> _Context:
-        """A context for so many sequences of so many tokens; the last one where it has the room."""
+        """An empty context for so many sequences of so many tokens; the last one where it has the room."""
         length = -(-length // _PADDED) * _PADDED
         if self._context is None or not self._context.holds(sequences, length):
             self._context = None  # its memory is free before the next one's is taken
             self._context = _Context(self._lib, self._model, sequences, length, self._threads)
+        self._context.clear()
         return self._context
 
 

@@ -26,6 +26,7 @@ class Gguf(Exporter):
     packages: tuple[str, ...] = PACKAGES
     extra: ClassVar[str] = "gguf"
     tolerance: float | None = 5e-2
+    format: ClassVar[str] = "gguf"
     weights: ClassVar[str] = F16
     use: ClassVar[tuple[str, str] | None] = (
         "import xllamacpp",
@@ -41,11 +42,8 @@ class Gguf(Exporter):
         self._facts = dict[str, Any]()
 
     def write(self, traced: Traced, path: Path) -> list[Path]:
-        title = self.ending.removeprefix(".")
-        whole(traced, title)
-        told = write(traced, path, self.weights, title)
-        family = traced.graph.network.config.model_type
-        self._facts = {"architecture": family, "pre_tokenizer": told.pre, "weights": self.weights}
+        whole(traced, self.format)
+        self._facts = write(traced, path, self.weights, self.format)
         return [path]
 
     def open(self, path: Path, threads: int) -> Runner:

@@ -21,6 +21,7 @@ class GgufQ80(Gguf):
 
     ending: ClassVar[str] = ".q8_0.gguf"
     tolerance: float | None = 0.25
+    format: ClassVar[str] = "gguf-q8-0"
     weights: ClassVar[str] = Q8_0
 
 

@@ -28,6 +28,7 @@ from tests.tasks.test_exports import WITHOUT_RETORT
 
 pytestmark = [pytest.mark.slow, pytest.mark.gguf]
 
+STUDENT = Architecture(name="transformers:auto", options={"layers": 2, "width": 32})
 LLAMA3 = {"rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
           "original_max_position_embeddings": 32}  # fmt: skip
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -41,7 +42,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "qwen2": ("qwen2", {"spare": 0}),
     "qwen3, heads wider than width / heads": ("qwen3", {}),
     "gpt2": ("gpt2", {}),
-    "gpt2 untied, rows that 32 does not divide": ("gpt2", {"tie_word_embeddings": False, "width": 24}),
+    "gpt2 untied, rows that 32 does not divide": ("gpt2", {"tie_word_embeddings": False, "width": 24, "n_inner": 64}),
 }  # fmt: skip
 
 
@@ -75,6 +76,7 @@ def test_its_files_have_torchs_logits_tokens_and_answers(family: str, changes: d
         assert not none
         assert file.name == f"student{exporter.ending}"
         assert exporter.facts()["architecture"] == family
+        assert exporter.facts()["weights"][exporter.weights] > 0
         assert exporter.facts()["texts_compared"] > len(byte_level.SAID)
         found = difference_on(run, given.graph, given.samples(20), name)
         assert found["value"] <= most * found["largest_output"]
@@ -127,6 +129,14 @@ def test_what_llama_cpp_computes_otherwise_is_refused(family: str, changes: dict
     assert not any((tmp_path / "made").iterdir())
 
 
+def test_rows_of_which_32_divides_none_have_no_8_bits(tmp_path: Path) -> None:
+    given = traced(tmp_path, "gpt2", width=24)
+    with pytest.raises(NotExportable) as caught:
+        written(exports.get("gguf-q8-0")(), given, tmp_path / "made" / "student.q8_0.gguf", "gguf-q8-0")
+    assert "gguf" in caught.value.remedy
+    assert not any((tmp_path / "made").iterdir())
+
+
 def test_damaged_files_are_refused_and_not_read(tmp_path: Path) -> None:
     from distill.exports._gguf import F16, write
     from distill.exports._llama_cpp import LlamaCpp, LlamaCppError
@@ -144,20 +154,30 @@ def test_damaged_files_are_refused_and_not_read(tmp_path: Path) -> None:
         LlamaCpp(tmp_path / "nothing.gguf", 1)
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that asked for both; texts are longer than its `max_length`."""
-    folder = tmp_path_factory.mktemp("run")
-    wanted = {"recipe": "cross_entropy", "epochs": 2, "exports": ["gguf", "gguf-q8-0"], "max_length": 32}
-    student = Architecture(name="transformers:auto", options={"layers": 2, "width": 32})
+def trained(folder: Path, family: str, **more: Any) -> Path:
+    """The artifacts of a run that asked for both."""
+    wanted = {"recipe": "cross_entropy", "epochs": 2, "exports": ["gguf", "gguf-q8-0"]} | more
     events = go(
-        spec(byte_level.instructions(folder), byte_level.teacher("qwen2", folder), student, **wanted), folder / "run"
+        spec(byte_level.instructions(folder), byte_level.teacher(family, folder), STUDENT, **wanted), folder / "run"
     )
     assert events[-1].kind == "done"
     return folder / "run" / "artifacts"
 
 
-def test_its_task_judges_the_file(finished: Path) -> None:
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return trained(tmp_path_factory.mktemp("run"), "qwen2")
+
+
+@pytest.fixture(scope="module")
+def cut(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its texts are longer than `max_length`."""
+    return trained(tmp_path_factory.mktemp("cut"), "gpt2", max_length=32)
+
+
+@pytest.mark.parametrize("name", ["finished", "cut"])
+def test_its_task_judges_the_file(name: str, request: pytest.FixtureRequest) -> None:
+    finished: Path = request.getfixturevalue(name)
     found = json.loads((finished / "exports.json").read_text())
     assert not found["failed"]
     assert [each["files"][0]["name"] for each in found["exports"]] == ["student.gguf", "student.q8_0.gguf"]
@@ -167,7 +187,7 @@ def test_its_task_judges_the_file(finished: Path) -> None:
         own = each["metrics"]
         assert own["perplexity"] == pytest.approx(torchs["perplexity"], rel=0.02)
         assert own["accuracy"] == each["figure"]["value"] == pytest.approx(torchs["accuracy"], abs=0.02)
-        assert each["agreement"]["value"] > 0.97
+        assert each["agreement"]["value"] > 0.9
         assert {"rouge_l", "tokens_per_second", "loss"} <= own.keys()
         assert (each["input"]["name"], each["runtime"]["name"]) == ("tokens", "xllamacpp")
     exact = found["exports"][0]
@@ -199,12 +219,12 @@ def test_it_is_exported_later(finished: Path, tmp_path: Path) -> None:
     folder = finished.parent.parent
     report = json.loads((finished / "report.json").read_text())
     student = ComparisonInput(
-        architecture=Architecture.model_validate(report["student"]["architecture"]), weights=str(finished / "student.zip"),
-        digest="", report=str(finished / "report.json"),
+        label="student", architecture=Architecture.model_validate(report["student"]["architecture"]),
+        weights=str(finished / "student.zip"), recipe="cross_entropy",
     )  # fmt: skip
-    asked = ExportInput(student=student, report=str(finished / "report.json"), requests=[ExportRequest(format="gguf")])
-    run = spec(byte_level.instructions(folder), byte_level.teacher("qwen2", folder), Architecture(name="transformers:auto", options={"layers": 2, "width": 32}),
-               recipe="cross_entropy", epochs=2, max_length=32)  # fmt: skip
+    asked = ExportInput(requests=(ExportRequest(format="gguf"),), student=student, report=str(finished / "report.json"))
+    wanted = {"recipe": "cross_entropy", "epochs": 2}
+    run = spec(byte_level.instructions(folder), byte_level.teacher("qwen2", folder), STUDENT, **wanted)
     events = go(run.model_copy(update={"export": asked}), tmp_path / "later")
     assert events[-1].kind == "done"
     first, again = (
