@@ -49,6 +49,7 @@ def export_all(
         "schema": SCHEMA,
         "task": subjects[0].task.spec.name,
         "metric": subjects[0].task.metrics_shown[0].to_dict(),
+        "metrics": [metric.to_dict() for metric in subjects[0].task.metrics_shown],
         "torch": {each.context.name: _torch(each) for each in subjects},
         "exports": entries,
         "failed": failed,
