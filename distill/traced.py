@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-from distill.export import Graph
 from distill.layers.forward import alone, batch_size, replace_tensors, together
 
 Samples = Callable[[int], Iterator[Any]]

@@ -84,9 +84,9 @@ def largest_difference(found: torch.Tensor, wanted: torch.Tensor) -> float:
 @dataclass(frozen=True)
 class Graph:
     """What is written for a runtime other than PyTorch: a module and its example, with the names of input and output.
-    The example is a tensor, or several by name; the first axis of each is the batch. `encode`: what evaluation shows the network -> the graph's input.
-    `decode`: the graph's output -> what evaluation reads of the network, or of a network of the kind `answers` where
-    that is not "". `apart`: how far two outputs are from each other."""
+    The example is a tensor, or several by name; the first axis of each is the batch. `encode`: what evaluation shows
+    the network -> the graph's input. `decode`: the graph's output -> what evaluation reads of the network, or of a
+    network of the kind `answers` where that is not "". `apart`: how far two outputs are from each other."""
 
     module: nn.Module
     example: Any

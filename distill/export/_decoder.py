@@ -54,9 +54,12 @@ class DecoderRun:
 class ServedDecoder(Served):
     """Evaluation's batches and prompts go to the file."""
 
-    def forward(self, **inputs: Tensor) -> Tensor:
+    run: Any
+
+    def forward(self, **inputs: Tensor) -> Tensor:  # type: ignore[override]
         given = {name: value.detach().cpu() for name, value in inputs.items()}
-        return self.run(given).to(inputs["input_ids"].device)
+        found: Tensor = self.run(given)
+        return found.to(inputs["input_ids"].device)
 
     def generate(
         self, input_ids: Tensor, attention_mask: Tensor, max_new_tokens: int, pad_token_id: int,
@@ -79,8 +82,8 @@ def without_choice(given: Inputs) -> Inputs:
 
 @dataclass(frozen=True)
 class DecoderGraph(Graph):
-    """`module`: an `EveryToken`. `tokens`: its tokenizer (`distill.models.language.Tokens`); `texts`: gives texts of the
-    test set; `template`: the prompt that it was trained with, as a Jinja template of `messages`; `title`: of the
+    """`module`: an `EveryToken`. `tokens`: its tokenizer (`distill.models.language.Tokens`); `texts`: gives texts of
+    the test set; `template`: the prompt that it was trained with, as a Jinja template of `messages`; `title`: of the
     network, for people."""
 
     encode: Callable[[Any], Any] = without_choice

@@ -17,8 +17,8 @@ from distill.traced import Traced
 
 PACKAGES: tuple[str, ...] = ("gguf", "xllamacpp")
 TOLERANCE = 1e-2
-"""How far logits of the fp32 file may be from torch's, relative to the largest (**our choice**: llama.cpp keeps keys and
-values in 16 bits, and reads GPT-2's activation from a table of 16 bits)."""
+"""How far logits of the fp32 file may be from torch's, relative to the largest (**our choice**: llama.cpp keeps keys
+and values in 16 bits, and reads GPT-2's activation from a table of 16 bits)."""
 F32, F16, Q8_0 = "F32", "F16", "Q8_0"
 
 
@@ -91,7 +91,8 @@ def _kind(name: str, values: Any, wanted: str) -> Any:
 
 def _none(kind: str, title: str) -> NotExportable:
     return NotExportable(
-        f"This student cannot be written as {title}: no row of its weights has a multiple of 32 numbers, as {kind} wants.",
+        f"This student cannot be written as {title}: no row of its weights has a multiple of 32 numbers, which "
+        f"{kind} wants.",
         "Ask for gguf, or give the student a width that 32 divides.",
         {"format": title, "operator": None},
     )

@@ -28,12 +28,13 @@ IGNORING_MERGES = frozenset({"llama-bpe"})
 NORMAL, CONTROL, ADDED, UNUSED = 1, 3, 4, 5  # llama_token_type
 PROBES = (
     "The cat sat on 12 mats, 3456789 times; it's THEY'LL we\u2019re don't.", "  two  spaces\n\n\nlines\r\n\ttabs   ",
-    "\u00e9\u4f60\u597d \u0440\u0443\u0441\u0441\u043a\u0438\u0439 \U0001f600\U0001f469\u200d\U0001f680 \u0967\u0968\u0969 x\u00b2", "f(x)=a[1:]**2//3 # --> {ok}", " ", "\n",
+    "\u00e9\u4f60\u597d \u0440\u0443\u0441\u0441\u043a\u0438\u0439 \U0001f600",
+    "\U0001f469\u200d\U0001f680 \u0967\u0968\u0969 x\u00b2", "f(x)=a[1:]**2//3 # --> {ok}", " ", "\n",
 )  # fmt: skip
 """Texts on which ways of splitting differ: digits, contractions, space, lines, other scripts, signs."""
 REMEDY = (
-    "Use student.zip, which transformers reads, or a teacher whose tokenizer is byte-level BPE as GPT-2, SmolLM, Llama 3 "
-    "or Qwen2 have it."
+    "Use student.zip, which transformers reads, or a teacher whose tokenizer is byte-level BPE as GPT-2, SmolLM, Llama "
+    "3 or Qwen2 have it."
 )
 
 

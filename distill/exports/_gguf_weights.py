@@ -109,8 +109,8 @@ def _ordered(name: str, tensor: Tensor, config: Any) -> Tensor:
 
 
 def _paired(tensor: Tensor, heads: int) -> Tensor:
-    """Rows of each head: transformers turns row i with row i + width / 2, llama.cpp's llama row 2 i with row 2 i + 1."""
-    return tensor.unflatten(0, (heads, 2, -1)).transpose(1, 2).reshape(tensor.shape)
+    """Rows of each head: transformers turns row i with row i + width / 2, llama.cpp row 2 i with row 2 i + 1."""
+    return tensor.reshape(heads, 2, -1, *tensor.shape[1:]).transpose(1, 2).reshape(tensor.shape)
 
 
 def head_width(config: Any) -> int:

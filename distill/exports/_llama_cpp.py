@@ -78,11 +78,13 @@ class LlamaCppError(RuntimeError):
     """What llama.cpp said."""
 
 
-@_Log
-def _log(level: int, text: bytes | None, _: Any) -> None:
+def _hear(level: int, text: bytes | None, _: Any) -> None:
     """llama.cpp writes to stderr else; the first error, which names the cause, is kept for who called it."""
     if level == _ERROR and text and not getattr(_said, "first", ""):
         _said.first = text.decode("utf-8", "replace").strip()
+
+
+_log = _Log(_hear)  # kept: llama.cpp holds no reference to it
 
 
 @cache

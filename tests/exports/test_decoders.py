@@ -189,7 +189,12 @@ def test_the_template_is_the_prompt_of_training(form: Any) -> None:
     filled = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True).from_string(template(form))
     one = [{"role": "user", "content": " Name three birds.\n"}]
     assert filled.render(messages=one) == prompt(one[0]["content"], form)
-    talk = [{"role": "system", "content": " "}, *one, {"role": "assistant", "content": "a"}, {"role": "user", "content": "b '{{"}]
+    talk = [
+        {"role": "system", "content": " "},
+        *one,
+        {"role": "assistant", "content": "a"},
+        {"role": "user", "content": "b '{{"},
+    ]
     if form == "messages":
         assert filled.render(messages=talk) == prompt(talk, form)
 

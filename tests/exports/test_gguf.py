@@ -22,7 +22,7 @@ from distill.same_answers import ExportDiffers, difference_on
 from distill.student import load_student
 from distill.traced import Traced
 from distill.types import Architecture, ComparisonInput, ExportInput, ExportRequest
-from tests.language import byte_level, tiny
+from tests.language import byte_level
 from tests.language.test_run import go, spec
 from tests.tasks.test_exports import WITHOUT_RETORT
 
@@ -33,7 +33,9 @@ LLAMA3 = {"rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq
           "original_max_position_embeddings": 32}  # fmt: skip
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "llama": ("llama", {}),
-    "llama tied, all heads its own": ("llama", {"kind": "smollm", "num_key_value_heads": 2, "tie_word_embeddings": True}),
+    "llama tied, all heads its own": (
+        "llama", {"kind": "smollm", "num_key_value_heads": 2, "tie_word_embeddings": True}
+    ),
     "llama with biases": ("llama", {"kind": "gpt-2", "attention_bias": True, "mlp_bias": True}),
     "llama 3's positions": ("llama", {"rope_parameters": LLAMA3}),
     "llama, positions by 4": (
@@ -56,7 +58,10 @@ def traced(folder: Path, family: str, **changes: Any) -> Traced:
         rows = tokens.plain(byte_level.SAID[:count])
         longest = max(map(len, rows))
         ids = torch.tensor([row + [tokens.pad] * (longest - len(row)) for row in rows])
-        yield {"input_ids": ids, "attention_mask": (torch.arange(longest) < torch.tensor([[len(r)] for r in rows])).long()}
+        yield {
+            "input_ids": ids,
+            "attention_mask": (torch.arange(longest) < torch.tensor([[len(r)] for r in rows])).long(),
+        }
 
     texts = ("", "caf\u00e9 \U0001f600", *byte_level.SAID)
     graph = DecoderGraph(EveryToken(network), next(samples(2)), "tokens", "logits", tokens=tokens, texts=lambda: texts)
@@ -91,8 +96,6 @@ def test_its_files_have_torchs_logits_tokens_and_answers(family: str, changes: d
     assert sizes[1] < sizes[0] < 4 * sum(each.numel() for each in network.parameters())
 
 
-
-
 @pytest.mark.parametrize("spoil", ["weights", "name"])
 def test_a_wrong_file_is_thrown_away(spoil: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from distill.exports import _gguf, _gguf_tokens, _gguf_weights
@@ -102,7 +105,9 @@ def test_a_wrong_file_is_thrown_away(spoil: str, tmp_path: Path, monkeypatch: py
         monkeypatch.setattr(_gguf_weights, "_paired", lambda tensor, heads: tensor)
     else:
         own = _gguf_tokens.vocabulary
-        monkeypatch.setattr(_gguf, "vocabulary", lambda *args: own(*args).__class__(**vars(own(*args)) | {"pre": "qwen2"}))
+        monkeypatch.setattr(
+            _gguf, "vocabulary", lambda *args: own(*args).__class__(**vars(own(*args)) | {"pre": "qwen2"})
+        )
     with pytest.raises(ExportDiffers) as caught:
         written(exports.get("gguf")(), given, tmp_path / "made" / "student.gguf", "gguf")
     assert ("text" in caught.value.details) == (spoil == "name")
@@ -228,7 +233,8 @@ def test_it_is_exported_later(finished: Path, tmp_path: Path) -> None:
     events = go(run.model_copy(update={"export": asked}), tmp_path / "later")
     assert events[-1].kind == "done"
     first, again = (
-        json.loads((each / "exports.json").read_text())["exports"][0] for each in (finished, tmp_path / "later" / "artifacts")
+        json.loads((each / "exports.json").read_text())["exports"][0]
+        for each in (finished, tmp_path / "later" / "artifacts")
     )
     assert again["files"] == first["files"]  # the same file, byte by byte
     assert again["figure"] == first["figure"]

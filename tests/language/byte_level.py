@@ -77,9 +77,7 @@ def teacher(family: str, folder: Path, **changes: Any) -> TeacherInput:
 
 
 def instructions(folder: Path, count: int = 60) -> DatasetInput:
-    """With digits, lines, emoji, an added token and an empty output."""
-    rows = [
-        {"instruction": f"Which number follows {i}? \U0001f600", "output": f"It's {i + 1}.\n\tcaf\u00e9 <tool> \u4f60" if i % 7 else " -"}
-        for i in range(count)
-    ]  # fmt: skip
+    """With digits, lines, emoji and an added token."""
+    said = [f"It's {i + 1}.\n\tcaf\u00e9 <tool> \u4f60" if i % 7 else " -" for i in range(count)]
+    rows = [{"instruction": f"Which number follows {i}? \U0001f600", "output": each} for i, each in enumerate(said)]
     return DatasetInput(kind="text", name="numbers", files={"all": str(write(folder / "numbers.jsonl", rows))})

@@ -190,7 +190,8 @@ class DecoderDelivery(TextDelivery):
 
     def around(self, context: Context, graph: Graph) -> Around | None:
         how, most = context.preprocessing, positions(context.student.config)
-        told = f"prompt = {json.dumps(prompt('Name three birds.', how.form))}\ncontext = {min(how.max_length + NEW_TOKENS, most)}"
+        asked = json.dumps(prompt("Name three birds.", how.form))
+        told = f"prompt = {asked}\ncontext = {min(how.max_length + NEW_TOKENS, most)}"
         return Around((), told, "print(output.strip())")
 
     def snippet(self, context: Context) -> str:
