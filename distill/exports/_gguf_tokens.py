@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from distill.not_exportable import NotExportable
@@ -73,13 +74,14 @@ def vocabulary(tokens: Any, size: int, title: str) -> Vocabulary:
 
 
 def check_tokens(run: Any, tokens: Any, texts: Iterable[str], title: str) -> int:
-    """Compare llama.cpp's tokens of the texts, and of texts on which ways of splitting differ, with the student's own;
-    how many texts there were. Raises `ExportDiffers`."""
+    """Compare llama.cpp's tokens of the texts, of texts on which ways of splitting differ, and what it puts before a
+    prompt, with the student's own; how many texts there were. Raises `ExportDiffers`."""
     named = [each["content"] for each in json.loads(tokens.tokenizer.to_str())["added_tokens"]]
     probes = [*PROBES, *(f"a {name} b{name}c" for name in named[:100])]
     count = 0
-    for text in (*probes, *texts):
-        (wanted,), found = tokens.plain([text]), run.tokenise(text)
+    first = [] if tokens.bos is None else [tokens.bos]
+    cases = ((text, tokens.plain([text])[0], run.tokenise(text)) for text in (*probes, *texts))
+    for text, wanted, found in chain([("", first, run.tokenise("", whole=True))], cases):
         if wanted != found:
             raise ExportDiffers(
                 f"The {title} file is not the student: llama.cpp cuts the text {text[:80]!r} into other tokens. "

@@ -118,11 +118,12 @@ class LlamaCpp:
         self.tokens = int(self._lib.llama_vocab_n_tokens(self._vocabulary))
         self._context: _Context | None = None
 
-    def tokenise(self, text: str) -> list[int]:
-        """The file's own tokens, special ones that the text names among them; none is added."""
+    def tokenise(self, text: str, whole: bool = False) -> list[int]:
+        """The file's own tokens, special ones that the text names among them; of a `whole` prompt also those that are
+        put around it."""
         given = text.encode()
         room = (c_int32 * (len(given) + 8))()
-        count = self._lib.llama_tokenize(self._vocabulary, given, len(given), room, len(room), False, True)
+        count = self._lib.llama_tokenize(self._vocabulary, given, len(given), room, len(room), whole, True)
         if count < 0:
             raise LlamaCppError(f"llama.cpp makes {-count} tokens of {len(given)} bytes")
         return list(room[:count])

@@ -34,8 +34,9 @@ class InTorch:
     def __init__(self, network: Any, tokens: Tokens) -> None:
         self.network, self.own = network, tokens
 
-    def tokenise(self, text: str) -> list[int]:
-        return self.own.plain([text])[0]
+    def tokenise(self, text: str, whole: bool = False) -> list[int]:
+        begin = [] if self.own.bos is None or not whole else [self.own.bos]
+        return begin + self.own.plain([text])[0]
 
     def logits(self, rows: Sequence[Sequence[int]], wanted: Sequence[Sequence[bool]]) -> Tensor:
         return torch.cat([self._of(row)[torch.tensor(at)] for row, at in zip(rows, wanted, strict=True)])

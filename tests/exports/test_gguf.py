@@ -41,7 +41,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "llama, positions by 4": (
         "llama", {"rope_parameters": {"rope_type": "linear", "rope_theta": 10000.0, "factor": 4.0}}
     ),
-    "qwen2": ("qwen2", {"spare": 0}),
+    "qwen2, no token before a prompt": ("qwen2", {"spare": 0, "start": False}),
     "qwen3, heads wider than width / heads": ("qwen3", {}),
     "gpt2": ("gpt2", {}),
     "gpt2 untied, rows that 32 does not divide": ("gpt2", {"tie_word_embeddings": False, "width": 24, "n_inner": 64}),
