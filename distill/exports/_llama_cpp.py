@@ -57,7 +57,6 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "llama_model_load_from_file": (c_void_p, (c_char_p, _Parameters)),
     "llama_model_free": (None, (c_void_p,)),
     "llama_model_get_vocab": (c_void_p, (c_void_p,)),
-    "llama_model_n_ctx_train": (c_int32, (c_void_p,)),
     "llama_init_from_model": (c_void_p, (c_void_p, _Parameters)),
     "llama_free": (None, (c_void_p,)),
     "llama_n_ctx": (c_uint32, (c_void_p,)),
@@ -109,12 +108,8 @@ class LlamaCpp:
     def __init__(self, path: Path, threads: int) -> None:
         """Raises `LlamaCppError` for a file that llama.cpp does not read."""
         self._lib, self._threads = library(), threads
-        _said.first = ""
-        self._model = self._lib.llama_model_load_from_file(bytes(path), self._lib.llama_model_default_params())
-        if not self._model:
-            raise LlamaCppError(f"llama.cpp does not read the file: {_said.first or 'it does not say why'}")
-        finalize(self, self._lib.llama_model_free, self._model)
-        self._vocabulary = self._lib.llama_model_get_vocab(self._model)
+        self._model = _Model(self._lib, path)
+        self._vocabulary = self._lib.llama_model_get_vocab(self._model.own)
         self.tokens = int(self._lib.llama_vocab_n_tokens(self._vocabulary))
         self._context: _Context | None = None
 
@@ -165,19 +160,30 @@ class LlamaCpp:
         return self._context
 
 
+class _Model:
+    """A file in memory."""
+
+    def __init__(self, lib: Any, path: Path) -> None:
+        _said.first = ""
+        self.own = lib.llama_model_load_from_file(bytes(path), lib.llama_model_default_params())
+        if not self.own:
+            raise LlamaCppError(f"llama.cpp does not read the file: {_said.first or 'it does not say why'}")
+        finalize(self, lib.llama_model_free, self.own)
+
+
 class _Context:
     """Room for `sequences` of `length` tokens each."""
 
-    def __init__(self, lib: Any, model: Any, sequences: int, length: int, threads: int) -> None:
+    def __init__(self, lib: Any, model: _Model, sequences: int, length: int, threads: int) -> None:
         self._lib, self._sequences, self._length = lib, sequences, length
         asked = lib.llama_context_default_params()
         asked.n_ctx = asked.n_batch = sequences * length
         asked.n_seq_max = sequences
         _said.first = ""
-        self._own = lib.llama_init_from_model(model, asked)
+        self._own = lib.llama_init_from_model(model.own, asked)
         if not self._own:
             raise LlamaCppError(f"llama.cpp has no room for {sequences} x {length} tokens: {_said.first}")
-        finalize(self, lib.llama_free, self._own)
+        finalize(self, _free, lib, self._own, model)
         given = (lib.llama_n_ctx(self._own), lib.llama_n_batch(self._own), lib.llama_n_seq_max(self._own))
         if given[0] < sequences * length or given[1] < sequences * length or given[2] != sequences:
             raise LlamaCppError(f"this release of {PACKAGE} reads its parameters otherwise: {given}")
@@ -210,6 +216,11 @@ class _Context:
             return torch.empty(0, tokens)
         found = np.ctypeslib.as_array(self._lib.llama_get_logits(self._own), shape=(rows, tokens))
         return torch.from_numpy(found.copy())
+
+
+def _free(lib: Any, context: Any, model: _Model) -> None:
+    """`model` is named so that it lives until its contexts are gone, which read it as they go."""
+    lib.llama_free(context)
 
 
 def _parts(lengths: Sequence[int]) -> list[list[int]]:

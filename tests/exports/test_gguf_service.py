@@ -24,9 +24,7 @@ CONFIG = {"recipe": "cross_entropy", "epochs": 1, "max_steps": 10, "batch_size":
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    service = Service(
-        tmp_path_factory.mktemp("service") / "data", OMP_NUM_THREADS="1", RETORT_REQUIRE_ISOLATION="true"
-    )
+    service = Service(tmp_path_factory.mktemp("service") / "data", OMP_NUM_THREADS="1", RETORT_REQUIRE_ISOLATION="true")
     try:
         yield service.client()
     finally:
