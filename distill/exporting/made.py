@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -136,9 +137,10 @@ def judged(subject: Subject, served: Any, max_drop: float) -> Report:
 
 
 def values(task: Task, column: Mapping[str, Any]) -> dict[str, float]:
-    """The task's metrics in a report's column, by name; those that it has."""
+    """The task's metrics in a report's column, by name; those that it has. Where a test set has no object of a size,
+    that size's precision is no number."""
     found = {metric.name: metric.value(column) for metric in task.metrics_shown}
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in found.items() if value is not None and math.isfinite(value)}
 
 
 def figure(column: Mapping[str, Any], path: str) -> Any:
