@@ -16,7 +16,7 @@ NAME = "TEST_NODE"
 STARTED, TRIES = "Ray runtime started", 4
 STORE_BYTES = 80_000_000  # Ray's least is 75 MB
 #: Ray takes a node for dead that does not answer, and a worker that does not report: later, where the machine is busy.
-PATIENT = {"RAY_health_check_timeout_ms": "60000", "RAY_worker_register_timeout_seconds": "300"}
+PATIENT = {"RAY_health_check_timeout_ms": "600000", "RAY_worker_register_timeout_seconds": "3000"}
 
 
 class Nodes:

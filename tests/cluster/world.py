@@ -22,7 +22,7 @@ from store.tables import Checkpoint, Teacher
 from tests.cluster.nodes import Nodes
 from tests.faults import processes
 from tests.slowness import within
-from tests.waiting import until
+from tests.waiting import until, while_working
 from tests.worker.support import World
 from worker.cluster.attempt import ClusterAttempt
 from worker.jobs.supervisor import Supervisor
@@ -81,10 +81,13 @@ class ClusterWorld(World):
         self._threads[-1].start()
         return ended
 
-    def ended(self, result: list[Status | None], seconds: float = 300) -> Status | None:
-        self._threads[-1].join(within(seconds))
-        assert result, self.logs()
+    def ended(self, result: list[Status | None]) -> Status | None:
+        while_working(lambda: result, self._working, self.logs)
         return result[0]
+
+    def _working(self) -> list[psutil.Process]:
+        """The job's processes, on every host."""
+        return processes.naming(self.job_id)
 
     def checkpoints(self) -> list[Checkpoint]:
         with self.database.read() as session:
@@ -92,7 +95,11 @@ class ClusterWorld(World):
 
     def trains(self, attempt: int = 1) -> list[psutil.Process]:
         """The ranks, by their numbers, once a checkpoint of the attempt behind its first step is stored."""
-        until(lambda: any(row.attempt == attempt and row.step > 0 for row in self.checkpoints()), 240, self.logs)
+
+        def further() -> bool:
+            return any(row.attempt == attempt and row.step > 0 for row in self.checkpoints())
+
+        while_working(further, self._working, self.logs)
         launchers = [each for each in processes.naming(self._mark(attempt)) if "worker.jobs.group" in said(each)]
         launchers = [each for each in launchers if "spawn_main" not in said(each)]
         by_host = sorted(launchers, key=lambda each: int(each.cmdline()[-5]))  # the meeting's number
@@ -116,7 +123,7 @@ class ClusterWorld(World):
         running = [said(each) for each in processes.naming(self.job_id)]
         assert not running, running
         assert not list(self.shared.glob(f"*/{self.job_id}"))
-        until(lambda: self._held() == "[] 2.0", 60, self._held)
+        until(lambda: self._held() == "[] 2.0", 60, self._held, pause=1)
         return True
 
     def _held(self) -> str:
