@@ -40,7 +40,7 @@ def test_what_is_asked_for_is_kept_and_shown(
     made = client.post("/jobs", json=body(driver, asked))
     assert made.status_code == 202, made.text
     shown = client.get(f"/jobs/{made.json()['id']}").json()
-    assert (shown["resources"], shown["waiting_for"]) == ({"processes": kept, "hosts": 1}, None)
+    assert (shown["resources"], shown["waiting_for"]) == ({"processes": kept, "hosts": 1, "sharding": "none"}, None)
 
 
 @pytest.mark.parametrize(("asked", "more"), [(1, 0), (2, 1), ("auto", 1)])
@@ -99,7 +99,7 @@ def test_a_job_goes_on_with_the_resources_it_had(client: TestClient, driver: Dri
     for change, expected in (({}, "auto"), ({"resources": {"processes": 2}}, 2)):
         made = client.post(f"/jobs/{first}/extend", json={"epochs": 2} | change)
         assert made.status_code == 202, made.text
-        assert made.json()["resources"] == {"processes": expected, "hosts": 1}
+        assert made.json()["resources"] == {"processes": expected, "hosts": 1, "sharding": "none"}
 
 
 # ---- several hosts
