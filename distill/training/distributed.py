@@ -32,6 +32,7 @@ from distill.training.sharding import is_sharded
 
 __all__ = ["active", "agree", "any_of", "follow", "group", "held_back", "in_shares", "mean_weight", "parallel", "rank",
            "sharded", "total", "whole_batch", "world"]  # fmt: skip
+GLOO_THREADS = 2
 PATIENCE = timedelta(days=7)
 """How long a process waits for another: rank 0 may package for hours. Who started the group sees who dies."""
 
@@ -52,8 +53,17 @@ def group() -> Iterator[int]:
     dist.init_process_group("nccl" if gpu else "gloo", timeout=PATIENCE)
     try:
         yield rank()
+        if not gpu:
+            _settle()
     finally:
         dist.destroy_process_group()
+
+
+def _settle() -> None:
+    """Wait until gloo's threads have let go of the tensors of the last work: one that still does while Python exits
+    aborts the process, since tensors in shares keep a group alive behind its destruction (seen with torch 2.13)."""
+    for work in [dist.barrier(async_op=True) for _ in range(GLOO_THREADS)]:
+        work.wait()
 
 
 _shares = False
