@@ -17,13 +17,14 @@ from store.ids import new_id
 from store.objects import ObjectStore
 from store.repositories import jobs
 from store.repositories.tenants import DEFAULT_TENANT
+from store.settings import Settings
 from store.states import Status
 from store.tables import Checkpoint, Teacher
 from tests.cluster.nodes import Nodes
 from tests.faults import processes
 from tests.slowness import within
 from tests.waiting import until, while_working
-from tests.worker.support import World
+from tests.worker.support import World, settings_for
 from worker.cluster.attempt import ClusterAttempt
 from worker.jobs.supervisor import Supervisor
 
@@ -42,15 +43,17 @@ CONFIG = {
 }  # fmt: skip
 
 
+def settings_on(folder: Path, address: str) -> Settings:
+    return settings_for(folder, ray_address=address, ray_shared_dir=folder / "shared", cancel_grace_seconds=20)
+
+
 class ClusterWorld(World):
     """Its job wants a process on each of two hosts."""
 
     def __init__(self, folder: Path, database: Database, objects: ObjectStore, nodes: Nodes) -> None:
-        shared = folder / "shared"
-        super().__init__(
-            folder, database, objects, ray_address=nodes.address, ray_shared_dir=shared, cancel_grace_seconds=20
-        )
-        self.nodes, self.shared = nodes, shared
+        super().__init__(folder, database, objects)
+        self.settings = settings_on(folder, nodes.address)
+        self.nodes, self.shared = nodes, folder / "shared"
         self._threads: list[threading.Thread] = []
 
     def submit(self, **config: Any) -> None:
@@ -105,6 +108,10 @@ class ClusterWorld(World):
         by_host = sorted(launchers, key=lambda each: int(each.cmdline()[-5]))  # the meeting's number
         return [child for each in by_host for child in each.children() if "spawn_main" in said(child)]
 
+    def waits_for_places(self) -> int:
+        """How many attempts have said so."""
+        return sum("in the cluster" in line and line.startswith("waiting for") for line in self.logs())
+
     def driver(self, attempt: int = 1) -> psutil.Process:
         found = [each for each in processes.naming(self._mark(attempt)) if "worker.cluster.driver" in said(each)]
         (driver,) = found
@@ -123,6 +130,10 @@ class ClusterWorld(World):
         running = [said(each) for each in processes.naming(self.job_id)]
         assert not running, running
         assert not list(self.shared.glob(f"*/{self.job_id}"))
+        return self.all_free()
+
+    def all_free(self) -> bool:
+        """No actor of ours is in the cluster, and both of its places are free."""
         until(lambda: self._held() == "[] 2.0", 60, self._held, pause=1)
         return True
 

@@ -135,7 +135,8 @@ import torch
 from distill.training import distributed, sharding
 torch.set_num_threads(1)
 def held(*tensors):
-    return sum(sharding.local(each).untyped_storage().nbytes() for each in tensors)
+    storages = [sharding.local(each).untyped_storage() for each in tensors]
+    return sum({each.data_ptr(): each.nbytes() for each in storages}.values())
 with distributed.group() as rank:
     network = torch.nn.Sequential(*(torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.ReLU()) for _ in range(8)))
     before = {name: value.clone() for name, value in network.state_dict().items()}
