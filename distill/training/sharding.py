@@ -35,15 +35,11 @@ def shard(module: nn.Module, *parts: nn.Module, device: torch.device) -> None:
 def blocks(network: nn.Module) -> Iterator[nn.Module]:
     """What is gathered at a time: the outermost elements of the network's containers that have parts of their own. An
     element without is left to its network, which may use its weights without calling it."""
-    for child in network.children():
-        if not isinstance(child, CONTAINERS):
-            yield from blocks(child)
-            continue
-        for element in child.children():
-            if isinstance(element, CONTAINERS):
-                yield from blocks(nn.ModuleList([element]))
-            elif any(True for _ in element.children()) and any(True for _ in element.parameters()):
-                yield element
+    for part in network.children():
+        if not isinstance(network, CONTAINERS) or isinstance(part, CONTAINERS):
+            yield from blocks(part)
+        elif any(True for _ in part.children()) and any(True for _ in part.parameters()):
+            yield part
 
 
 def is_sharded(module: nn.Module) -> bool:

@@ -86,9 +86,10 @@ def test_kill_9_the_worker_ends_every_host(world: ClusterWorld, sqlite_url: str,
     world.submit(epochs=10_000)
     command = ["-m", "tests.cluster.lone", tmp_path, sqlite_url, tmp_path / "objects", world.nodes.address]
     with subprocess.Popen([sys.executable, *map(str, command), world.job_id], cwd=ROOT) as worker:
-        ranks = world.trains()
-        worker.kill()
-    assert len(ranks) == 2
+        try:
+            assert len(world.trains()) == 2
+        finally:
+            worker.kill()
     until(lambda: not processes.naming(world.job_id), 60, lambda: processes.naming(world.job_id), pause=0.5)
     assert world.all_free()
 

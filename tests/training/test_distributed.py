@@ -137,8 +137,16 @@ torch.set_num_threads(1)
 def held(*tensors):
     storages = [sharding.local(each).untyped_storage() for each in tensors]
     return sum({each.data_ptr(): each.nbytes() for each in storages}.values())
+class Block(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.map = torch.nn.Linear(64, 64)
+    def forward(self, x):
+        return x + self.map(x).relu()
 with distributed.group() as rank:
-    network = torch.nn.Sequential(*(torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.ReLU()) for _ in range(8)))
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(*(Block() for _ in range(8)))
+    blocks = sum(1 for _ in sharding.blocks(network))
     before = {name: value.clone() for name, value in network.state_dict().items()}
     sharding.shard(network, device=torch.device("cpu"))
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, fused=True)
@@ -149,7 +157,6 @@ with distributed.group() as rank:
     optimizer.step()
     kept = [v for each in optimizer.state.values() for v in each.values() if v.dim()]
     found["state"] = held(*kept)
-    blocks = sum(1 for _ in sharding.blocks(network))
     sharding.load(network, before)
     sharding.gather(network)
     same = all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
