@@ -74,6 +74,7 @@ def _release(part: Any) -> None:
     for group in state._fsdp_param_groups:
         handles += group._module_to_pre_save_state_dict_hook_handle.values()
         handles += group._module_to_pre_load_state_dict_hook_handle.values()
+        handles += [parameter._post_load_hook_handle for parameter in group.fsdp_params]
     for handle in handles:
         handle.remove()
     part.__class__ = type(part).__mro__[part._orig_cls_mro_index]
