@@ -61,15 +61,16 @@ def resume(training: Training, saved: dict[str, Any]) -> Resolved:
     check_same(training.config, before.given)
     reasons = before.reasons | {"resume": f"continued at step {saved['step']} with the choices made then"}
     torch.set_num_threads(before.threads)
-    place, modes = before.cache, {"student": before.student, "teacher": before.teacher}
+    place, student, teacher = before.cache, before.student, before.teacher
     if training.sharded:
-        modes = {name: replace(mode, channels_last=False, compile=False) for name, mode in modes.items()}
+        student, teacher = (replace(mode, channels_last=False, compile=False) for mode in (student, teacher))
     if place != "live":
         example = training.example()
-        plan = cache.continued(_cache_plan(training, modes["teacher"], example, True))
+        plan = cache.continued(_cache_plan(training, teacher, example, True))
         place, reasons["cache_teacher"] = plan.place, f"{plan.place}: {plan.reason}"
     return replace(
-        before, given=training.config, device=str(training.device), cache=place, reasons=reasons, **modes
+        before, given=training.config, device=str(training.device), cache=place, reasons=reasons,
+        student=student, teacher=teacher,
     )  # fmt: skip
 
 
