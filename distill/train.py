@@ -22,7 +22,7 @@ import torch
 
 from distill.control import Control
 from distill.recipe_parts.base import Recipe
-from distill.training import checkpoint, distributed, resolving
+from distill.training import checkpoint, distributed, resolving, sharding
 from distill.training.allocator import keep_freed_memory
 from distill.training.data import TrainData
 from distill.training.head import HeadFit, fit_head, most_samples
@@ -60,7 +60,7 @@ def train(
     training = Training(recipe, data, config, folder, control, _device(config), carry or {}, norms)
     if training.device.type == "cpu":
         keep_freed_memory()
-    with determinism(config.deterministic):
+    with determinism(config.deterministic), sharding.explained():
         yield from _decide(training, saved)
         began = time.monotonic()
         training.targets = yield from _targets(training, saved["step"] if saved else 0)

@@ -8,6 +8,7 @@ mean over the processes, as those of `DistributedDataParallel`. Buffers are whol
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
+from distill.errors import InvalidConfig
 from distill.processes import world
 
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
@@ -50,6 +52,21 @@ def begin_anew(module: nn.Module) -> None:
     """Call after a forward pass that ended before its last module: what was gathered is let go."""
     if isinstance(module, FSDPModule):
         module.reset_iter_state()
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Raises `InvalidConfig` where a network inside takes weights of a block without calling the block."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "mixed torch.Tensor and DTensor" not in str(error):
+            raise
+        raise InvalidConfig(
+            "A network takes weights of a block without calling it, so that they cannot lie in shares.",
+            "Choose another student, teacher or recipe, or leave resources.sharding out.",
+            {"field": "sharding"},
+        ) from error
 
 
 def gather(module: nn.Module) -> None:

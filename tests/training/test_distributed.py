@@ -132,6 +132,7 @@ HELD = """
 import sys
 from pathlib import Path
 import torch
+from distill.errors import InvalidConfig
 from distill.training import distributed, sharding
 torch.set_num_threads(1)
 def held(*tensors):
@@ -143,6 +144,12 @@ class Block(torch.nn.Module):
         self.map = torch.nn.Linear(64, 64)
     def forward(self, x):
         return x + self.map(x).relu()
+class Around(torch.nn.Module):  # its block is never called
+    def __init__(self):
+        super().__init__()
+        self.blocks = torch.nn.ModuleList([Block()])
+    def forward(self, x):
+        return torch.nn.functional.linear(x, self.blocks[0].map.weight)
 with distributed.group() as rank:
     torch.manual_seed(0)
     network = torch.nn.Sequential(*(Block() for _ in range(8)))
@@ -164,7 +171,15 @@ with distributed.group() as rank:
     plain = not any(hooks) and not any("FSDP" in type(part).__name__ for part in network.modules())
     network.load_state_dict(before)
     sharding.shard(network, device=torch.device("cpu"))  # what was whole again can be shared again
-    torch.save((found, blocks, same, plain), Path(sys.argv[1]) / f"held-{rank}.pt")
+    network = Around()
+    sharding.shard(network, device=torch.device("cpu"))
+    try:
+        with sharding.explained():
+            network(torch.randn(4, 64))
+        refused = ""
+    except InvalidConfig as error:
+        refused = error.details["field"]
+    torch.save((found, blocks, same, plain, refused), Path(sys.argv[1]) / f"held-{rank}.pt")
 """
 
 
@@ -172,9 +187,9 @@ def test_each_process_holds_half_and_a_network_is_whole_again(tmp_path: Path) ->
     run_two(HELD, [str(tmp_path)])
     values = 8 * (64 * 64 + 64)
     for rank in range(2):
-        found, blocks, same, plain = torch.load(tmp_path / f"held-{rank}.pt")
+        found, blocks, same, plain, refused = torch.load(tmp_path / f"held-{rank}.pt")
         assert found == {"parameters": values * 2, "gradients": values * 2, "state": 2 * values * 2}  # of 4 bytes each
-        assert (blocks, same, plain) == (8, True, True)
+        assert (blocks, same, plain, refused) == (8, True, True, "sharding")
 
 
 def run_two(script: str, arguments: list[str], seconds: float = 120) -> None:
