@@ -130,10 +130,28 @@ BAD: list[tuple[dict[str, Any], set[str], str | None]] = [
     ({"objectives": [{"name": "bleu"}]}, {"/objectives/0/name"}, "unknown_name"),
     ({"objectives": [{"name": "macro_f1"}]}, {"/objectives/0/name"}, "invalid_config"),  # of the test set alone
     ({"objectives": [{"name": "bytes"}, {"name": "bytes"}]}, {"/objectives/1/name"}, None),
+    ({"objectives": [{"name": "accuracy", "direction": "minimize"}]}, {"/objectives/0/direction"}, "invalid_config"),
     ({"objectives": [{"name": "bytes"}], "strategy": "asha"}, {"/objectives/0/name"}, "invalid_config"),
     ({"space": {RATE: {"low": 1e-3, "high": 1e308, "step": 1e-308}}}, {"/space/~1config~1learning_rate/step"}, None),
     ({"space": {RATE: {"low": -1e308, "high": 1e308, "step": 1}}}, {"/space/~1config~1learning_rate/high"}, None),
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("base", "where", "code"),
+    [
+        ({"config": {"recipe": "nothing"}}, "/base/config/recipe", "unknown_name"),
+        ({"student": {"prune": {"ratio": 0.5}}}, "/base/student/prune/teacher", "teacher_required"),
+    ],
+)
+def test_a_base_job_that_is_refused_hides_nothing_else(
+    client: TestClient, driver: Driver, base: dict[str, Any], where: str, code: str
+) -> None:
+    good = body(driver)
+    wrong = {"base": good["base"] | base, "objectives": [{"name": "bleu"}], "seeds": [1, 1], "strategy": "anneal"}
+    document = problem(client.post("/studies", json=good | wrong), 422, None)
+    assert pointers(document) == {where, "/objectives/0/name", "/seeds", "/strategy"}
+    assert code in {document["code"], "unknown_name"}
 
 
 def test_what_cannot_be_meant_is_refused_by_pointer(client: TestClient, driver: Driver) -> None:
