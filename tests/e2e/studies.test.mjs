@@ -58,10 +58,11 @@ test("a study is begun by varying a job, after a look at what it takes", { timeo
   await page.getByLabel("Strategy").selectOption("grid");
   for (const [label, value] of [["Seeds of each", "1"], ["Trials at most", "4"], ["Fresh seeds of the winner", "0"], ["At once", "1"], ["Name", "which rate"]]) await page.getByLabel(label, { exact: true }).fill(value);
   await page.getByRole("button", { name: "Check", exact: true }).click();
-  await page.getByRole("status").filter({ hasText: "The space has 3 points" }).filter({ hasText: "4 trials" }).filter({ hasText: "of device time" }).waitFor();
+  await page.getByRole("status").filter({ hasText: "The space has 3 points" }).filter({ hasText: "4 trials" }).filter({ hasText: "of device time" }).waitFor({ timeout: TIMEOUT });
   assert.deepEqual((await service.get("/studies")).items, [], "a check begins nothing");
   assert.match(await page.locator("pre").first().textContent(), /curl[\s\S]*\/studies/);
   await page.getByRole("button", { name: "Begin" }).click();
+  await page.waitForURL("**/ui/studies/stu_*", { timeout: TIMEOUT });
   await headed("which rate");
   study = new URL(page.url()).pathname.split("/").at(-1);
   assert.match(study, /^stu_/);

@@ -36,5 +36,10 @@ class KeptTables:
                     self._kept.popitem(last=False)
         return made
 
+    def forget(self) -> None:
+        """All of them."""
+        with self._lock:
+            self._kept.clear()
+
 
 KEPT = KeptTables()
