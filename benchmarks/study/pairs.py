@@ -52,7 +52,7 @@ MOBILES = (
     "retort:mobilenet_v2_small?width=8",
     "retort:mobilenet_v2_small?width=24",
 )
-SMALL = ("retort:resnet8?width=8", "retort:resnet8?width=4", "retort:resnet8?width=16")
+SMALL = ("retort:resnet8?width=4", "retort:resnet8?width=2", "retort:resnet8?width=8")
 PAIRS = (
     Pair("cifar10-resnet", "cifar10", "retort:resnet56", 4, 0.895, *RESNETS, begun="resnet56", teacher_peak=1e-3),
     Pair(

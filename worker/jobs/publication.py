@@ -24,6 +24,7 @@ from store.tables import Job, Secret
 from worker.errors import InputGone
 from worker.jobs import endings
 from worker.jobs.endings import CANCELLED, HANDED_OVER, SUCCEEDED, Interrupted
+from worker.jobs.exits import MORE_MEMORY
 from worker.jobs.feed import Feed
 from worker.jobs.limits import Runtime
 from worker.jobs.publication_spec import BUNDLE, SPEC, PublicationSpec
@@ -46,6 +47,8 @@ class PublicationAttempt(Attempt):
     While its job runs it passes on what the job says, and is handed over when the job ends; the next attempt hands over
     the student, or says that there is none and ends as the job did (decision 0031)."""
 
+    who = "The publisher"
+    relief = MORE_MEMORY
     _credentials: dict[str, str]
     _redactor = Redactor(())
     _feed: Feed | None = None

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from distill.errors import RetortError
 from distill.types import Event
@@ -27,7 +27,7 @@ from worker.isolation import users
 from worker.jobs import endings
 from worker.jobs.curves import CurveCollector
 from worker.jobs.endings import CANCELLED, HANDED_OVER, SUCCEEDED, Interrupted
-from worker.jobs.exits import explain_exit
+from worker.jobs.exits import SMALLER_BATCHES, explain_exit
 from worker.jobs.holding import Holding
 from worker.jobs.journal import Journal
 from worker.jobs.limits import Runtime
@@ -121,6 +121,9 @@ class Supervisor:
 
 class Attempt:
     """The attempt's own state: its trainer, its journal, what it has made so far."""
+
+    who: ClassVar[str] = "The trainer"  # its process, as the subject of an error
+    relief: ClassVar[str] = SMALLER_BATCHES  # what helps where memory ran out
 
     def __init__(self, boss: Supervisor, holding: Holding, folder: Path, slot: Slot) -> None:
         self._boss, self._holding, self._folder, self._slot, self._processes = boss, holding, folder, slot, 1
@@ -327,7 +330,7 @@ class Attempt:
         if process.exit_code == 0 and "handover" in process.ordered:
             return HANDED_OVER
         last = process.tail[-1] if process.tail else ""
-        error = explain_exit(process.exit_code, process.peak_memory_bytes, last)
+        error = explain_exit(process.exit_code, process.peak_memory_bytes, last, self.who, self.relief)
         return endings.failed(error.to_dict(), back_off)
 
     def _with_peak(self, failure: dict[str, Any]) -> dict[str, Any]:
