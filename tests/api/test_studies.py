@@ -154,6 +154,21 @@ def test_a_base_job_that_is_refused_hides_nothing_else(
     assert code in {document["code"], "unknown_name"}
 
 
+@pytest.mark.parametrize(
+    ("counts", "fits"), [([1, 1], False), ([2], False), ([1, 1, 1, 1], False), ([2, 1], True), ([3], True)]
+)
+def test_a_dataset_too_small_to_be_held_out_of_is_refused_before_the_queue(
+    client: TestClient, driver: Driver, counts: list[int], fits: bool
+) -> None:
+    """A study's every trial would have failed. A sample to validate on and two to train on are left, or it is told."""
+    dataset = driver.dataset(report={"classes": [f"c{n}" for n in range(len(counts))], "counts": {"train": counts}})
+    good = body(driver)
+    answer = client.post("/studies", json=good | {"base": good["base"] | {"dataset": dataset}})
+    assert answer.status_code == (202 if fits else 422), answer.text
+    if not fits:
+        assert pointers(problem(answer, 422, "invalid_config")) == {"/base/dataset"}
+
+
 def test_what_cannot_be_meant_is_refused_by_pointer(client: TestClient, driver: Driver) -> None:
     good = body(driver)
     for wrong, where, code in BAD:
