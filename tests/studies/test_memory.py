@@ -38,7 +38,7 @@ def made(database: Database, strategy: str, memories: Iterator[Memory | None], u
     """The trials of a study whose steps use `memories` in turn; every step is undone `undone` times first."""
     study_id = new_study(
         database, strategy=strategy, space=SPACE_OF_TWO, seeds=[0, 1], confirm=1, resource=9,
-        budget={"trials": 24, "minutes": None, "parallel": 2},
+        budget={"trials": 14, "minutes": None, "parallel": 2},
     )  # fmt: skip
     while read(database, study_id).status == "running":
         memory = next(memories)
