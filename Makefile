@@ -124,7 +124,7 @@ check: lint types imports migrations ## all static checks
 .PHONY: test-slow
 test-slow: $(INSTALLED) ## sweeps and measurements that take minutes
 	@scripts/system-packages postgresql redis-server dataset-fashion-mnist
-	OMP_NUM_THREADS=2 $(PYTEST) -m "slow and not gpu and not executorch and not ray" --ignore tests/faults $(ARGS)
+	OMP_NUM_THREADS=2 $(PYTEST) -m "slow and not gpu and not executorch and not gguf and not ray" --ignore tests/faults $(ARGS)
 
 .PHONY: test-executorch
 test-executorch: $(INSTALLED) ## the format `executorch`, in an environment that adds its packages to this one
@@ -132,6 +132,13 @@ test-executorch: $(INSTALLED) ## the format `executorch`, in an environment that
 	$(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > $$(echo .venv-executorch/lib/python3.*/site-packages)/retort.pth
 	.venv-executorch/bin/python -c 'import executorch' 2>/dev/null || .venv-executorch/bin/python -m pip install -q -c constraints.txt 'executorch>=1.5,<2'
 	OMP_NUM_THREADS=1 PYTHONPATH=. .venv-executorch/bin/python -m pytest -m executorch tests/exports tests/tasks/test_exports.py $(ARGS)
+
+.PHONY: test-gguf
+test-gguf: $(INSTALLED) ## the formats of decoders for llama.cpp, in an environment that adds its packages to this one
+	test -x .venv-gguf/bin/python || $(PY) -m venv .venv-gguf
+	$(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > $$(echo .venv-gguf/lib/python3.*/site-packages)/retort.pth
+	.venv-gguf/bin/python -c 'import gguf, xllamacpp' 2>/dev/null || .venv-gguf/bin/python -m pip install -q -c constraints.txt 'gguf>=0.19,<1' 'xllamacpp>=2026.10,<2027'
+	OMP_NUM_THREADS=1 PYTHONPATH=. .venv-gguf/bin/python -m pytest -m gguf tests/exports $(ARGS)
 
 .PHONY: test-ray
 test-ray: $(INSTALLED) ## jobs on several hosts: a local Ray cluster, in an environment that adds Ray to this one

@@ -17,9 +17,21 @@ def exports_table(found: Found) -> str:
         cells = [_share(torch["figure"]), "", "", "", f"{torch['bytes']:,}", *_latency(torch)]
         lines.append(f"| {name} in torch | " + " | ".join(cells) + " |")
     lines += [_row(entry) for entry in found["exports"]]
-    told = [f"* No {each['format']}: {each['error']['message']}" for each in found["failed"]]
+    told = [*filter(None, (_others(entry, found) for entry in found["exports"]))]
+    told += [f"* No {each['format']}: {each['error']['message']}" for each in found["failed"]]
     marked = [f"* {_name(each)} loses more than its max_drop." for each in found["exports"] if each["exceeds_max_drop"]]
     return "\n".join([*lines, "", _note(found), *([""] if told or marked else []), *marked, *told])
+
+
+def _others(entry: Found, found: Found) -> str:
+    """The file's other figures, torch's in brackets."""
+    own, torchs = entry.get("metrics", {}), found["torch"][entry["network"]].get("metrics", {})
+    shown = [
+        f"{each['label']} {own[each['name']]:.5g} ({torchs[each['name']]:.5g})"
+        for each in found.get("metrics", [])
+        if each["name"] in own and each["name"] in torchs and each["name"] != found["metric"]["name"]
+    ]
+    return f"* `{_name(entry)}`, in brackets torch: {', '.join(shown)}." if shown else ""
 
 
 def _row(entry: Found) -> str:

@@ -23,6 +23,8 @@ from distill.export._base import (
     unchanged,
     write_text,
 )
+from distill.export._decoder import DecoderGraph, DecoderRun, EveryToken
+from distill.export._served import Served
 from distill.registry import Registry
 from distill.types import Event
 
@@ -47,9 +49,13 @@ __all__ = [
     "Around",
     "Artifact",
     "Context",
+    "DecoderGraph",
+    "DecoderRun",
     "Delivery",
+    "EveryToken",
     "Graph",
     "Runner",
+    "Served",
     "Skipped",
     "class_section",
     "described",

@@ -13,6 +13,8 @@ import torch
 from torch import nn
 
 from distill.disagreement import Apart
+from distill.export._served import Served
+from distill.layers.forward import tensors
 from distill.types import Architecture, Event, QCurve
 
 C = TypeVar("C", bound="Context")
@@ -66,8 +68,8 @@ class Context:
         return kind(**{each.name: getattr(self, each.name) for each in fields(self)}, **more)
 
 
-Runner = Callable[[torch.Tensor], torch.Tensor]
-"""An exported file in its own runtime: the graph's input (n, ...) -> its output, both on the CPU; any n."""
+Runner = Callable[[Any], torch.Tensor]
+"""An exported file in its own runtime: the graph's input, n samples -> its output, both on the CPU; any n."""
 
 
 def unchanged(value: Any) -> Any:
@@ -81,25 +83,40 @@ def largest_difference(found: torch.Tensor, wanted: torch.Tensor) -> float:
 
 @dataclass(frozen=True)
 class Graph:
-    """What is traced for a runtime other than PyTorch: a module and its example, with the names of input and output.
-    The first axis of the example is the batch. `encode`: what evaluation shows the network -> the graph's input.
-    `decode`: the graph's output -> what evaluation reads of the network, or of a network of the kind `answers` where
-    that is not "". `apart`: how far two outputs are from each other."""
+    """What is written for a runtime other than PyTorch: a module and its example, with the names of input and output.
+    The example is a tensor, or several by name; the first axis of each is the batch. `encode`: what evaluation shows
+    the network -> the graph's input. `decode`: the graph's output -> what evaluation reads of the network, or of a
+    network of the kind `answers` where that is not "". `apart`: how far two outputs are from each other."""
 
     module: nn.Module
-    example: torch.Tensor
+    example: Any
     input: str
     output: str
-    encode: Callable[[torch.Tensor], torch.Tensor] = unchanged
+    encode: Callable[[Any], Any] = unchanged
     decode: Callable[[torch.Tensor], torch.Tensor] = unchanged
     answers: str = ""
     apart: Callable[[torch.Tensor, torch.Tensor], float] = largest_difference
 
+    @property
+    def shape(self) -> list[str | int]:
+        """Of the input, for people; `n` is the batch."""
+        return ["n", *next(tensors(self.example)).shape[1:]]
+
+    @property
+    def dtype(self) -> str:
+        """Of the input."""
+        return str(next(tensors(self.example)).dtype).removeprefix("torch.")
+
+    def served(self, run: Runner, like: nn.Module) -> nn.Module:
+        """A file of this graph in the place of the network that it was made of."""
+        return Served(run, self, like)
+
 
 @dataclass(frozen=True)
 class Around:
-    """Python around the call of an exported file. `imports`: lines; `prepare`: defines `prepare(path)`, which gives the
-    graph's input as an array (1, ...); `read`: says what the array `output` means."""
+    """Python around the call of an exported file. `imports`: lines; `prepare`: defines what the call uses: of pictures
+    `prepare(path)`, which gives the graph's input as an array (1, ...); of decoders `prompt` and `context`, the most
+    tokens of prompt and answer; `read`: says what `output` means."""
 
     imports: tuple[str, ...]
     prepare: str

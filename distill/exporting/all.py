@@ -10,7 +10,7 @@ from typing import Any
 from distill.control import Control
 from distill.errors import RetortError
 from distill.export import Artifact, write_text
-from distill.exporting.made import figure, make
+from distill.exporting.made import figure, make, values
 from distill.exporting.subject import Subject
 from distill.tasks.base import Report
 from distill.types import Event, ExportRequest
@@ -49,6 +49,7 @@ def export_all(
         "schema": SCHEMA,
         "task": subjects[0].task.spec.name,
         "metric": subjects[0].task.metrics_shown[0].to_dict(),
+        "metrics": [metric.to_dict() for metric in subjects[0].task.metrics_shown],
         "torch": {each.context.name: _torch(each) for each in subjects},
         "exports": entries,
         "failed": failed,
@@ -65,7 +66,8 @@ def _torch(subject: Subject) -> Report:
     metric = subject.task.metrics_shown[0]
     said: Any = figure(subject.figures, metric.path or metric.name)
     weights = subject.context.delivery.bytes(subject.context)
-    return {"figure": said, "bytes": weights, "latency": subject.latency}
+    told = {"figure": said, "bytes": weights, "latency": subject.latency}
+    return told | ({"metrics": values(subject.task, subject.figures)} if subject.figures else {})
 
 
 def told(entry: Report) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,12 +13,11 @@ from distill import exports
 from distill.control import Control
 from distill.errors import UserError
 from distill.export import Artifact, Graph, Runner, Skipped
-from distill.exporting.served import Served
 from distill.exporting.subject import Subject, latencies
 from distill.exporting.tuned import tuned
 from distill.exporting.written import nothing_left, written
 from distill.same_answers import difference_on
-from distill.tasks.base import Report
+from distill.tasks.base import Report, Task
 from distill.traced import Traced
 from distill.types import Event, ExportRequest
 
@@ -26,7 +26,7 @@ COMPARED_SAMPLES = 1000
 
 
 class NoGraph(UserError):
-    """The task's students are not traced to a graph."""
+    """The format takes no students of the task, or this one is not traced to a graph."""
 
     code = "not_exportable"
 
@@ -45,6 +45,7 @@ def make(
     """None after `control.handover`. Raises `NotExportable`, `ExportDiffers`, `MissingPackage`, `InvalidConfig`,
     `UnknownName`, and of a format that trains what training raises; then nothing is left."""
     exporter = exports.get(request.format)(**request.parameters)
+    _check_task(subject, request.format, exporter.takes)
     exporter.check_packages()
     traced = _traced(subject, request, exporter.final)
     graph, source, training = traced.graph, traced, dict[str, Any]()
@@ -74,6 +75,17 @@ def make(
     return Made(entry | proven, artifacts)
 
 
+def _check_task(subject: Subject, title: str, takes: str) -> None:
+    spec = subject.task.spec
+    if takes != spec.exports:
+        own = f"Ask for one of {', '.join(spec.formats)}, or use" if spec.formats else "Use"
+        raise NoGraph(
+            f"{spec.title}: there is no {title} file of its students.",
+            f"{own} the student as it is delivered.",
+            {"format": title, "task": spec.name},
+        )
+
+
 def _traced(subject: Subject, request: ExportRequest, final: bool) -> Traced:
     wanted = {name: bool(request.parameters.get(name)) for name in ("pixels", "suppression")}
     if final and subject.context.delivery.suppresses:
@@ -92,7 +104,7 @@ def _traced(subject: Subject, request: ExportRequest, final: bool) -> Traced:
 def proof(subject: Subject, graph: Graph, run: Runner, request: ExportRequest) -> Report:
     """What the file is worth beside torch's student: the task's primary metric with its interval, the paired
     difference, agreement, the largest difference of an output, latency."""
-    served = replace(subject.network, module=Served(run, graph, subject.network.module))
+    served = replace(subject.network, module=graph.served(run, subject.network.module))
     few = subject.task.splits.test[:COMPARED_SAMPLES]
     found: Report = {
         "largest_difference": difference_on(run, graph, subject.inputs("test", few), request.format),
@@ -119,8 +131,16 @@ def judged(subject: Subject, served: Any, max_drop: float) -> Report:
         "difference": apart.to_dict(),
         "drop": drop,
         "exceeds_max_drop": drop > max_drop,
+        "metrics": values(task, figures),
     }
     return told | ({"agreement": figures["agreement"]} if "agreement" in figures else {})
+
+
+def values(task: Task, column: Mapping[str, Any]) -> dict[str, float]:
+    """The task's metrics in a report's column, by name; those that it has. Where a test set has no object of a size,
+    that size's precision is no number."""
+    found = {metric.name: metric.value(column) for metric in task.metrics_shown}
+    return {name: value for name, value in found.items() if value is not None and math.isfinite(value)}
 
 
 def figure(column: Mapping[str, Any], path: str) -> Any:
@@ -147,5 +167,4 @@ def _file(path: Path) -> Report:
 
 
 def _input(graph: Graph) -> Report:
-    shape = ["n", *graph.example.shape[1:]]
-    return {"name": graph.input, "shape": shape, "dtype": str(graph.example.dtype).removeprefix("torch.")}
+    return {"name": graph.input, "shape": graph.shape, "dtype": graph.dtype}

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from distill.evaluate import latency
 from distill.export import Context, Graph
+from distill.layers.forward import to_device
 from distill.tasks.base import Report, Split, Task
 from distill.tasks.network import Network
 from distill.traced import Traced
@@ -49,13 +50,13 @@ class Subject:
             self._traced[kind] = Traced(own, lambda count: self.samples(own, count), folder, page)
         return self._traced[kind]
 
-    def inputs(self, split: Split, indices: Tensor) -> Iterator[Tensor]:
+    def inputs(self, split: Split, indices: Tensor) -> Iterator[Any]:
         """Samples of a split as evaluation shows them, on the CPU, in batches."""
         if len(indices):
             for batch in self.task.plain_loader(split, indices, self.network).epoch(0):
-                yield batch.student.cpu()
+                yield to_device(batch.student, torch.device("cpu"))
 
-    def samples(self, graph: Graph, count: int) -> Iterator[Tensor]:
+    def samples(self, graph: Graph, count: int) -> Iterator[Any]:
         """The graph's inputs of `count` training samples, drawn by the run's seed."""
         train = self.task.splits.train
         generator = torch.Generator().manual_seed(self.task.config.seed)

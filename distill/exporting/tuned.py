@@ -16,7 +16,7 @@ from distill.tasks.base import Report, Task
 from distill.tasks.set_up import Distilled, recipe_on
 from distill.tasks.teacher_set import layer_of, weights_of
 from distill.traced import Traced
-from distill.train import train
+from distill.train import Outcome, train
 from distill.training.rng import seed_everything
 from distill.types import DistillConfig, Event
 
@@ -30,7 +30,8 @@ class NotTrainable(UserError):
 @dataclass(frozen=True)
 class Tuned:
     """`traced`: the graph of the trained network with int8 weights. `told`: what `exports.json` says of the training:
-    `epochs`, `steps`, `seconds`, `learning_rate` (its peak), `validation` (of the rounded student)."""
+    `epochs`, `steps`, `seconds`, `learning_rate` (its peak), `validation` (of the rounded student), and the first four of
+    the training of `projectors` before it, or None."""
 
     traced: Traced
     told: Report
@@ -39,9 +40,13 @@ class Tuned:
 def tuned(subject: Subject, exporter: Any, title: str, control: Control) -> Generator[Event, None, Tuned | None]:
     """Train a copy of the student by the job's recipe, layers, data and teacher with `FakeQuantised` in its place:
     `exporter.epochs` epochs on a cosine from `exporter.rate` times the job's peak rate to 0, in fp32. The feature term
-    sees rounded features, and a recipe that detaches the head from the backbone does so here too. None after
-    `control.handover`: another attempt begins it anew. Raises `NotTrainable`, `NotExportable`, and what training
-    raises."""
+    sees rounded features, and a recipe that detaches the head from the backbone does so here too.
+
+    What the recipe trains beside the student (projectors) is not kept with a finished student and begins from noise.
+    It is trained first, for as many epochs from the job's peak rate, with the student as it is: gradients through
+    projectors of noise would take a finished student apart (as those through a new head do: Kumar et al. 2022,
+    arXiv 2202.10054). None after `control.handover`: another attempt begins it anew. Raises `NotTrainable`,
+    `NotExportable`, and what training raises."""
     task, report = subject.task, subject.context.report
     if subject.context.name != "student":
         raise NotTrainable(
@@ -61,14 +66,23 @@ def tuned(subject: Subject, exporter: Any, title: str, control: Control) -> Gene
     recipe = recipe_on(task, student, replace(layers, student_layers=named))
     yield Event("log", {"level": "info", "message": f"Training {config.epochs} epochs with int8's rounding."})
     own, before = Control(), control.stop  # a run that was stopped is trained all the same
-    events = train(recipe, task.train_data(), config, subject.scratch / "tuning", own)
 
     def see(event: Event) -> Iterator[Event]:
         own.handover, own.stop = control.handover, control.stop and not before
         if event.kind == "warning" or (event.kind == "metrics" and event.data["split"] == "validation"):
             yield Event("log", {"level": "info", "message": f"With int8's rounding: {_said(event)}"})
 
-    outcome = yield from passing(events, see)
+    def trained(config: DistillConfig, name: str) -> Generator[Event, None, Outcome]:
+        return (yield from passing(train(recipe, task.train_data(), config, subject.scratch / name, own), see))
+
+    student.requires_grad_(requires_grad=False)
+    first: Report | None = None
+    if any(parameter.requires_grad for parameter in recipe.parameters()):
+        peak = float(report["configuration"]["learning_rate"])
+        fitted = yield from trained(config.model_copy(update={"learning_rate": peak}), "projectors")
+        first = {"epochs": config.epochs, "steps": fitted.step, "seconds": fitted.seconds, "learning_rate": peak}
+    student.requires_grad_(requires_grad=True)
+    outcome = yield from trained(config, "tuning")
     if outcome.ending == "handover":
         return None
     with refusing(title):
@@ -78,7 +92,7 @@ def tuned(subject: Subject, exporter: Any, title: str, control: Control) -> Gene
     folder.mkdir(parents=True, exist_ok=True)
     told = {
         "epochs": config.epochs, "steps": outcome.step, "seconds": outcome.seconds,
-        "learning_rate": config.learning_rate, "validation": outcome.validation,
+        "learning_rate": config.learning_rate, "validation": outcome.validation, "projectors": first,
     }  # fmt: skip
     return Tuned(Traced(graph, lambda count: subject.samples(graph, count), folder), told)
 

@@ -12,18 +12,16 @@ import torch
 from distill.errors import RetortError
 from distill.export import Runner
 from distill.not_exportable import not_exportable
-from distill.same_answers import check
 from distill.traced import Traced
 
 
 def written(exporter: Any, traced: Traced, path: Path, title: str) -> tuple[list[Path], Runner]:
     """The files, `path` the first of them, and what runs them. `title`: the format's name. Raises `NotExportable`,
     `ExportDiffers`, `InvalidConfig`; then nothing is left beside what was in the folder before."""
-    with nothing_left(path.parent):
-        with refusing(title):
-            files = exporter.write(traced, path)
-            run = exporter.open(path, torch.get_num_threads())
-        check(run, traced.graph, traced.three(), exporter.tolerance, title)
+    with nothing_left(path.parent), refusing(title):
+        files = exporter.write(traced, path)
+        run = exporter.open(path, torch.get_num_threads())
+        exporter.check(run, traced, title)
     return files, run
 
 

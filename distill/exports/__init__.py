@@ -13,6 +13,11 @@ names = registry.names
 get = registry.get
 
 
+def of(given: str) -> tuple[str, ...]:
+    """The formats that take what a task's students are (`distill.tasks.TaskSpec.exports`). Imports no torch."""
+    return tuple(name for name in names() if registry.attribute(name, "takes", "") == given)
+
+
 def lacking() -> dict[str, dict[str, Any]]:
     """Of the formats that this machine cannot write for want of a package: the `MissingPackage` as a dictionary, by
     name. Imports no torch."""

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from distill.export import Runner
 from distill.exports import _needs
+from distill.same_answers import check
 from distill.traced import Traced
 
 PIXELS: dict[str, dict[str, Any]] = {
@@ -23,17 +24,20 @@ PIXELS: dict[str, dict[str, Any]] = {
 class Exporter(ABC):
     """One format.
 
-    `ending` of the file's name. `runtime`: the distribution that runs the file. `packages`: what writes and runs it,
-    which Retort's `extra` of that name has. `paged`: whether it is written into the page that the dashboard's build
-    makes. `tolerance`: how far the file's outputs may be from torch's, relative to the largest absolute output of
-    torch's; None where the format rounds, so that the test set alone says what it costs. `use`: Python that imports the
-    runtime, and that makes `output` (an array) of `prepare("image.png")` and the `{file}`, whose input is called
-    `{input}`; None of a file that is no program's to run. `final`: whether it ends with an answer for people where the
-    task has such a graph, as boxes after suppression. `media_type`: of its files.
-    `trains`: whether the file is written of a student that was trained further with int8's rounding
-    (`distill.exporting.tuned`).
+    `takes`: what it is written of: `tensor`, a graph of one tensor in and one out, or `decoder`, a language model that
+    predicts the next token with its tokenizer (`distill.export.DecoderGraph`). A task offers the formats that take what
+    its students are (`distill.tasks.TaskSpec.exports`). `ending` of the file's name. `runtime`: the distribution that
+    runs the file. `packages`: what writes and runs it, which Retort's `extra` of that name has. `paged`: whether it is
+    written into the page that the dashboard's build makes. `tolerance`: how far the file's outputs may be from torch's,
+    relative to the largest absolute output of torch's; None where the format rounds, so that the test set alone says
+    what it costs. `use`: Python that imports the runtime, and that makes `output` (an array) of `prepare("image.png")`
+    and the `{file}`, whose input is called `{input}`, or that makes `output` of what the task prepares otherwise; None
+    of a file that is no program's to run. `final`: whether it ends with an answer for people where the task has such a
+    graph, as boxes after suppression. `media_type`: of its files. `trains`: whether the file is written of a student
+    that was trained further with int8's rounding (`distill.exporting.tuned`).
     """
 
+    takes: ClassVar[str] = "tensor"
     ending: ClassVar[str]
     runtime: ClassVar[str]
     packages: tuple[str, ...] = ()
@@ -56,6 +60,10 @@ class Exporter(ABC):
     @abstractmethod
     def open(self, path: Path, threads: int) -> Runner:
         """The file in its runtime, on the CPU."""
+
+    def check(self, run: Runner, traced: Traced, title: str) -> None:
+        """Compare the opened file with torch before it counts. Raises `ExportDiffers`."""
+        check(run, traced.graph, traced.three(), self.tolerance, title)
 
     def facts(self) -> dict[str, Any]:
         """What else is told of the file, by name."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 
 def forward(model: nn.Module, inputs: Any) -> Any:
@@ -33,6 +34,24 @@ def tensors(value: Any) -> Iterator[Tensor]:
 def batch_size(inputs: Any) -> int | None:
     """Length of the first axis of the first tensor of the inputs."""
     return next((t.shape[0] for t in tensors(inputs) if t.ndim > 0), None)
+
+
+def alone(inputs: Any) -> list[Any]:
+    """Each sample of the inputs as a batch of its own."""
+    return [replace_tensors(inputs, lambda tensor, at=at: tensor[at : at + 1]) for at in range(batch_size(inputs) or 0)]
+
+
+def together(batches: Sequence[Any]) -> Any:
+    """Batches of one nesting as one batch; a shorter second axis is filled with zeros on its right. Raises
+    `ValueError` for none."""
+    first = batches[0]
+    if isinstance(first, Mapping):
+        return {name: together([batch[name] for batch in batches]) for name in first}
+    if first.ndim < 2:
+        return torch.cat(list(batches))
+    longest = max(batch.shape[1] for batch in batches)
+    after = [0, 0] * (first.ndim - 2)
+    return torch.cat([functional.pad(batch, [*after, 0, longest - batch.shape[1]]) for batch in batches])
 
 
 def feature_of(output: Any, batch: int | None) -> Tensor | None:

@@ -10,12 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from distill import exports
 from distill.errors import InvalidConfig
 
 Modality = Literal["images", "texts"]
 Unit = Literal["share", "nats", "ratio", "per_second", "number"]
 """`share`: in [0, 1], shown as per cent; `nats`: a mean cross-entropy; `ratio`: a positive number without unit;
 `per_second`: a rate; `number`: anything else."""
+Given = Literal["tensor", "decoder", ""]
 Container = Literal["weights", "folder"]
 """How a network is kept. `weights`: one safetensors file of an architecture whose name and options say its sizes.
 `folder`: a model folder in a zip (configuration, weights, tokenizer) whose configuration says the sizes; the
@@ -76,8 +78,9 @@ class TaskSpec:
     `container`: how its networks are kept. `student`: the architecture that a form suggests; empty: none.
     `needs_teacher`: whether every recipe wants a teacher to start from. `student_weights`: whether a job may name the
     weights that its student starts from. `prunes`: whether a student may be its teacher, pruned. `unlabelled`:
-    whether samples may lack a label. `several_teachers`: whether a job may name a set of teachers. `exports`:
-    whether its students are written for other runtimes (`distill.exports`). `writes`: whether its networks' answers
+    whether samples may lack a label. `several_teachers`: whether a job may name a set of teachers. `exports`: what
+    formats are given of its students: `tensor`, a graph of one tensor in and one out; `decoder`, a language model that
+    predicts the next token; empty: nothing. `writes`: whether its networks' answers
     are texts, written token by token. `pipeline`: what the Hugging Face hub calls such students (`pipeline_tag`);
     empty: nothing.
 
@@ -112,13 +115,18 @@ class TaskSpec:
     reading: tuple[str, ...] = ()
     unlabelled: bool = False
     several_teachers: bool = False
-    exports: bool = True
+    exports: Given = "tensor"
     writes: bool = False
     pipeline: str = ""
 
     @property
     def primary(self) -> Metric:
         return self.metrics[0]
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """Names of the formats that its students are written in (`distill.exports`)."""
+        return exports.of(self.exports)
 
     def fit(self, architecture: str) -> int:
         """Length of the longest of `architectures` that the name begins with; 0: none."""
@@ -148,4 +156,5 @@ class TaskSpec:
         """The entry of `GET /catalogue/tasks`."""
         found = {name: getattr(self, name) for name in self.__slots__ if name not in _APART}
         found |= {"counted": self.counted or self.samples, "defaults": dict(self.defaults)}
+        found |= {"exports": bool(self.exports), "formats": list(self.formats)}
         return found | {"metrics": [metric.to_dict() for metric in self.metrics], "settings": sorted(self.settings)}

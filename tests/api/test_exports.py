@@ -55,7 +55,8 @@ def test_the_catalogue_lists_what_a_form_needs(client: TestClient) -> None:
     ("sent", "code", "place"),
     [
         ({"format": "onnx_int8"}, "unknown_name", "/format"),
-        ({"format": "gguf"}, "unknown_name", "/format"),
+        ({"format": "gguf"}, "not_exportable", "/format"),
+        ({"format": "gguf", "parameters": {"pixels": True}}, "invalid_config", "/parameters/pixels"),
         ({"format": "onnx", "parameters": {"opset": 9}}, "invalid_config", "/parameters/opset"),
         ({"format": "onnx-int8", "parameters": {"calibration": "best"}}, "invalid_config", "/parameters/calibration"),
         ({"format": "onnx", "max_drop": 2}, "invalid_request", "/max_drop"),
@@ -84,11 +85,19 @@ def test_deleted_files_are_no_student(client: TestClient, finished: str, databas
     problem(client.post(f"/jobs/{finished}/exports", json={"format": "onnx"}), 409, "files_deleted")
 
 
-def test_a_task_without_formats_says_so(client: TestClient, driver: Driver) -> None:
-    job = driver.job(dataset_id=driver.dataset(task="generate_text"))
+@pytest.mark.parametrize("task", ["generate_text", "classify_text"])
+def test_a_task_has_the_formats_that_take_its_students(task: str, client: TestClient, driver: Driver) -> None:
+    job = driver.job(dataset_id=driver.dataset(task=task))
     driver.succeed(job, name="student.zip")
-    told = problem(client.post(f"/jobs/{job}/exports", json={"format": "onnx"}), 422, "not_exportable")
-    assert pointers(told) == {"/format"}
+    listed = {each["name"]: each for each in client.get("/catalogue/tasks").json()["items"]}[task]
+    assert listed["exports"] == bool(listed["formats"])
+    for name, told in ((each["name"], each) for each in client.get("/catalogue/exports").json()["items"]):
+        assert (name in listed["formats"]) == (task in told["tasks"])
+        if task in told["tasks"]:
+            asked(client, job, name)
+        else:
+            refused = problem(client.post(f"/jobs/{job}/exports", json={"format": name}), 422, "not_exportable")
+            assert pointers(refused) == {"/format"}
 
 
 LACKED = {"code": "missing_package", "message": "The worker lacks the package executorch.",

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from distill import exports
-from distill.exporting.served import Served
+from distill.export import Served
 from distill.models import build, preprocessing
 from distill.tasks.detect_objects.delivery import BoxContext, BoxDelivery
 from distill.tasks.detect_objects.detections import LEAST_SCORE, Detections, detect

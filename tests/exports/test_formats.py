@@ -24,8 +24,9 @@ from distill.traced import Traced
 SHAPE = (3, 8, 8)
 PAGE = {"kind": "class"}
 FORMATS = [
-    pytest.param(name, marks=[] if exports.get(name).extra == "worker" else [pytest.mark.slow, pytest.mark.executorch])
-    for name in exports.names()
+    pytest.param(name, marks=[] if extra == "worker" else [pytest.mark.slow, getattr(pytest.mark, extra)])
+    for name in exports.of("tensor")
+    for extra in [exports.get(name).extra]
 ]
 """Those that a worker does not have by itself have a suite of their own: `make test-executorch`."""
 
@@ -91,8 +92,9 @@ def test_what_a_worker_says_it_lacks_is_what_its_exporter_would_raise(name: str)
 @pytest.mark.parametrize("name", exports.names())
 def test_what_the_catalogue_says_of_it(name: str) -> None:
     assert exports.registry.summary(name)
-    assert exports.registry.parameters(name)["pixels"]["default"] is False
-    exports.get(name)(pixels=True)
+    defaults = {key: told["default"] for key, told in exports.registry.parameters(name).items()}
+    exports.get(name)(**defaults)
+    assert ("pixels" in defaults) == (name in exports.of("tensor"))
     with pytest.raises(UnknownName):
         exports.registry.check(name.replace("-", "_") + "x")
 

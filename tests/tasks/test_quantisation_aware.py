@@ -42,6 +42,8 @@ def test_a_job_delivers_it_beside_the_calibrated_one(job: Path) -> None:
     told = aware["quantisation_aware"]
     assert (told["epochs"], told["learning_rate"]) == (1, pytest.approx(3e-4))
     assert told["steps"] > 0
+    assert told["projectors"]["steps"] == told["steps"]
+    assert told["projectors"]["learning_rate"] == pytest.approx(3e-3)
     assert aware["figure"]["n"] == calibrated["figure"]["n"]
     assert aware["input"]["name"] == "pixels"
 

@@ -14,6 +14,7 @@ from api.resources.catalogue.schemas import (
     ArchitecturePage,
     CatalogueOut,
     EntryList,
+    FormatList,
     NamedDatasetList,
     OptimizerList,
     PresetList,
@@ -88,9 +89,9 @@ def list_selections(tenant: TenantDep) -> EntryList:
 
 
 @router.get("/catalogue/exports", operation_id="list_export_formats", summary="Export formats")
-def list_export_formats(tenant: TenantDep) -> EntryList:
+def list_export_formats(tenant: TenantDep) -> FormatList:
     """Formats in which a student is written for other runtimes."""
-    return EntryList(items=service.export_list())
+    return FormatList(items=service.export_list())
 
 
 @router.get("/catalogue/targets", operation_id="list_publication_targets", summary="Publication targets")

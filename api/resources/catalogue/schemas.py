@@ -32,6 +32,14 @@ class EntryOut(ResponseModel):
     parameters: dict[str, dict[str, Any]] = Field(examples=[{"grid": {"type": "integer", "minimum": 1, "default": 2}}])
 
 
+class FormatOut(EntryOut):
+    """A format in which students are written for another runtime."""
+
+    tasks: list[str] = Field(
+        default_factory=list, description="The tasks whose students it takes.", examples=[["classify_images"]]
+    )
+
+
 class TargetOut(EntryOut):
     """Where a student can be published. A parameter without a default is required."""
 
@@ -173,6 +181,9 @@ class TaskOut(ResponseModel):
     )
     prunes: bool = Field(False, description="Whether a student may be its teacher, pruned.", examples=[True])
     exports: bool = Field(True, description="Whether its students are written for other runtimes.", examples=[True])
+    formats: list[str] = Field(
+        default_factory=list, description="Formats that its students are written in.", examples=[["onnx", "openvino"]]
+    )
     writes: bool = Field(
         False, description="Whether its networks' answers are texts, written token by token.", examples=[False]
     )
@@ -194,6 +205,10 @@ class RecipeList(ResponseModel):
 
 class EntryList(ResponseModel):
     items: list[EntryOut]
+
+
+class FormatList(ResponseModel):
+    items: list[FormatOut]
 
 
 class TargetList(ResponseModel):
@@ -218,7 +233,7 @@ class CatalogueOut(ResponseModel):
     recipes: list[RecipeOut]
     losses: list[EntryOut]
     selections: list[EntryOut]
-    exports: list[EntryOut] = Field(default_factory=list, description="Formats of students.")
+    exports: list[FormatOut] = Field(default_factory=list, description="Formats of students.")
     targets: list[TargetOut] = Field(default_factory=list, description="Where students are published.")
     strategies: list[EntryOut] = Field(default_factory=list, description="Of studies.")
     optimizers: list[OptimizerOut]

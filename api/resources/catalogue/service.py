@@ -9,6 +9,7 @@ from api.resources.catalogue.schemas import (
     ArchitectureOut,
     ArchitecturePage,
     EntryOut,
+    FormatOut,
     NamedDatasetOut,
     OptimizerOut,
     PresetOut,
@@ -51,8 +52,12 @@ def selection_list() -> list[EntryOut]:
     return _entries(selection.registry)
 
 
-def export_list() -> list[EntryOut]:
-    return _entries(exports.registry)
+def export_list() -> list[FormatOut]:
+    specs = tasks.specs()
+    return [
+        FormatOut(tasks=[spec.name for spec in specs if entry.name in spec.formats], **entry.model_dump())
+        for entry in _entries(exports.registry)
+    ]
 
 
 def target_list() -> list[TargetOut]:

@@ -23,7 +23,8 @@ def check(
         exports.registry.check(wanted.format)
         with findings.at(f"{pointer}/parameters", "parameter"):
             parameters.check(exports.registry.parameters(wanted.format), wanted.parameters)
-    if task in tasks.names() and not tasks.spec(task).exports:
+    known = wanted.format in exports.names() and task in tasks.names()
+    if known and task is not None and wanted.format not in tasks.spec(task).formats:
         _refuse(findings, pointer, wanted, tasks.spec(task))
     lacked = system.lacked_exports(session, LIVE_SECONDS).get(wanted.format)
     if lacked is not None:
@@ -39,7 +40,8 @@ def check_all(session: Session, findings: Findings, wanted: Sequence[ExportReque
 
 
 def _refuse(findings: Findings, pointer: str, wanted: ExportRequest, spec: TaskSpec) -> None:
-    having = ", ".join(each.title for each in tasks.specs() if each.exports)
-    message = f"{spec.title}: there is no format {wanted.format} of its students."
-    remedy = f"Use the student as it is delivered. Other formats are for: {having}."
+    having = ", ".join(each.title for each in tasks.specs() if wanted.format in each.formats)
+    message = f"{spec.title}: there is no format {wanted.format} of its students. It is for: {having}."
+    own = f"Ask for one of {', '.join(spec.formats)}, or use" if spec.formats else "Use"
+    remedy = f"{own} the student as it is delivered."
     findings.add(f"{pointer}/format", message, remedy, "not_exportable", task=spec.name, format=wanted.format)

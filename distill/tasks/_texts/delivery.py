@@ -4,16 +4,32 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from dataclasses import asdict
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
-from distill.export import Artifact, Context, Delivery, Graph, Skipped, class_section, described, probed, share_in_words
-from distill.modalities.text.prompts import prompt
+from distill.export import (
+    Around,
+    Artifact,
+    Context,
+    DecoderGraph,
+    Delivery,
+    EveryToken,
+    Graph,
+    Skipped,
+    class_section,
+    described,
+    probed,
+    share_in_words,
+)
+from distill.modalities.text.prompts import prompt, template
 from distill.modalities.text.records import Form
 from distill.models.language import open_folder, save_folder
+from distill.models.language.config import positions
 from distill.models.language.folder import pack
+from distill.tasks._texts.generation import NEW_TOKENS
 
 ZIP = "student.zip"
 _WHAT: dict[Form, str] = {
@@ -70,6 +86,13 @@ _SINGLE = {"sample": '"A text."', "columns": '["A text."]'}
 _PAIR = {"sample": '("A text.", "Another text.")', "columns": '["A text."], ["Another text."]'}
 
 
+@dataclass(frozen=True)
+class TextContext(Context):
+    """`texts`: gives texts of the test set."""
+
+    texts: Callable[[], Iterable[str]] = tuple
+
+
 class TextDelivery(Delivery):
     """`student.zip`: config.json, model.safetensors and the tokenizer's files. `task`: the name for the header."""
 
@@ -99,7 +122,7 @@ class TextDelivery(Delivery):
             return (Path(folder) / "model.safetensors").stat().st_size
 
     def graph(self, context: Context) -> Graph:
-        raise Skipped("language models are exported as their Hugging Face folder")
+        raise Skipped("such language models are exported as their Hugging Face folder")
 
     def sections(self, report: dict[str, Any]) -> list[str]:
         """What was cut, and whether scores flatter."""
@@ -155,6 +178,21 @@ class ClassifierDelivery(TextDelivery):
 
 class DecoderDelivery(TextDelivery):
     measured = "next-token accuracy on the answers"
+
+    def graph(self, context: Context) -> Graph:
+        assert isinstance(context, TextContext)
+        how = context.preprocessing
+        example = {name: how.example(2)[name] for name in ("input_ids", "attention_mask")}
+        return DecoderGraph(
+            EveryToken(context.student), example, "tokens", "logits", tokens=context.tokens, texts=context.texts,
+            template=template(how.form), title=f"{context.architecture.name}, {context.report['recipe']}",
+        )  # fmt: skip
+
+    def around(self, context: Context, graph: Graph) -> Around | None:
+        how, most = context.preprocessing, positions(context.student.config)
+        asked = json.dumps(prompt("Name three birds.", how.form))
+        told = f"prompt = {asked}\ncontext = {min(how.max_length + NEW_TOKENS, most)}"
+        return Around((), told, "print(output.strip())")
 
     def snippet(self, context: Context) -> str:
         tokens = context.tokens

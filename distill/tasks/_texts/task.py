@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -36,8 +36,9 @@ from distill.models.language.config import class_names, family_of, positions
 from distill.models.language.student import student_config
 from distill.models.language.vocabulary import Reduced, count_tokens, reduce
 from distill.recipe_parts.features import DetachedHead
+from distill.tasks._texts.delivery import TextContext
 from distill.tasks._texts.student import load_text_student
-from distill.tasks.base import Groups, Split
+from distill.tasks.base import Groups, Report, Split
 from distill.tasks.classes import RowTask
 from distill.tasks.network import Network
 from distill.tasks.opening import (
@@ -58,6 +59,7 @@ from distill.types import Architecture, DistillConfig, Layer, RunSpec
 
 FINE_TUNING, FROM_SCRATCH = 5e-5, 1e-3
 LOGIT_BYTES = 2**28  # of one evaluation batch: a decoder gives a vocabulary's worth of logits for every token
+TEXTS = 1000
 MUCH_CUT = 0.05  # share of cut texts that is worth a warning (our choice)
 
 
@@ -204,6 +206,14 @@ class TextTask(RowTask):
         return Groups(
             sample, labels[sample], len(self.classes), lambda: (batch.student for batch in source.epoch(0)), view
         )
+
+    def context(self, network: Network, report: Report) -> TextContext:
+        return super().context(network, report).widened(TextContext, texts=self.test_texts)
+
+    def test_texts(self) -> Iterator[str]:
+        """Texts of at most `TEXTS` test samples, in order."""
+        pairs = (self.dataset.test.pairs[i] for i in self.splits.test[:TEXTS].tolist())
+        return (text for pair in pairs for text in pair if text is not None)
 
     def sight(self, position: int) -> Look:
         """`text`, and of pairs and instructions `second`: the other text, or the answer."""

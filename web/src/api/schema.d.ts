@@ -1968,7 +1968,7 @@ export interface components {
              * Exports
              * @description Formats of students.
              */
-            exports?: components["schemas"]["EntryOut"][];
+            exports?: components["schemas"]["FormatOut"][];
             /**
              * Targets
              * @description Where students are published.
@@ -3383,6 +3383,50 @@ export interface components {
              * @default 0.01
              */
             max_drop: number;
+        };
+        /** FormatList */
+        FormatList: {
+            /** Items */
+            items: components["schemas"]["FormatOut"][];
+        };
+        /**
+         * FormatOut
+         * @description A format in which students are written for another runtime.
+         */
+        FormatOut: {
+            /**
+             * Name
+             * @example feature_only
+             */
+            name: string;
+            /**
+             * Summary
+             * @example Train the backbone on the teacher's features alone.
+             */
+            summary: string;
+            /**
+             * Parameters
+             * @example {
+             *       "grid": {
+             *         "default": 2,
+             *         "minimum": 1,
+             *         "type": "integer"
+             *       }
+             *     }
+             */
+            parameters: {
+                [key: string]: {
+                    [key: string]: unknown;
+                };
+            };
+            /**
+             * Tasks
+             * @description The tasks whose students it takes.
+             * @example [
+             *       "classify_images"
+             *     ]
+             */
+            tasks?: string[];
         };
         /**
          * FromArtifact
@@ -6251,6 +6295,15 @@ export interface components {
              * @example true
              */
             exports: boolean;
+            /**
+             * Formats
+             * @description Formats that its students are written in.
+             * @example [
+             *       "onnx",
+             *       "openvino"
+             *     ]
+             */
+            formats?: string[];
             /**
              * Writes
              * @description Whether its networks' answers are texts, written token by token.
@@ -16714,7 +16767,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["EntryList"];
+                    "application/json": components["schemas"]["FormatList"];
                 };
             };
             /** @description Bad request */

@@ -14,6 +14,7 @@ import { Status } from "./Status";
 import { useSay, useTry } from "./Toasts";
 
 const WAIT_MS = 3000;
+const USUAL = "onnx"; // chosen first where the task has it
 
 /** The student for other runtimes: what each file is worth beside torch, and a form that asks for another. */
 export function Exports({ job }: { job: Job }) {
@@ -58,7 +59,7 @@ function Offered({ job, task }: { job: Job; task: Task | undefined }) {
           <p className="muted small">Each file was run by its own runtime on the test set. In brackets: torch.{threads ? ` Latency with ${threads} thread${threads === 1 ? "" : "s"}.` : ""}</p>
         </>
       )}
-      <Ask job={job} onAsked={reload} />
+      <Ask job={job} task={task} onAsked={reload} />
     </Card>
   );
 }
@@ -118,14 +119,16 @@ function lossOf(metric: Metric | undefined, loss: number): string {
   return metric?.unit === "share" ? `${(100 * loss).toFixed(2)} points` : percent(loss);
 }
 
-function Ask({ job, onAsked }: { job: Job; onAsked: () => void }) {
+function Ask({ job, task, onAsked }: { job: Job; task: Task | undefined; onAsked: () => void }) {
   const formats = usePoll("export formats", () => unwrap(api.GET("/catalogue/exports")));
-  const [chosen, setChosen] = useState("onnx");
+  const items = (formats.data?.items ?? []).filter(({ name }) => task?.formats?.includes(name) ?? true);
+  const [picked, setPicked] = useState("");
+  const chosen = picked || (items.find(({ name }) => name === USUAL) ?? items[0])?.name || "";
   const [asked, setAsked] = useState<Record<string, boolean>>({});
   const [busy, setBusy] = useState(false);
   const attempt = useTry();
   const say = useSay();
-  const format = formats.data?.items.find(({ name }) => name === chosen);
+  const format = items.find(({ name }) => name === chosen);
   const flags = Object.entries(format?.parameters ?? {}).filter(([, schema]) => schema.type === "boolean");
 
   async function ask(event: FormEvent): Promise<void> {
@@ -141,8 +144,8 @@ function Ask({ job, onAsked }: { job: Job; onAsked: () => void }) {
 
   return (
     <form className="row wrap" onSubmit={(event) => void ask(event)}>
-      <select aria-label="Format" value={chosen} onChange={(event) => setChosen(event.target.value)}>
-        {(formats.data?.items ?? [{ name: "onnx" }]).map(({ name }) => (
+      <select aria-label="Format" value={chosen} onChange={(event) => setPicked(event.target.value)}>
+        {items.map(({ name }) => (
           <option key={name}>{name}</option>
         ))}
       </select>
@@ -151,7 +154,7 @@ function Ask({ job, onAsked }: { job: Job; onAsked: () => void }) {
           <input type="checkbox" checked={asked[name] ?? false} onChange={(event) => setAsked({ ...asked, [name]: event.target.checked })} /> {name.replaceAll("_", "-")}
         </label>
       ))}
-      <button type="submit" className="button" disabled={busy}>
+      <button type="submit" className="button" disabled={busy || !chosen}>
         Export
       </button>
       {format && <span className="muted small">{format.summary}</span>}

@@ -27,7 +27,7 @@ beforeEach(() => {
     const request = typeof input === "string" ? new Request(input) : input;
     const path = new URL(request.url, "http://h").pathname;
     if (request.method === "POST") posted.push(JSON.parse(await request.text()));
-    const formats = { items: [{ name: "onnx", summary: "ONNX in fp32.", parameters: PIXELS }, { name: "onnx-int8", summary: "ONNX in int8.", parameters: INT8 }] };
+    const formats = { items: [{ name: "onnx", summary: "ONNX in fp32.", parameters: PIXELS }, { name: "onnx-int8", summary: "ONNX in int8.", parameters: INT8 }, { name: "gguf", summary: "For llama.cpp.", parameters: {} }] };
     const answer = path === "/catalogue/exports" ? formats : request.method === "POST" ? EXACT : { items: [EXACT, LOSSY, FAILED] };
     return new Response(JSON.stringify(answer), { status: 200, headers: { "Content-Type": "application/json" } });
   });
@@ -69,8 +69,17 @@ test("what another format has is not sent to one that has it not", async () => {
   await waitFor(() => expect(posted).toEqual([{ format: "onnx", parameters: {}, max_drop: 0.01 }]));
 });
 
-test("a task without formats and a job that has not ended have no such card", () => {
+test("a task is offered the formats that take its students", async () => {
   show(<Exports job={{ ...JOB, task: "generate_text" } as Job} />);
+  await screen.findByText("For llama.cpp.");
+  expect(within(screen.getByLabelText("Format")).getAllByRole("option").map(({ textContent }) => textContent)).toEqual(["gguf"]);
+  expect(screen.queryByRole("checkbox")).toBeNull();
+  fireEvent.click(screen.getByRole("button", { name: "Export" }));
+  await waitFor(() => expect(posted).toEqual([{ format: "gguf", parameters: {}, max_drop: 0.01 }]));
+});
+
+test("a task without formats and a job that has not ended have no such card", () => {
+  show(<Exports job={{ ...JOB, task: "classify_text" } as Job} />);
   show(<Exports job={{ ...JOB, status: "running" } as Job} />);
   expect(screen.queryByText("Exports")).toBeNull();
 });

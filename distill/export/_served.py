@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from distill.export import Graph, Runner
+if TYPE_CHECKING:
+    from distill.export._base import Graph, Runner
 
 
 class Served(nn.Module):
