@@ -70,7 +70,7 @@ class Workload:
     `input_bytes` of the files that a worker fetches; `classes`: 0 where nobody knows; `fits_head`: whether the task has
     a classifier that may be fitted after training; `optimizer_state`: values that the optimizer keeps for each trained
     one (`distill.optimisation.Facts`); `remembered`: values that the recipe keeps of each training sample
-    (`distill.recipes.remembered`)."""
+    (`distill.recipes.remembered`); `shares`: in how many the networks lie on as many processes while they train."""
 
     config: DistillConfig
     student: NetworkCost
@@ -85,6 +85,7 @@ class Workload:
     fits_head: bool = True
     optimizer_state: float = 2.0
     remembered: int = 0
+    shares: int = 1
 
     @property
     def features(self) -> int:
@@ -166,18 +167,20 @@ def other_flops(work: Workload) -> int:
 
 
 def memory_bytes(work: Workload) -> int:
-    """Peak resident bytes of the trainer on the host: the largest of scoring, training and evaluation."""
+    """Peak resident bytes of the trainer on the host: the largest of scoring, training and evaluation. Only training
+    has networks in shares."""
     config, student, teacher = work.config, work.student, work.teacher
     samples = work.sample.bytes * (work.train + work.validation + work.test)
     taught = teacher.parameters * 4 if teacher else 0
-    base = PROCESS_BYTES + samples + taught
+    base = PROCESS_BYTES + samples
     copies = 2 + work.optimizer_state + (config.ema_decay is not None)  # the values, their gradient, what is kept
-    training = int(VALUE_BYTES * student.parameters * copies) + _remembering_bytes(work)
+    training = int(VALUE_BYTES * student.parameters * copies) // work.shares + _remembering_bytes(work)
+    training += taught // work.shares
     training += int(config.batch_size * student.activation_bytes * TEMPORARY)
     training += int(config.batch_size * teacher.activation_bytes * KEPT_SHARE) if teacher else 0
     training += min(config.cache_memory_bytes, target_bytes(work)) if work.cached else 0
     training += LOGIT_COPIES * work.sample.logit_bytes
-    return base + max(training, _scoring_bytes(work), work.sample.evaluation_bytes)
+    return base + max(training, taught + _scoring_bytes(work), taught + work.sample.evaluation_bytes)
 
 
 def bank_bytes(work: Workload) -> int:

@@ -52,7 +52,7 @@ def run(spec: RunSpec, folder: Path, control: Control) -> Events:
     scoring and evaluation, the first alone writes and packages, and the others' events are copies to be ignored.
     Raises RetortError: UserError for what cannot work, Diverged, AtChance, OutOfMemoryHost, OutOfMemoryGpu.
     """
-    with memory_errors():
+    with memory_errors(), distributed.in_shares(spec.sharding == "full"):
         threads = settle()
         if spec.export is not None:
             yield from export_later(spec, folder, control)

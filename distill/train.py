@@ -22,7 +22,7 @@ import torch
 
 from distill.control import Control
 from distill.recipe_parts.base import Recipe
-from distill.training import checkpoint, distributed, resolving
+from distill.training import checkpoint, distributed, resolving, sharding
 from distill.training.allocator import keep_freed_memory
 from distill.training.data import TrainData
 from distill.training.head import HeadFit, fit_head, most_samples
@@ -51,6 +51,7 @@ def train(
     Events: `resolved`, `warning`, `metrics` (train: loss parts, accuracy, learning rate; validation: loss, accuracy),
     `progress`, `checkpoint`, `log`. Checkpoints go to `folder`; `carry` (JSON) travels in them; `norms` measures the
     watched layers on a batch for the message of `Diverged`.
+    Inside `distributed.in_shares` the networks lie in shares on the processes, and are whole again afterwards.
     `control.stop` ends with the best student by validation, `control.handover` with a checkpoint; both are heard
     between the batches of the teacher's targets too.
     Raises Diverged; AtChance; InvalidConfig for a checkpoint that is damaged or of another configuration.
@@ -59,7 +60,7 @@ def train(
     training = Training(recipe, data, config, folder, control, _device(config), carry or {}, norms)
     if training.device.type == "cpu":
         keep_freed_memory()
-    with determinism(config.deterministic):
+    with determinism(config.deterministic), sharding.explained():
         yield from _decide(training, saved)
         began = time.monotonic()
         training.targets = yield from _targets(training, saved["step"] if saved else 0)
@@ -88,9 +89,7 @@ def _device(config: DistillConfig) -> torch.device:
 def _decide(training: Training, saved: dict[str, Any] | None) -> Generator[Event, None, None]:
     """Put the networks where they run, and resolve the configuration."""
     recipe = training.recipe
-    recipe.to(training.device)
-    if recipe.teacher is not None:
-        recipe.teacher.to(training.device)
+    training.place()
     if saved is None:
         seed_everything(training.config.seed)
     resolved = training.resolved = resolving.resume(training, saved) if saved else resolving.resolve(training)
@@ -119,6 +118,7 @@ def _run(training: Training, loop: Loop) -> Generator[Event, None, Outcome]:
     """The steps, then the classifier; several processes end alike."""
     before = loop.step
     outcome = yield from loop.leave() if training.targets.leave else loop.run()
+    training.take_back()
     if training.resolved.fit_head and training.main and outcome.ending != "handover":
         # Every attempt gets further: one that had no step left does not leave before this is done.
         further = outcome.step > before

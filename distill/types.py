@@ -440,6 +440,9 @@ class StartInput(Model):
     )
 
 
+Sharding = Literal["none", "full"]
+
+
 class ExportInput(Model):
     """A finished student that is exported in place of a run: `requests`, on the data that its run had."""
 
@@ -466,6 +469,11 @@ class RunSpec(Model):
         (), description="QCurve.to_dict() of earlier runs: each teacher takes that of its digest."
     )
     resume_from: str | None = Field(None, description="Path of a checkpoint to continue from.")
+    sharding: Sharding = Field(
+        "none",
+        description="`full`: several processes that train together hold a share each of parameters, gradients and "
+        "optimizer state.",
+    )
     export: ExportInput | None = Field(None, description="What is exported instead of training; None: it trains.")
 
     @property

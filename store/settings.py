@@ -344,6 +344,13 @@ def _check_cluster(settings: Settings) -> None:
     """What a cluster's hosts cannot keep: they have the network, and one user."""
     if not settings.ray_address:
         return
+    host, _, port = settings.ray_address.rpartition(":")
+    if "/" in host or not host or not port.isdecimal() or not 0 < int(port) < 65_536:
+        raise ValueError(
+            f"RETORT_RAY_ADDRESS is {settings.ray_address!r}, which is no host:port. Set it to that of the cluster's "
+            "head (port 6379 unless it was started otherwise), and start a node of it on the worker's machine. "
+            "Ray's client (ray://) is not enough: it lets the actors of a lost driver go on for half a minute."
+        )
     if settings.ray_shared_dir is None or not settings.ray_shared_dir.is_absolute():
         raise ValueError(
             "RETORT_RAY_ADDRESS is set but RETORT_RAY_SHARED_DIR names no folder. Set it to the absolute path of a "

@@ -40,8 +40,8 @@ class Study(Base):
     phase: Mapped[str] = mapped_column(String(20), default="searching")
     task: Mapped[str] = mapped_column(String(60))  # distill.tasks: of its dataset
     # The job that is varied: {teacher: [ids], dataset, student, start, config, probe, compare_with, labels, priority,
-    # max_attempts, max_runtime_seconds, processes, hosts}; config as it was given: a preset still fills what it leaves
-    # out.
+    # max_attempts, max_runtime_seconds, processes, hosts, sharding}; config as it was given: a preset still fills what
+    # it leaves out.
     base: Mapped[Json]
     space: Mapped[list[Any]] = mapped_column(JsonColumn)  # distill.search.space.Domain, in order
     seeds: Mapped[list[int]] = mapped_column(JsonColumn)

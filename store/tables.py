@@ -126,6 +126,7 @@ class Job(Leasable, Base):
     priority: Mapped[int] = mapped_column(default=0)
     processes: Mapped[int] = mapped_column(default=1, server_default="1")  # 0: one for each device of the slot
     hosts: Mapped[int] = mapped_column(default=1, server_default="1")  # of a cluster, as many processes on each
+    sharding: Mapped[str] = mapped_column(String(10), default="none", server_default="none")  # of what they train
     recipe: Mapped[str] = mapped_column(String(80))
     config: Mapped[Json]  # distill.types.DistillConfig as asked for, defaults filled in
     resolved: Mapped[Json | None]  # {config, reasons}: every "auto" replaced by the run

@@ -47,9 +47,10 @@ def main() -> None:
     parser.add_argument("what", choices=["record", "replay"])
     parser.add_argument("file", type=Path)
     parser.add_argument("--write", type=Path, help="append the tables to this file")
+    parser.add_argument("--seed", type=int, default=SEED, help="record: of the trainings and of their split")
     given = parser.parse_args()
     if given.what == "record":
-        record(given.file)
+        record(given.file, given.seed)
         return
     told = "\n".join(tables(json.loads(given.file.read_text())))
     print(told)
@@ -61,22 +62,25 @@ def main() -> None:
 # ---- recording
 
 
-def record(file: Path) -> None:
+def record(file: Path, seed: int) -> None:
     """Train what is missing; the file is whole after each."""
-    known: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {"config": CONFIG, "runs": {}}
+    config = CONFIG | {"seed": seed}
+    known: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {"config": config, "runs": {}}
     for (name, width), rate in product(STUDENTS, RATES):
         key = f"{name} {width} {rate:g}"
         if key in known["runs"]:
             continue
-        known["runs"][key] = {"student": name, "width": width, "rate": rate} | _trained(name, width, rate)
+        known["runs"][key] = {"student": name, "width": width, "rate": rate} | _trained(
+            name, width, rate, known["config"]
+        )
         file.write_text(json.dumps(known, indent=1) + "\n")
         print(key, f"{max(known['runs'][key]['validations']):.4f}", flush=True)
 
 
-def _trained(name: str, width: int, rate: float) -> dict[str, Any]:
+def _trained(name: str, width: int, rate: float, given: dict[str, Any]) -> dict[str, Any]:
     """Validation accuracies, seconds of this process's processor up to each, and what the student costs."""
     student = Architecture(name=f"retort:{name}", options={"width": width})
-    config = DistillConfig.model_validate(CONFIG | {"learning_rate": rate})
+    config = DistillConfig.model_validate(given | {"learning_rate": rate})
     spec = RunSpec(config=config, student=student, dataset=DatasetInput(kind="named", name="fashion-mnist"))
     found, seconds, result = list[float](), list[float](), {}
     begun = 0.0

@@ -52,6 +52,7 @@ def jobs() -> None:
 @click.option("--priority", type=int, help="Higher starts first.")
 @click.option("--processes", "resources", callback=_resources, help="That train together, a device each; or auto.")
 @click.option("--hosts", type=int, help="Hosts of a cluster that share the processes; 1 unless given.")
+@click.option("--sharding", help="full: each process holds a share of the networks; none unless given.")
 @click.option("--compare-with", help="Id of a finished job to report beside this one.")
 @click.option("--probe", help="Id of a small labelled dataset that judges features, for one without labels.")
 @click.option("--dry-run", is_flag=True, help="Check everything, queue nothing.")
@@ -71,6 +72,7 @@ def submit(  # noqa: PLR0913 - click: one each option
     recipe: str | None,
     config: dict[str, Any],
     hosts: int | None,
+    sharding: str | None,
     dry_run: bool,
     watch: bool,
     **rest: Any,
@@ -78,7 +80,8 @@ def submit(  # noqa: PLR0913 - click: one each option
     """Queue a job. Options go before what --file says; of config and of the student's arguments both count."""
     body = bodies.read(file)
     body |= {name: value for name, value in rest.items() if value not in (None, {})}
-    body |= {"resources": body.get("resources", {}) | {"hosts": hosts}} if hosts is not None else {}
+    asked = {name: value for name, value in (("hosts", hosts), ("sharding", sharding)) if value is not None}
+    body |= {"resources": body.get("resources", {}) | asked} if asked else {}
     body = bodies.with_dataset(bodies.with_teachers(body, teachers), dataset)
     body = bodies.with_weights(bodies.with_student(body, student, options), weights, named)
     body = bodies.with_config(body, config | ({"recipe": recipe} if recipe else {}))

@@ -30,8 +30,8 @@ class NotTrainable(UserError):
 @dataclass(frozen=True)
 class Tuned:
     """`traced`: the graph of the trained network with int8 weights. `told`: what `exports.json` says of the training:
-    `epochs`, `steps`, `seconds`, `learning_rate` (its peak), `validation` (of the rounded student), and the first four of
-    the training of `projectors` before it, or None."""
+    `epochs`, `steps`, `seconds`, `learning_rate` (its peak), `validation` (of the rounded student), and the first four
+    of the training of `projectors` before it, or None."""
 
     traced: Traced
     told: Report

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from distill import tasks
+from distill import sharded, tasks
 from distill.control import Control
 from distill.disagreement import Apart
 from distill.recipe_parts.base import Recipe
@@ -52,6 +52,7 @@ class Session:
         """Open and check everything. Raises UnknownName, InvalidConfig, InvalidDataset, InvalidTeacher."""
         # Libraries unpack files there, and several processes would write over each other's.
         rank = distributed.rank()
+        sharded.check(spec)
         task = open_task(spec, folder / (f"work-{rank}" if rank else "work"))
         _ = task.student  # what cannot be built is said before any long work
         fits(task.config.fit_head, task.answer)

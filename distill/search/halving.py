@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import accumulate
 from typing import Any, ClassVar
 
 from optuna.samplers import BaseSampler
 
 from distill.parameters import validated
-from distill.search.plan import Plan
+from distill.search.plan import Plan, Tried
 from distill.search.strategy import Strategy, sampler_named
 
 PARAMETERS: dict[str, dict[str, Any]] = {
@@ -35,7 +38,8 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 
 
 class Halving(Strategy):
-    """Judges by the first objective, after `min_epochs` validations at the earliest."""
+    """Judges by the best value of the first objective so far, after `min_epochs` validations at the earliest: a run
+    keeps its best student, and a single validation is noise (**our choice**; benchmarks/results/study-halving.md)."""
 
     prunes: ClassVar[bool] = True
     learns: ClassVar[bool] = True
@@ -48,3 +52,12 @@ class Halving(Strategy):
 
     def sampler(self, seed: int) -> BaseSampler:
         return sampler_named(self.draws, seed)
+
+    def judge(self, tried: Sequence[Tried], number: int, reported: dict[int, float]) -> tuple[bool, Tried]:
+        better = max if self.plan.directions[0] == "maximize" else min
+        steps = sorted(reported)
+        best = accumulate((reported[step] for step in steps), better)
+        ended, after = super().judge(tried, number, dict(zip(steps, best, strict=True)))
+        return ended, replace(
+            after, reported={step: reported.get(step, after.reported[step]) for step in after.reported}
+        )

@@ -60,7 +60,7 @@ def _trials(plan: Plan, tried: Sequence[Tried], objectives: int) -> list[FrozenT
     with _lock:
         made: _Made = _kept.pop((plan.key, objectives), []) if plan.key else []
         for number, each in enumerate(tried):
-            if number >= len(made) or made[number][0] != each:
+            if number >= len(made) or (made[number][0] is not each and made[number][0] != each):
                 made[number : number + 1] = [(each, _trial(plan, number, each, objectives, distributions))]
         if plan.key:
             _kept[plan.key, objectives] = made

@@ -23,9 +23,6 @@ class Spread:
     sd: float | None
     n: int
 
-    def to_dict(self) -> dict[str, Any]:
-        return {"mean": self.mean, "sd": self.sd, "n": self.n}
-
 
 def spread(values: Sequence[float]) -> Spread | None:
     """None of no values."""

@@ -42,16 +42,6 @@ class Row:
     difference: Paired | None = None
     test: dict[str, Spread] = field(default_factory=dict)
 
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "configuration": self.configuration,
-            "assignment": dict(self.assignment),
-            "runs": self.runs,
-            "values": {name: found.to_dict() for name, found in self.values.items()},
-            "difference": self.difference and self.difference.to_dict(),
-            "test": {name: found.to_dict() for name, found in self.test.items()},
-        }
-
 
 @dataclass(frozen=True, slots=True)
 class Table:

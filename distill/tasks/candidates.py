@@ -8,6 +8,8 @@ from difflib import get_close_matches
 from typing import Any
 
 from distill.errors import UnknownName
+from distill.language_families import FAMILIES
+from distill.pruned import FAMILY as PRUNED
 from distill.tasks import accepting
 from distill.types import Architecture
 
@@ -17,6 +19,8 @@ WIDTHS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64
 DEPTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 #: Of a language model, in shares of the teacher's width.
 SHARES = (1 / 16, 1 / 8, 3 / 16, 1 / 4, 3 / 8, 1 / 2, 5 / 8, 3 / 4, 1.0)
+#: Of a language model's heads and hidden units, where they are cut out of its blocks.
+PARTS = (1 / 4, 1 / 2, 3 / 4, 1.0)
 #: Tokens of a language model's own vocabulary.
 VOCABULARIES = (1_000, 2_000, 4_000, 8_000, 16_000)
 MOST_CHAINS = 150
@@ -79,10 +83,35 @@ def shrunk(teacher: Mapping[str, Any], name: str, reduced: bool = False) -> Iter
     smaller = [each for each in VOCABULARIES if least and least <= each < teacher["vocabulary"]]
     layers, width, head = teacher["layers"], teacher["width"], max(1, teacher["width"] // teacher["heads"])
     widths = sorted({max(head, round(share * width / head) * head) for share in SHARES})
-    for depth in sorted({*(each for each in DEPTHS if each < layers), layers}):
+    for depth in _depths(layers):
         sizes = [(depth, each) for each in widths if (depth, each) != (layers, width)]
         options = [{"layers": depth, "width": each} for depth, each in sizes]
         yield Chain(name, tuple(Architecture(name=name, options=each) for each in options))
         for size in smaller:
             own = [{"layers": depth, "width": each, "vocab_size": size} for each in widths]
             yield Chain(name, tuple(Architecture(name=name, options=each) for each in own))
+
+
+def cut(teacher: Mapping[str, Any], name: str) -> Iterator[Chain]:
+    """What can be cut out of a language model as wide as it is, so that it starts from its weights: a chain of shares
+    of its hidden units, and of its heads where its family has fewer of the same width, for each depth. Of heads that
+    share keys and values those that share them go together. Arguments as of `shrunk`."""
+    family, config = FAMILIES[teacher["family"]], teacher["config"]
+    inner = int(config.get(family.inner) or 4 * teacher["width"])
+    heads = teacher["heads"]
+    keys = int(config.get("num_key_value_heads") or heads)
+    wide = int(config.get("head_dim") or teacher["width"] // heads)
+    unit = heads // keys if keys > 1 else 1
+    for depth in _depths(teacher["layers"]):
+        members = list[dict[str, Any]]()
+        for share in PARTS:
+            options: dict[str, Any] = {"layers": depth, "inner": max(1, round(share * inner))}
+            if family.own_head_width:
+                options |= {"heads": max(1, round(share * heads / unit)) * unit, "head_width": wide}
+            if options not in members and (depth, share) != (teacher["layers"], 1):
+                members.append(options)
+        yield Chain(PRUNED, tuple(Architecture(name=name, options=each) for each in members))
+
+
+def _depths(layers: int) -> list[int]:
+    return sorted({*(each for each in DEPTHS if each < layers), layers})

@@ -167,6 +167,22 @@ def skew_cautions(parts: Parts, samples: str) -> Iterator[RunWarning]:
         yield from [found] if found else []
 
 
+def too_few(parts: Parts) -> Iterator[Misfit]:
+    """Fewer training samples than one to validate on and two to train on, by the inspection's counts: as
+    `distill.tasks.opening.splits_of` holds samples out of every class. What other data may have beside what is counted
+    is left to the run."""
+    counts, report = parts.dataset.get("counts") or {}, parts.dataset
+    known = [number for number in counts.get("train") or [] if isinstance(number, int)]
+    if not known or "validation" in counts or (report.get("without_label") or {}).get("train"):
+        return
+    fraction = parts.config.validation_fraction
+    held = sum(min(number - 1, max(1, round(number * fraction))) for number in known if number)
+    if held < 1 or sum(known) - held < 2:
+        message = f"{sum(known)} training samples leave {sum(known) - held} to train on and {held} to validate."
+        remedy = "Use more samples of each class, or another validation_fraction."
+        yield Misfit("/dataset", message, remedy, "invalid_config", {"samples": sum(known)})
+
+
 def weight_misfits(parts: Parts) -> Iterator[Misfit]:
     """Weights of classes that the dataset does not have."""
     wanted = parts.config.class_weights

@@ -17,7 +17,7 @@ def catalogue() -> list[dict[str, Any]]:
     """None where the libraries are not installed."""
     if not (find_spec("transformers") and find_spec("tokenizers")):
         return []
-    from distill.models.language.families import catalogue as families
+    from distill.language_families import catalogue as families
 
     return list(families())
 

@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 from distill import own_vocabulary
 from distill.errors import InvalidConfig
 from distill.estimate import SampleWork
-from distill.tasks.candidates import Chain, shrunk, unknown
+from distill.pruned import FAMILY
+from distill.tasks.candidates import Chain, cut, shrunk, unknown
 from distill.tasks.forecast import Forecast, Misfit, Parts, Question, Report, older
 from distill.types import DistillConfig
 
@@ -99,14 +100,17 @@ class TextForecast(Forecast):
     def students(
         self, parts: Parts, entries: Sequence[Mapping[str, Any]], families: Sequence[str] | None
     ) -> list[Chain]:
-        """Of the teacher's family, which its tokenizer and its students share."""
+        """Of the teacher's family, which its tokenizer and its students share; `pruned`: cut out of the teacher."""
         assert parts.teacher is not None
         own = [f"transformers:{parts.teacher['family']}", SAME]
         for number, family in enumerate(families or ()):
-            if family not in own:
-                raise unknown(family, number, own)
-        reduced = self.reduces and parts.config.text_features != "tokens"
-        return list(shrunk(parts.teacher, own[0], reduced))
+            if family not in (*own, FAMILY):
+                raise unknown(family, number, [*own, FAMILY])
+        found = list(cut(parts.teacher, own[0])) if FAMILY in (families or ()) else []
+        if families is None or set(families) & set(own):
+            reduced = self.reduces and parts.config.text_features != "tokens"
+            found += shrunk(parts.teacher, own[0], reduced)
+        return found
 
     def work(self, parts: Parts, counted: Mapping[str, Mapping[str, Any]], tested: int) -> SampleWork:
         alive = ALIVE * min(tested, EVALUATION_BATCH) * widest(counted)

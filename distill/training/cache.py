@@ -14,6 +14,7 @@ from torch import Tensor
 
 from distill.data.packing import WHOLE_ROWS, Packed, Packing, Spans
 from distill.recipe_parts.base import Recipe
+from distill.training import sharding
 from distill.training.data import Batch, Source
 from distill.training.mode import Mode
 
@@ -32,7 +33,9 @@ class Teacher:
         if self.recipe.teacher is None:
             return {}
         with torch.no_grad(), self.mode.autocast(self.device):
-            return self.recipe.targets(self.mode.layout(teacher_input))
+            targets = self.recipe.targets(self.mode.layout(teacher_input))
+        sharding.begin_anew(self.recipe.teacher)  # it may have ended at its deepest layer
+        return targets
 
 
 def stored_dtype(name: str, value: Tensor) -> torch.dtype:

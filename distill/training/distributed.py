@@ -28,9 +28,11 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.overrides import TorchFunctionMode
 
 from distill.processes import active, agree, any_of, rank, sharing, summed, total, world
+from distill.training.sharding import is_sharded
 
-__all__ = ["active", "agree", "any_of", "follow", "group", "held_back", "mean_weight", "parallel", "rank", "total",
-           "whole_batch", "world"]  # fmt: skip
+__all__ = ["active", "agree", "any_of", "follow", "group", "held_back", "in_shares", "mean_weight", "parallel", "rank",
+           "sharded", "total", "whole_batch", "world"]  # fmt: skip
+GLOO_THREADS = 2
 PATIENCE = timedelta(days=7)
 """How long a process waits for another: rank 0 may package for hours. Who started the group sees who dies."""
 
@@ -51,15 +53,43 @@ def group() -> Iterator[int]:
     dist.init_process_group("nccl" if gpu else "gloo", timeout=PATIENCE)
     try:
         yield rank()
+        if not gpu:
+            _settle()
     finally:
         dist.destroy_process_group()
 
 
+def _settle() -> None:
+    """Wait until gloo's threads have let go of the tensors of the last work: one that still does while Python exits
+    aborts the process, since tensors in shares keep a group alive behind its destruction (seen with torch 2.13)."""
+    for work in [dist.barrier(async_op=True) for _ in range(GLOO_THREADS)]:
+        work.wait()
+
+
+_shares = False
+
+
+@contextmanager
+def in_shares(asked: bool = True) -> Iterator[None]:
+    """Inside, what several processes train lies in shares on them (`distill.training.sharding`), if `asked`."""
+    global _shares
+    before, _shares = _shares, asked
+    try:
+        yield
+    finally:
+        _shares = before
+
+
+def sharded() -> bool:
+    """Whether what is trained lies in shares: of one process it does not."""
+    return _shares and world() > 1
+
+
 def parallel(trained: nn.Module) -> nn.Module:
     """The module as torch's `DistributedDataParallel`, which sends gradients in buckets while the backward pass still
-    runs; of one process itself. Buffers stay as each process has them: statistics of batches are of whole ones. A
-    parameter that a step does not reach in any process keeps no gradient."""
-    if world() == 1:
+    runs; of one process, and of one in shares, itself. Buffers stay as each process has them: statistics of batches are
+    of whole ones. A parameter that a step does not reach in any process keeps no gradient."""
+    if world() == 1 or is_sharded(trained):
         return trained
     with warnings.catch_warnings():
         # torch 2.13 has another name for `broadcast_buffers`, which earlier ones do not know.
@@ -78,7 +108,8 @@ def follow(module: nn.Module) -> None:
 
 
 def held_back(trained: nn.Module, hold: bool) -> AbstractContextManager[Any]:
-    """Inside, gradients stay in this process: more batches of the same step follow."""
+    """Inside, gradients stay in this process: more batches of the same step follow. Of a network in shares each process
+    keeps the sum of its own share alone, which takes a reduction a batch and not the memory of all gradients."""
     return trained.no_sync() if hold and isinstance(trained, DistributedDataParallel) else nullcontext()
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from distill.training.sharding import copy_into, local
+
 
 class Ema:
     """shadow <- d shadow + (1 - d) weights after every optimiser step, d = min(decay, (1 + t) / (10 + t)).
@@ -24,8 +26,8 @@ class Ema:
         current: list[Tensor] = []
         for name, value in module.state_dict().items():
             if value.is_floating_point():
-                averaged.append(self.shadow[name])
-                current.append(value)
+                averaged.append(local(self.shadow[name]))
+                current.append(local(value))
             else:
                 self.shadow[name].copy_(value)
         if averaged:
@@ -33,4 +35,4 @@ class Ema:
 
     def load(self, shadow: dict[str, Tensor]) -> None:
         for name, value in shadow.items():
-            self.shadow[name].copy_(value)
+            copy_into(self.shadow[name], value)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from distill.layers.modes import clear_caches
-from distill.training import checkpoint, distributed, optimizers
+from distill.training import checkpoint, distributed, optimizers, sharding
 from distill.training.divergence import CHANCE_MIN_STEPS, Guard
 from distill.training.ema import Ema
 from distill.training.groups import groups
@@ -244,7 +244,7 @@ class Loop:
             kept = self.best
             self.validated |= {name: kept[name] for name in ("value", "values")}
         for name, module in self.delivered.items():
-            module.load_state_dict(kept.get(name) or self._weights(name))
+            sharding.load(module, kept.get(name) or self._weights(name))
         clear_caches(self.delivered["student"])
         return self._outcome(ending)
 
@@ -284,10 +284,13 @@ class Loop:
     def _save(self) -> Events:
         yield from self._metrics()  # and so never save a student that has already diverged
         self.saved_step, self.saved_at = self.step, time.monotonic()
+        if not (self.training.main or self.training.sharded):
+            return
+        state = sharding.whole(self.state(), keep=self.training.main)
         if not self.training.main:
             return
         path = checkpoint.path_for(self.training.folder, self.step)
-        checkpoint.write(path, self.state())
+        checkpoint.write(path, state)
         checkpoint.prune(self.training.folder)
         yield Event("checkpoint", {"path": str(path), "step": self.step, "epoch": self.epoch})
 
@@ -307,9 +310,9 @@ class Loop:
 
     def load(self, state: dict[str, Any]) -> None:
         """Continue from `state`; weights keep the memory format that the mode gave them."""
-        self.recipe.load_state_dict(state["recipe"])
+        sharding.load(self.recipe, state["recipe"])
         clear_caches(self.recipe)
-        self.optimizer.load_state_dict(state["optimizer"])
+        sharding.load_optimizer(self.optimizer, state["optimizer"])
         if self.scaler.is_enabled():
             self.scaler.load_state_dict(state["scaler"])
         for name, average in self.averages.items():
@@ -323,7 +326,7 @@ class Loop:
 
 
 def _copied(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.detach().to("cpu", copy=True) for name, value in state.items()}
+    return {name: sharding.whole(value.detach()).to("cpu", copy=True) for name, value in state.items()}
 
 
 def _renamed(kept: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from distill.layers.modes import clear_caches
 from distill.recipe_parts.base import Recipe
@@ -107,6 +108,12 @@ def untaught(recipe: Recipe, example: Example, mode: Mode, device: torch.device)
         return without_gradient(parts["loss"], recipe.exported()) if parts["loss"].requires_grad else []
 
 
+def unprobed(config: DistillConfig, why: str) -> Choice:
+    """What is used where nothing is timed."""
+    mode = default_mode(config)
+    return _unprobed(mode, f"{mode}: {why}")
+
+
 def _unprobed(mode: Mode, why: str) -> Choice:
     return Choice(mode, replace(mode, compile=False), {"student_mode": why, "teacher_mode": why})
 
@@ -192,6 +199,7 @@ def _wait(device: torch.device) -> None:
 @contextmanager
 def untouched(module: nn.Module) -> Iterator[None]:
     """Inside, parameters and buffers are copies; after, the very tensors from before, strides and gradients included.
+    Parameters in shares are themselves, and their gradients go.
 
     Copying values back would not do: a 1x1 kernel keeps channels_last strides through `.to(contiguous_format)`, and
     a convolution chooses its kernel by them, so a probed run would differ in rounding from a resumed one.
@@ -199,10 +207,14 @@ def untouched(module: nn.Module) -> Iterator[None]:
     tensors = [*module.parameters(), *module.buffers()]
     before = [(tensor, tensor.data, tensor.grad) for tensor in tensors]
     for tensor, data, _ in before:
-        tensor.data, tensor.grad = data.clone(), None
+        tensor.grad = None
+        if not isinstance(tensor, DTensor):
+            tensor.data = data.clone()
     try:
         yield
     finally:
         for tensor, data, grad in before:
-            tensor.data, tensor.grad = data, grad
+            if not isinstance(tensor, DTensor):
+                tensor.data = data
+            tensor.grad = grad
         clear_caches(module)

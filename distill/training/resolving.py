@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -18,9 +19,11 @@ from distill.training.head import fits
 from distill.training.mode import Mode
 from distill.training.peak import peak_learning_rate, sgd_peak, taken_learning_rate
 from distill.training.plan import Resolved, check_same
-from distill.training.probe import Example, choose, untaught
+from distill.training.probe import Choice, Example, choose, unprobed, untaught
 from distill.training.training import Training
 from distill.types import DistillConfig
+
+T = TypeVar("T")
 
 
 def resolve(training: Training) -> Resolved:
@@ -28,8 +31,8 @@ def resolve(training: Training) -> Resolved:
     the first."""
     config, recipe = training.config, training.recipe
     example = training.example()
-    choice = distributed.agree(lambda: choose(recipe, example, config, training.device, training.length.total_steps))
-    place = distributed.agree(lambda: _cache_plan(training, choice.teacher, example, config.cache_teacher))
+    choice = _modes(training, example)
+    place = _cache_plan(training, choice.teacher, example, config.cache_teacher)
     rate, why = _learning_rate(training)
     backbone, why_backbone = _backbone_learning_rate(training, rate)
     fitting, why_fit = fits(config.fit_head, recipe.answer)
@@ -41,7 +44,7 @@ def resolve(training: Training) -> Resolved:
         "device": _device_reason(config, training.device),
         "cache_teacher": f"{place.place}: {place.reason}",
     }  # fmt: skip
-    left_out = distributed.agree(lambda: untaught(recipe, example, choice.student, training.device))
+    left_out = _on_all(training, lambda: untaught(recipe, example, choice.student, training.device))
     if left_out:
         training.cautions.append(caution(left_out, recipe.exported(), config.recipe))
         reasons["untaught"] = training.cautions[-1].message
@@ -58,12 +61,33 @@ def resume(training: Training, saved: dict[str, Any]) -> Resolved:
     check_same(training.config, before.given)
     reasons = before.reasons | {"resume": f"continued at step {saved['step']} with the choices made then"}
     torch.set_num_threads(before.threads)
-    place = before.cache
+    place, student, teacher = before.cache, before.student, before.teacher
+    if training.sharded:
+        student, teacher = (replace(mode, channels_last=False, compile=False) for mode in (student, teacher))
     if place != "live":
         example = training.example()
-        plan = distributed.agree(lambda: cache.continued(_cache_plan(training, before.teacher, example, True)))
+        plan = cache.continued(_cache_plan(training, teacher, example, True))
         place, reasons["cache_teacher"] = plan.place, f"{plan.place}: {plan.reason}"
-    return replace(before, given=training.config, device=str(training.device), cache=place, reasons=reasons)
+    return replace(
+        before, given=training.config, device=str(training.device), cache=place, reasons=reasons,
+        student=student, teacher=teacher,
+    )  # fmt: skip
+
+
+def _modes(training: Training, example: Example) -> Choice:
+    """How the networks run: timed on the first process, unless no process has them whole."""
+    config, recipe, steps = training.config, training.recipe, training.length.total_steps
+    if training.sharded:
+        return unprobed(config, "the networks lie in shares on several devices, so no other was timed")
+    return distributed.agree(lambda: choose(recipe, example, config, training.device, steps))
+
+
+def _on_all(training: Training, work: Callable[[], T]) -> T:
+    """The first process's answer. Networks in shares run on all processes or on none."""
+    if training.sharded:
+        found = work()
+        return distributed.agree(lambda: found)
+    return distributed.agree(work)
 
 
 def _learning_rate(training: Training) -> tuple[float, str]:
@@ -94,17 +118,23 @@ def _backbone_learning_rate(training: Training, rate: float) -> tuple[float | No
 
 
 def _cache_plan(training: Training, mode: Mode, example: Example, wanted: bool | str) -> cache.Plan:
-    targets = cache.Teacher(training.recipe, mode, training.device)(example.teacher)
+    def sample() -> int:
+        targets = cache.Teacher(training.recipe, mode, training.device)(example.teacher)
+        return cache.bytes_per_sample(targets, training.data.packing)
+
+    size = _on_all(training, sample)
     training.folder.mkdir(parents=True, exist_ok=True)
-    return cache.plan(
-        wanted,
-        augmented=training.config.augments,
-        passes=training.length.passes,
-        sample_bytes=cache.bytes_per_sample(targets, training.data.packing),
-        samples=training.data.size,
-        memory_bytes=training.config.cache_memory_bytes,
-        disk_bytes=cache.disk_budget(training.folder),
-        device_bytes=cache.device_budget(training.device),
+    return distributed.agree(
+        lambda: cache.plan(
+            wanted,
+            augmented=training.config.augments,
+            passes=training.length.passes,
+            sample_bytes=size,
+            samples=training.data.size,
+            memory_bytes=training.config.cache_memory_bytes,
+            disk_bytes=cache.disk_budget(training.folder),
+            device_bytes=cache.device_budget(training.device),
+        )
     )
 
 

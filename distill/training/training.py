@@ -12,7 +12,7 @@ import torch
 
 from distill.control import Control
 from distill.recipe_parts.base import Recipe
-from distill.training import distributed
+from distill.training import distributed, sharding
 from distill.training.cache import Cache, Teacher
 from distill.training.data import Order, Source, TrainData
 from distill.training.plan import Length, Resolved, length
@@ -55,6 +55,11 @@ class Training:
         """Whether this process writes checkpoints: one of several does."""
         return distributed.rank() == 0
 
+    @property
+    def sharded(self) -> bool:
+        """Whether the networks lie in shares on the processes."""
+        return distributed.sharded()
+
     def order(self, **changes: Any) -> Order:
         """How the training samples come, with `changes`."""
         order = Order(
@@ -84,6 +89,25 @@ class Training:
         """The first batch."""
         batch = next(iter(self.source().epoch(0)))
         return Example(batch.student, batch.teacher, batch.labels, batch.index)
+
+    def place(self) -> None:
+        """Put the networks where they run."""
+        recipe, teacher = self.recipe, self.recipe.teacher
+        if self.sharded:
+            sharding.shard(recipe, recipe.student, device=self.device)
+        else:
+            recipe.to(self.device)
+        if teacher is not None and self.sharded:
+            sharding.shard(teacher, device=self.device)
+        elif teacher is not None:
+            teacher.to(self.device)
+
+    def take_back(self) -> None:
+        """Networks that lie in shares are whole again: the trained one where it ran, the teacher on the CPU."""
+        for network in (self.recipe, self.recipe.teacher) if self.sharded else ():
+            if network is not None:
+                sharding.gather(network)
+        self.recipe.to(self.device)
 
     def teacher(self) -> Teacher:
         return Teacher(self.recipe, self.resolved.teacher, self.device)

@@ -21,6 +21,13 @@ def of(session: Session, study_id: str, *states: str) -> list[Trial]:
     return list(session.scalars(query.where(Trial.state.in_(states)) if states else query))
 
 
+def behind(session: Session, study_id: str, number: int, also: Sequence[int]) -> list[Trial]:
+    """From this number on, and those with the numbers of `also`, in their order, as they are now."""
+    wanted = or_(Trial.number >= number, Trial.number.in_(also)) if also else Trial.number >= number
+    query = select(Trial).where(Trial.study_id == study_id, wanted).order_by(Trial.number)
+    return list(session.scalars(query.execution_options(populate_existing=True)))
+
+
 def page(session: Session, study_id: str, after: int, limit: int, states: Sequence[str] = ()) -> list[Trial]:
     """Behind the number `after` (-1: from the first), oldest first."""
     query = select(Trial).where(Trial.study_id == study_id, Trial.number > min(after, MOST))

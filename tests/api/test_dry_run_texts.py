@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distill.estimate import NetworkCost, SampleWork, Workload, disk_bytes, memory_bytes, other_flops, training_flops
-from distill.models.language.families import OPTIONS
+from distill.language_families import OPTIONS
 from distill.tasks import of_report, text_forecast
 from distill.types import DistillConfig
 from store.database import Database

@@ -40,7 +40,7 @@ def test_what_is_asked_for_is_kept_and_shown(
     made = client.post("/jobs", json=body(driver, asked))
     assert made.status_code == 202, made.text
     shown = client.get(f"/jobs/{made.json()['id']}").json()
-    assert (shown["resources"], shown["waiting_for"]) == ({"processes": kept, "hosts": 1}, None)
+    assert (shown["resources"], shown["waiting_for"]) == ({"processes": kept, "hosts": 1, "sharding": "none"}, None)
 
 
 @pytest.mark.parametrize(("asked", "more"), [(1, 0), (2, 1), ("auto", 1)])
@@ -99,7 +99,54 @@ def test_a_job_goes_on_with_the_resources_it_had(client: TestClient, driver: Dri
     for change, expected in (({}, "auto"), ({"resources": {"processes": 2}}, 2)):
         made = client.post(f"/jobs/{first}/extend", json={"epochs": 2} | change)
         assert made.status_code == 202, made.text
-        assert made.json()["resources"] == {"processes": expected, "hosts": 1}
+        assert made.json()["resources"] == {"processes": expected, "hosts": 1, "sharding": "none"}
+
+
+# ---- networks in shares
+
+
+def shared(driver: Driver, processes: Any = 2, sharding: Any = "full", **config: Any) -> dict[str, Any]:
+    asked = body(driver, processes)
+    asked["resources"]["sharding"] = sharding
+    return asked | {"config": asked["config"] | config}
+
+
+@pytest.mark.parametrize("processes", [2, "auto"])
+def test_networks_in_shares_are_kept_as_asked(
+    client: TestClient, driver: Driver, database: Database, processes: Any
+) -> None:
+    lives(database, 2)
+    made = client.post("/jobs", json=shared(driver, processes))
+    assert made.status_code == 202, made.text
+    expected = {"processes": processes, "hosts": 1, "sharding": "full"}
+    assert client.get(f"/jobs/{made.json()['id']}").json()["resources"] == expected
+    driver.succeed(made.json()["id"])
+    again = client.post(f"/jobs/{made.json()['id']}/extend", json={"epochs": 2})
+    assert again.json()["resources"] == expected
+
+
+@pytest.mark.parametrize("sharding", ["half", "", 1, True, None])
+def test_what_is_no_sharding_is_refused(client: TestClient, driver: Driver, sharding: Any) -> None:
+    told = problem(client.post("/jobs", json=shared(driver, sharding=sharding)), 422, "invalid_request")
+    assert pointers(told) == {"/resources/sharding"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer"),
+    [
+        ({"processes": 1}, "/resources/sharding"), ({"compile": True}, "/config/compile"),
+        ({"channels_last": True}, "/config/channels_last"),
+    ],
+)  # fmt: skip
+def test_what_cannot_lie_in_shares_is_refused_by_name(
+    client: TestClient, driver: Driver, changes: dict[str, Any], pointer: str
+) -> None:
+    assert pointers(problem(client.post("/jobs", json=shared(driver, **changes)), 422, "invalid_config")) == {pointer}
+
+
+def test_a_recipe_that_runs_parts_of_the_teacher_is_refused_in_shares(client: TestClient, driver: Driver) -> None:
+    asked = shared(driver, recipe="blockwise_logit") | {"teacher": driver.teacher()}
+    assert pointers(problem(client.post("/jobs", json=asked), 422, "invalid_config")) == {"/config/recipe"}
 
 
 # ---- several hosts
@@ -163,7 +210,7 @@ def test_only_a_worker_whose_cluster_has_the_hosts_takes_the_job(
     made = client.post("/jobs", json=wide(driver, **TWO))  # no worker lives: nothing is known
     assert made.status_code == 202, made.text
     job_id = made.json()["id"]
-    assert made.json()["resources"] == TWO
+    assert made.json()["resources"] == TWO | {"sharding": "none"}
     reaches(database, NARROW)
     assert "2 hosts" in client.get(f"/jobs/{job_id}").json()["waiting_for"]
     with database.read() as session:

@@ -130,10 +130,43 @@ BAD: list[tuple[dict[str, Any], set[str], str | None]] = [
     ({"objectives": [{"name": "bleu"}]}, {"/objectives/0/name"}, "unknown_name"),
     ({"objectives": [{"name": "macro_f1"}]}, {"/objectives/0/name"}, "invalid_config"),  # of the test set alone
     ({"objectives": [{"name": "bytes"}, {"name": "bytes"}]}, {"/objectives/1/name"}, None),
+    ({"objectives": [{"name": "accuracy", "direction": "minimize"}]}, {"/objectives/0/direction"}, "invalid_config"),
     ({"objectives": [{"name": "bytes"}], "strategy": "asha"}, {"/objectives/0/name"}, "invalid_config"),
     ({"space": {RATE: {"low": 1e-3, "high": 1e308, "step": 1e-308}}}, {"/space/~1config~1learning_rate/step"}, None),
     ({"space": {RATE: {"low": -1e308, "high": 1e308, "step": 1}}}, {"/space/~1config~1learning_rate/high"}, None),
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("base", "where", "code"),
+    [
+        ({"config": {"recipe": "nothing"}}, "/base/config/recipe", "unknown_name"),
+        ({"student": {"prune": {"ratio": 0.5}}}, "/base/student/prune/teacher", "teacher_required"),
+    ],
+)
+def test_a_base_job_that_is_refused_hides_nothing_else(
+    client: TestClient, driver: Driver, base: dict[str, Any], where: str, code: str
+) -> None:
+    good = body(driver)
+    wrong = {"base": good["base"] | base, "objectives": [{"name": "bleu"}], "seeds": [1, 1], "strategy": "anneal"}
+    document = problem(client.post("/studies", json=good | wrong), 422, None)
+    assert pointers(document) == {where, "/objectives/0/name", "/seeds", "/strategy"}
+    assert code in {document["code"], "unknown_name"}
+
+
+@pytest.mark.parametrize(
+    ("counts", "fits"), [([1, 1], False), ([2], False), ([1, 1, 1, 1], False), ([2, 1], True), ([3], True)]
+)
+def test_a_dataset_too_small_to_be_held_out_of_is_refused_before_the_queue(
+    client: TestClient, driver: Driver, counts: list[int], fits: bool
+) -> None:
+    """A study's every trial would have failed. A sample to validate on and two to train on are left, or it is told."""
+    dataset = driver.dataset(report={"classes": [f"c{n}" for n in range(len(counts))], "counts": {"train": counts}})
+    good = body(driver)
+    answer = client.post("/studies", json=good | {"base": good["base"] | {"dataset": dataset}})
+    assert answer.status_code == (202 if fits else 422), answer.text
+    if not fits:
+        assert pointers(problem(answer, 422, "invalid_config")) == {"/base/dataset"}
 
 
 def test_what_cannot_be_meant_is_refused_by_pointer(client: TestClient, driver: Driver) -> None:

@@ -16,7 +16,7 @@ NAME = "TEST_NODE"
 STARTED, TRIES = "Ray runtime started", 4
 STORE_BYTES = 80_000_000  # Ray's least is 75 MB
 #: Ray takes a node for dead that does not answer, and a worker that does not report: later, where the machine is busy.
-PATIENT = {"RAY_health_check_timeout_ms": "60000", "RAY_worker_register_timeout_seconds": "300"}
+PATIENT = {"RAY_health_check_timeout_ms": "600000", "RAY_worker_register_timeout_seconds": "3000"}
 
 
 class Nodes:
@@ -32,9 +32,9 @@ class Nodes:
         self._start("head", ("--head", f"--port={self._port}", "--include-dashboard=false",
                              f"--temp-dir={self._folder / 'ray'}"))  # fmt: skip
 
-    def join(self, name: str, before: Sequence[str] = ()) -> None:
-        """One more node. `before`: a command that starts it."""
-        self._start(name, (f"--address={self.address}",), before)
+    def join(self, name: str, before: Sequence[str] = (), gpus: int = 0) -> None:
+        """One more node. `before`: a command that starts it. `gpus`: how many it says that it has."""
+        self._start(name, (f"--address={self.address}", f"--num-gpus={gpus}"), before)
 
     def lose(self, name: str) -> None:
         """All at once, as when a machine is switched off; what Ray itself has not started must end by itself."""

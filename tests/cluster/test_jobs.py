@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,11 +13,12 @@ import pytest
 from tests.cluster.nodes import Nodes
 from tests.cluster.world import ClusterWorld
 from tests.faults import processes
+from tests.integration.stack import ROOT
 from tests.waiting import until
 from tests.worker.support import settings_for
 from worker.cluster.view import ClusterView
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(3600)]
 
 
 def test_a_lost_node_costs_an_attempt_and_the_job_goes_on_from_its_checkpoint(world: ClusterWorld) -> None:
@@ -58,7 +61,7 @@ def test_a_cancelled_job_leaves_no_actor(world: ClusterWorld) -> None:
     result = world.start()
     ranks = world.trains()
     world.ask("cancelling")
-    assert world.ended(result, 60) == "cancelled"
+    assert world.ended(result) == "cancelled"
     assert not any(processes.alive(each.pid) for each in ranks)
     assert world.nothing_left()
 
@@ -77,6 +80,91 @@ def test_pause_and_stop_reach_every_host(world: ClusterWorld) -> None:
     assert world.ended(result) == "succeeded"
     assert [attempt.outcome for attempt in world.attempts] == ["handed_over", "succeeded"]
     assert world.nothing_left()
+
+
+def test_kill_9_the_worker_ends_every_host(world: ClusterWorld, sqlite_url: str, tmp_path: Path) -> None:
+    world.submit(epochs=10_000)
+    command = ["-m", "tests.cluster.lone", tmp_path, sqlite_url, tmp_path / "objects", world.nodes.address]
+    with subprocess.Popen([sys.executable, *map(str, command), world.job_id], cwd=ROOT) as worker:
+        try:
+            assert len(world.trains()) == 2
+        finally:
+            worker.kill()
+    until(lambda: not processes.naming(world.job_id), 60, lambda: processes.naming(world.job_id), pause=0.5)
+    assert world.all_free()
+
+
+HOLD = """
+import ray, sys
+from ray.util import placement_group
+ray.init(sys.argv[1], log_to_driver=False, configure_logging=False)
+ray.get(placement_group([{"CPU": 1}]).ready())
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def taken(nodes: Nodes) -> Iterator[None]:
+    """Somebody else has a place of the two."""
+    command = [sys.executable, "-c", HOLD, nodes.address]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/") as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        yield
+        other.kill()
+
+
+def test_a_job_that_waits_for_its_places_is_paused_and_cancelled(world: ClusterWorld, taken: None) -> None:
+    world.submit()
+    for number, (asked, ends) in enumerate([("pausing", "paused"), ("cancelling", "cancelled")], 1):
+        result = world.start()
+        until(lambda n=number: world.waits_for_places() == n, 120, world.logs, pause=0.5)
+        world.ask(asked)
+        assert world.ended(result) == ends
+        assert not processes.naming(world.job_id)
+        if ends == "paused":
+            world.ask("queued")
+    assert not world.checkpoints()
+
+
+SHARE = """
+import sys, time
+from pathlib import Path
+from worker.cluster.connection import connected
+from worker.cluster.team import Team
+from distill.types import Event
+with connected(sys.argv[1]) as ray:
+    free = []
+    def becomes(held):  # the cluster's books are a moment behind
+        while (ray.available_resources().get("GPU", 0) < 3) != held:
+            time.sleep(0.2)
+        return ray.available_resources()["GPU"]
+    def say(event):
+        free.append(becomes(True))
+    launcher = [sys.executable, "-m", "tests.cluster.place"]
+    failure = Team(ray, 1, 2, Path(sys.argv[2]), say, launcher).run()
+    print(failure, free[0], becomes(False))
+"""
+
+
+@pytest.fixture
+def with_gpus(nodes: Nodes) -> Iterator[None]:
+    """The second node says that it has three GPUs."""
+    nodes.lose("second")
+    nodes.join("second", gpus=3)
+    yield
+    nodes.lose("second")
+    nodes.join("second")
+
+
+def test_a_place_has_a_gpu_for_each_of_its_processes(nodes: Nodes, with_gpus: None, tmp_path: Path) -> None:
+    folder = tmp_path / "wrk_1" / "job_1" / "1"
+    folder.mkdir(parents=True)
+    asked = [sys.executable, "-c", SHARE, nodes.address, str(folder)]
+    told = subprocess.run(asked, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert told.stdout == "None 1.0 3.0\n", told.stderr
+    assert len((folder / "seen").read_text().split(",")) == 2
 
 
 @pytest.fixture

@@ -17,13 +17,14 @@ from store.ids import new_id
 from store.objects import ObjectStore
 from store.repositories import jobs
 from store.repositories.tenants import DEFAULT_TENANT
+from store.settings import Settings
 from store.states import Status
 from store.tables import Checkpoint, Teacher
 from tests.cluster.nodes import Nodes
 from tests.faults import processes
 from tests.slowness import within
-from tests.waiting import until
-from tests.worker.support import World
+from tests.waiting import until, while_working
+from tests.worker.support import World, settings_for
 from worker.cluster.attempt import ClusterAttempt
 from worker.jobs.supervisor import Supervisor
 
@@ -42,15 +43,17 @@ CONFIG = {
 }  # fmt: skip
 
 
+def settings_on(folder: Path, address: str) -> Settings:
+    return settings_for(folder, ray_address=address, ray_shared_dir=folder / "shared", cancel_grace_seconds=20)
+
+
 class ClusterWorld(World):
     """Its job wants a process on each of two hosts."""
 
     def __init__(self, folder: Path, database: Database, objects: ObjectStore, nodes: Nodes) -> None:
-        shared = folder / "shared"
-        super().__init__(
-            folder, database, objects, ray_address=nodes.address, ray_shared_dir=shared, cancel_grace_seconds=20
-        )
-        self.nodes, self.shared = nodes, shared
+        super().__init__(folder, database, objects)
+        self.settings = settings_on(folder, nodes.address)
+        self.nodes, self.shared = nodes, folder / "shared"
         self._threads: list[threading.Thread] = []
 
     def submit(self, **config: Any) -> None:
@@ -81,10 +84,13 @@ class ClusterWorld(World):
         self._threads[-1].start()
         return ended
 
-    def ended(self, result: list[Status | None], seconds: float = 300) -> Status | None:
-        self._threads[-1].join(within(seconds))
-        assert result, self.logs()
+    def ended(self, result: list[Status | None]) -> Status | None:
+        while_working(lambda: result, self._working, self.logs)
         return result[0]
+
+    def _working(self) -> list[psutil.Process]:
+        """The job's processes, on every host."""
+        return processes.naming(self.job_id)
 
     def checkpoints(self) -> list[Checkpoint]:
         with self.database.read() as session:
@@ -92,11 +98,19 @@ class ClusterWorld(World):
 
     def trains(self, attempt: int = 1) -> list[psutil.Process]:
         """The ranks, by their numbers, once a checkpoint of the attempt behind its first step is stored."""
-        until(lambda: any(row.attempt == attempt and row.step > 0 for row in self.checkpoints()), 240, self.logs)
+
+        def further() -> bool:
+            return any(row.attempt == attempt and row.step > 0 for row in self.checkpoints())
+
+        while_working(further, self._working, self.logs)
         launchers = [each for each in processes.naming(self._mark(attempt)) if "worker.jobs.group" in said(each)]
         launchers = [each for each in launchers if "spawn_main" not in said(each)]
         by_host = sorted(launchers, key=lambda each: int(each.cmdline()[-5]))  # the meeting's number
         return [child for each in by_host for child in each.children() if "spawn_main" in said(child)]
+
+    def waits_for_places(self) -> int:
+        """How many attempts have said so."""
+        return sum("in the cluster" in line and line.startswith("waiting for") for line in self.logs())
 
     def driver(self, attempt: int = 1) -> psutil.Process:
         found = [each for each in processes.naming(self._mark(attempt)) if "worker.cluster.driver" in said(each)]
@@ -116,7 +130,11 @@ class ClusterWorld(World):
         running = [said(each) for each in processes.naming(self.job_id)]
         assert not running, running
         assert not list(self.shared.glob(f"*/{self.job_id}"))
-        until(lambda: self._held() == "[] 2.0", 60, self._held)
+        return self.all_free()
+
+    def all_free(self) -> bool:
+        """No actor of ours is in the cluster, and both of its places are free."""
+        until(lambda: self._held() == "[] 2.0", 60, self._held, pause=1)
         return True
 
     def _held(self) -> str:

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from distill.errors import InvalidConfig
-from distill.models.language import FAMILIES
+from distill.language_families import FAMILIES
 from distill.recipe_parts.networks import run_logits
 from distill.running.session import open_task
 from distill.types import Architecture

@@ -51,6 +51,13 @@ def test_a_student_is_counted_as_it_is_made(family: str, task: Any, options: dic
         assert found.network.parameters == parameters(made.network)
 
 
+def test_a_student_of_fewer_heads_is_counted_as_it_is_made() -> None:
+    teacher = tiny.network("qwen2", "generate", width=32, heads=4, num_key_value_heads=2)
+    wanted = Architecture(name="transformers:auto", options={"heads": 2, "head_width": 8})
+    found = measure_text(plain(teacher.config), "generate", 3, 8, 8, wanted)
+    assert found.network.parameters == parameters(make_student(wanted, teacher, "generate").network)
+
+
 def test_what_cannot_be_made_is_refused_as_the_job_would() -> None:
     config = plain(tiny.config("bert"))
     for options, message in (({"width": 7}, "heads"), ({"initialise": "teacher", "width": 8}, "cannot be copied")):

@@ -14,11 +14,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
 from distill.errors import InvalidConfig, InvalidTeacher, RetortError, UnknownName
+from distill.language_families import FAMILIES
 from distill.models.blocks import blocks_for
-from distill.models.language import FAMILIES, Tokens, examine, load, make_student, open_folder, save_folder
+from distill.models.language import Tokens, examine, load, make_student, open_folder, save_folder
 from distill.models.language.config import read_config
 from distill.models.language.student import copy_blocks
 from distill.types import Architecture
@@ -222,6 +223,71 @@ def test_every_nth_block_is_copied_where_widths_agree(family: str) -> None:
     same = make_student(Architecture(name="transformers:auto"), teacher, "classify", CLASSES).network.eval()
     with torch.no_grad():
         assert torch.equal(same(**tiny.batch()).logits, teacher(**tiny.batch()).logits)
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_the_hidden_units_that_do_something_are_cut_out_of_the_teacher(family: str) -> None:
+    """12 of 32 units whose weights are 0 go, wherever they lie: the answers stay."""
+    teacher = tiny.network(family)
+    wanted = Architecture(name="transformers:auto", options={"inner": 20})
+    smaller = make_student(wanted, teacher, "classify", CLASSES).network.state_dict()
+    dead = torch.randperm(32, generator=torch.Generator().manual_seed(1))[:12]
+    with torch.no_grad():
+        for name, tensor in teacher.state_dict().items():
+            for dim, size in enumerate(tensor.shape):
+                if size != smaller[name].shape[dim]:  # gated ones lie behind their gates
+                    tensor.index_fill_(dim, torch.cat([dead + part for part in range(0, size, 32)]), 0.0)
+    student = make_student(wanted, teacher, "classify", CLASSES).network.eval()
+    with torch.no_grad():
+        assert torch.allclose(student(**tiny.batch()).logits, teacher(**tiny.batch()).logits, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen2", "qwen3"])
+@pytest.mark.parametrize(("keys", "left", "dead"), [(1, 1, [0, 2]), (2, 1, [0, 1]), (4, 2, [1, 2])])
+def test_the_heads_that_do_something_are_cut_out_of_the_teacher(
+    family: str, keys: int, left: int, dead: list[int], tmp_path: Path
+) -> None:
+    """Two of four heads whose weights are 0 go, those that share keys and values together: the answers stay, and
+    transformers reads them."""
+    own = {"head_dim": 12} if family == "qwen3" else {}
+    teacher = tiny.network(family, "generate", width=32, heads=4, num_key_value_heads=keys, **own)
+    wide, each = 12 if own else 8, 4 // keys
+    with torch.no_grad():
+        for block in teacher.model.layers:
+            attention = block.self_attn
+            for head in dead:
+                rows = slice(head * wide, (head + 1) * wide)
+                attention.q_proj.weight[rows] = attention.o_proj.weight[:, rows] = 0
+            for key in {head // each for head in dead} if keys > 1 else ():
+                rows = slice(key * wide, (key + 1) * wide)
+                attention.k_proj.weight[rows] = attention.v_proj.weight[rows] = 0
+    wanted = Architecture(name="transformers:auto", options={"heads": 2, "head_width": wide})
+    made = make_student(wanted, teacher, "generate")
+    config: Any = made.network.config
+    assert (config.num_attention_heads, config.num_key_value_heads, config.head_dim) == (2, left, wide)
+    again = make_student(made.architecture, teacher, "generate").network
+    tiny.save(made.network, tmp_path / "cut")
+    theirs = AutoModelForCausalLM.from_pretrained(tmp_path / "cut", local_files_only=True)
+    with torch.no_grad():
+        expected = teacher(**tiny.batch()).logits
+        for network in (made.network, again, theirs):
+            assert torch.allclose(network.eval()(**tiny.batch()).logits, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("family", "options", "field"),
+    [
+        ("bert", {"heads": 1, "head_width": 8}, "head_width"),  # its heads are as wide as the rest says
+        ("llama", {"heads": 3, "head_width": 8}, "heads"),  # of four that share two keys
+        ("llama", {"heads": 2, "head_width": 7}, "head_width"),  # rotary positions turn pairs
+    ],
+)
+def test_heads_that_cannot_be_cut_are_refused(family: str, options: dict[str, Any], field: str) -> None:
+    keys = {"num_key_value_heads": 2} if family == "llama" else {}
+    teacher = tiny.network(family, width=32, heads=4, **keys)
+    with pytest.raises(InvalidConfig) as refused:
+        make_student(Architecture(name="transformers:auto", options=options), teacher, "classify", CLASSES)
+    assert field in refused.value.details
 
 
 @given(available=st.integers(1, 200), wanted=st.integers(1, 200))

@@ -129,24 +129,28 @@ TOGETHER = """
 import sys
 from pathlib import Path
 import torch
-from distill.training import distributed
+from distill.training import distributed, sharding
 from tests.recipes.nets import images, labels
 from tests.recipes.test_crd import tiny
 torch.set_num_threads(1)
 with distributed.group() as rank:
     recipe = tiny().train()
     recipe.student.eval()
+    if sys.argv[2] == "shares":
+        sharding.shard(recipe, recipe.student, device=torch.device("cpu"))
+        sharding.shard(recipe.teacher, device=torch.device("cpu"))
     mine = slice(0, 5) if rank == 0 else slice(5, 8)  # shares of different sizes
     given = images(8, 8)[mine]
     index = torch.arange(20, 28)[mine]
     with distributed.whole_batch():
         recipe(given, labels(8)[mine], recipe.told(recipe.targets(given), index))["loss"].backward()
-    torch.save(recipe.state_dict(), Path(sys.argv[1]) / f"{rank}.pt")
+    torch.save(sharding.whole(dict(recipe.state_dict())), Path(sys.argv[1]) / f"{rank}.pt")
 """
 
 
-def test_all_processes_remember_all_samples(tmp_path: Path) -> None:
-    run_two(TOGETHER, [str(tmp_path)])
+@pytest.mark.parametrize("lying", ["whole", "shares"])
+def test_all_processes_remember_all_samples(tmp_path: Path, lying: str) -> None:
+    run_two(TOGETHER, [str(tmp_path), lying])
     states = [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)]
     assert same(*states)
     one = tiny().train()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors.torch import load_file
 
@@ -29,10 +30,11 @@ with distributed.group() as rank:
 """
 
 
-def test_two_processes_run_one_job(tmp_path: Path, teacher: TeacherInput) -> None:
+@pytest.mark.parametrize("sharding", ["none", "full"])
+def test_two_processes_run_one_job(tmp_path: Path, teacher: TeacherInput, sharding: str) -> None:
     given = spec(teacher, batch_size=32)
     go(given, tmp_path / "one")
-    (tmp_path / "spec.json").write_text(given.model_dump_json())
+    (tmp_path / "spec.json").write_text(given.model_copy(update={"sharding": sharding}).model_dump_json())
     run_two(SCRIPT, [str(tmp_path / "spec.json"), str(tmp_path / "two")], 200)
     one, two = (load_file(tmp_path / name / "artifacts" / "student.safetensors") for name in ("one", "two"))
     for name, value in one.items():

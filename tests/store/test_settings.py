@@ -208,3 +208,14 @@ def test_what_a_cluster_cannot_keep_is_refused(more: dict[str, Any], word: str) 
     with pytest.raises(ValidationError, match=word):
         Settings(ray_address="head:6379", **more)
     Settings(ray_address="head:6379", ray_shared_dir=Path("/shared"))
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["ray://head:10001", "http://head:8265", "auto", "local", "head", ":6379", "head:", "head:0", "head:65536"],
+)
+def test_a_cluster_is_named_by_its_heads_host_and_port_alone(address: str) -> None:
+    with pytest.raises(ValidationError, match="RETORT_RAY_ADDRESS"):
+        Settings(ray_address=address, ray_shared_dir=Path("/shared"))
+    for fine in ("head:6379", "10.0.0.6:6379", "[fd00::6]:6379"):
+        Settings(ray_address=fine, ray_shared_dir=Path("/shared"))

@@ -15,6 +15,7 @@ from store.repositories.tenants import DEFAULT_TENANT
 from store.settings import Settings
 from store.tables import Job, Study, Trial
 from tests.store.support import claimed, new_dataset, read_job
+from worker.studies.memory import Memory
 from worker.studies.step import Made, step
 
 SETTINGS = Settings()
@@ -53,9 +54,9 @@ def new_study(database: Database, config: dict[str, Any] | None = None, **values
     return row.id
 
 
-def stepped(database: Database, study_id: str, settings: Settings = SETTINGS) -> Made:
+def stepped(database: Database, study_id: str, settings: Settings = SETTINGS, memory: Memory | None = None) -> Made:
     with database.write() as session:
-        return step(session, settings, study_id)
+        return step(session, settings, study_id, memory)
 
 
 def read(database: Database, study_id: str) -> Study:

@@ -9,6 +9,7 @@ import torch
 
 from distill import tasks
 from distill.errors import UnknownName
+from distill.models.language import make_student
 from distill.models.language.config import plain
 from distill.models.listing import catalogue
 from distill.models.names import family
@@ -64,6 +65,26 @@ def test_candidates_grow_along_their_chain_and_are_counted_as_the_task_has_them(
     # Each is asked as an estimate asks for it, so that the figures are those of a job with this student.
     alone = rules.questions(Parts(about.config, known[0].architecture, about.dataset, about.teachers))["student"]
     assert networks.measure(alone)["parameters"] == known[0].figures["parameters"]
+
+
+@pytest.mark.parametrize(("family", "widths"), [("gpt2", {}), ("qwen2", {"num_key_value_heads": 2})])
+def test_a_language_model_is_cut_into_candidates(family: str, widths: dict[str, int]) -> None:
+    """By depth, hidden units and where it can be heads: each starts from the teacher's weights."""
+    network = tiny.network(family, "generate", width=32, heads=4, **widths)
+    own = {"family": family, "layers": 3, "width": 32, "heads": 4, "config": plain(network.config), "num_classes": 0}
+    config = DistillConfig.model_validate({"recipe": "logit"})
+    about = Parts(config, Architecture(name="transformers:auto"), TEXTS, (own | {"label": "t"},))
+    rules, budget = forecast("generate_text"), StudentBudget(bytes=10**9)
+    chains = rules.students(about, [], ["pruned"])
+    assert [chain.family for chain in chains] == ["pruned"] * 3
+    heads = [[2, 2, 4, 4], [2, 2, 4, 4], [2, 2, 4]] if widths else [[None] * 4, [None] * 4, [None] * 3]
+    assert [[each.options.get("heads") for each in chain.members] for chain in chains] == heads
+    known = sizing.candidates(chains, networks.measure(question(rules, about, chains, budget)), budget)
+    for each in known:
+        made = make_student(each.architecture, network, "generate")
+        assert made.architecture.options["initialise"] == "teacher"
+        assert each.figures["parameters"] == sum(parameter.numel() for parameter in made.network.parameters())
+    assert len(known) == sum(len(chain.members) for chain in chains)
 
 
 def test_a_chain_ends_behind_twice_a_limit() -> None:

@@ -12,8 +12,8 @@ from timm.optim import param_groups_layer_decay
 from torch import nn
 
 from distill.errors import InvalidConfig
+from distill.language_families import FAMILIES
 from distill.models.depth import distances
-from distill.models.language.families import FAMILIES
 from distill.training.groups import groups
 from tests.language.tiny import network as language
 from tests.run.conftest import config, go, spec

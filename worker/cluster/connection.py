@@ -18,7 +18,7 @@ START = "ray start --address=HEAD:6379 --num-cpus=0"
 
 @contextmanager
 def connected(address: str) -> Iterator[Any]:
-    """The module `ray`, connected to the cluster whose head is at `address` (host:port, or ray://host:port). Raises
+    """The module `ray`, connected to the cluster whose head is at `address` (host:port). Raises
     `ClusterUnavailable`."""
     try:
         import ray
@@ -40,7 +40,7 @@ def connected(address: str) -> Iterator[Any]:
 
 def _demand_answer(address: str) -> None:
     """Ray itself would try for a minute."""
-    host, _, port = address.rpartition("://")[2].rpartition(":")
+    host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host, int(port)), ANSWER_SECONDS).close()
     except (OSError, ValueError) as error:

@@ -21,7 +21,8 @@ from worker.jobs.group import Meeting
 
 ROOM_SECONDS = 600.0
 """How long a job waits for its places, which others have."""
-START_SECONDS = 120.0
+START_SECONDS = 600.0
+"""How long an actor may take until it answers: a host that others keep busy starts a process in minutes."""
 HEAR_SECONDS = 0.5
 ANSWER_SECONDS = 30.0
 """How long a host may be silent after the processes of another have lost it. One that lives answers every half second;
@@ -104,6 +105,9 @@ class Team:
         self._hosts = [self._actor(number, devices) for number in range(self._number)]
         try:
             told = self._all("introduce", token)
+        except self._ray.exceptions.GetTimeoutError as error:
+            remedy = "See what keeps the hosts of the cluster busy; the job is tried again."
+            raise ClusterBusy(f"A host of the cluster did not answer for {START_SECONDS:g} s.", remedy) from error
         except self._ray.exceptions.RayError as error:
             remedy = "Run the image of this worker on every host: the same versions of Retort, Ray and Python."
             raise HostUnfit(f"A host of the cluster cannot run Retort: {_last_line(error)}", remedy) from error

@@ -6,6 +6,7 @@ reads, and the launcher tells the worker.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import sys
@@ -41,6 +42,7 @@ def main(folder: str, events: Connection, orders: list[Connection]) -> None:
 
         with distributed.group():
             work(Path(folder), control, say)
+        atexit.register(_end_at_once)
     except Exception as error:
         traceback.print_exc()
         found = explain(error)
@@ -48,6 +50,13 @@ def main(folder: str, events: Connection, orders: list[Connection]) -> None:
             time.sleep(LOST_SECONDS)
         leave_account(found)
         sys.exit(1)
+
+
+def _end_at_once() -> None:
+    """All is done and said: threads of libraries that still run cannot fail any more."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def leave_account(error: RetortError) -> None:

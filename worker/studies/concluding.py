@@ -48,7 +48,7 @@ def conclude(session: Session, ledger: Ledger) -> None:
 def _succeed(session: Session, ledger: Ledger, result: dict[str, Any]) -> None:
     winner = ledger.configurations[result["winner"]]
     result = result | _confirmation(ledger, winner, set(result["fresh_seeds"])) | _bought(ledger)
-    _note_test(session, [winner, ledger.configurations[BASE]])
+    _note_test(session, ledger.study.id, [winner, ledger.configurations[BASE]])
     studies.move(session, ledger.study, "succeeded", result=result)
 
 
@@ -92,9 +92,11 @@ def _reading(winner: Configuration, found: Any) -> str:
     return f"{begin}, but is within noise: {span}."
 
 
-def _note_test(session: Session, reported: list[Configuration]) -> None:
-    found = trials.jobs_of(session, [trial for known in reported for trial in known.trials])
-    for trial in (trial for known in reported for trial in known.trials if trial.state == "succeeded"):
+def _note_test(session: Session, study_id: str, reported: list[Configuration]) -> None:
+    numbers = {trial.number for known in reported for trial in known.trials if trial.state == "succeeded"}
+    rows = [trial for trial in trials.of(session, study_id, "succeeded") if trial.number in numbers]
+    found = trials.jobs_of(session, rows)
+    for trial in rows:
         job = found.get(trial.job_id or "")
         trial.test = objectives.test_figures(job.result or {}) if job is not None else None
     session.flush()

@@ -12,6 +12,7 @@ from distill.search.plan import Direction, Plan, Tried
 from distill.search.space import Space, applied
 from distill.search.statistics import spread
 from store.tables import Study, Trial
+from worker.studies.memory import Memory
 
 BASE = 0  # the configuration that is the base job itself
 SEARCH, CONFIRMATION = "search", "confirmation"
@@ -44,8 +45,8 @@ class Configuration:
 class Ledger:
     """A study and all of its trials, in order."""
 
-    def __init__(self, study: Study, trials: Sequence[Trial]) -> None:
-        self.study, self.trials = study, list(trials)
+    def __init__(self, study: Study, trials: Sequence[Trial], memory: Memory) -> None:
+        self.study, self.trials, self._memory = study, list(trials), memory
         self.objectives = [Objective(**each) for each in study.objectives]
         self.plan, self.bought = plan(study), Bought.of(study.student_budget)
         self.configurations: dict[int, Configuration] = {}
@@ -97,7 +98,10 @@ class Ledger:
         """All points but the base job, which need not lie in the space."""
         open_ = {known.number for known, _ in self.owed(prunes)}
         points = sorted(number for number in self.configurations if number != BASE)
-        return [self._tried(self.configurations[number], number in open_) for number in points]
+        return [self._remembered(self.configurations[number], number in open_) for number in points]
+
+    def _remembered(self, known: Configuration, is_open: bool) -> Tried:
+        return self._memory.tried(known.number, known.trials, is_open, lambda: self._tried(known, is_open))
 
     def _tried(self, known: Configuration, is_open: bool) -> Tried:
         runs = known.of(SEARCH)

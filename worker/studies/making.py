@@ -69,6 +69,7 @@ def _row(study: Study, trial: Trial, job: dict[str, Any]) -> Job:
         max_runtime_seconds=job["max_runtime_seconds"],
         processes=job["processes"],
         hosts=job.get("hosts", 1),
+        sharding=job.get("sharding", "none"),
         request_id=study.request_id,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from sqlalchemy.orm import Session
 
@@ -12,6 +13,9 @@ from store.database import AWAY, Database
 from store.repositories import studies, trials
 from store.repositories.studies import GoingOn
 from store.settings import Settings
+
+if TYPE_CHECKING:
+    from worker.studies.memory import Memory
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +26,7 @@ class Studies:
     def __init__(self, settings: Settings, database: Database, wake: Callable[[], None]) -> None:
         self._settings, self._database, self._wake = settings, database, wake
         self._seen: dict[str, int | None] = {}
+        self._memories: dict[str, Memory] = {}
 
     def run_due(self) -> bool:
         """One step of each study that has something to do; whether there was one. Raises one of
@@ -30,6 +35,7 @@ class Studies:
             found = studies.going_on(session)
             due = [study.id for study in found if self._due(session, study)]
         self._seen = {study.id: self._seen[study.id] for study in found if study.id in self._seen}
+        self._memories = {study.id: self._memories[study.id] for study in found if study.id in self._memories}
         stepped = [self._step(study_id) for study_id in due]
         return any(stepped)
 
@@ -45,11 +51,14 @@ class Studies:
         return strategies.prunes(study.strategy) and trials.any_validated(session, study.id)
 
     def _step(self, study_id: str) -> bool:
-        from worker.studies.step import step  # here: a worker without studies need not import Optuna
+        # Here: a worker without studies need not import Optuna.
+        from worker.studies.memory import Memory
+        from worker.studies.step import step
 
+        memory = self._memories.setdefault(study_id, Memory())
         try:
             with self._database.write() as session:
-                made = step(session, self._settings, study_id)
+                made = step(session, self._settings, study_id, memory)
         except AWAY:
             raise
         except Exception:  # of one study: the others must go on

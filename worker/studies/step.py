@@ -11,13 +11,15 @@ from dataclasses import dataclass, field
 from sqlalchemy.orm import Session
 
 from distill.search import strategies
+from distill.search.plan import Plan
 from distill.search.strategy import Strategy
-from store.repositories import quotas, studies, trials
+from store.repositories import quotas, studies
 from store.settings import Settings
 from store.tables import Study
 from worker.studies import concluding
 from worker.studies.asking import ask
-from worker.studies.ledger import Ledger, plan
+from worker.studies.ledger import Ledger
+from worker.studies.memory import Memory
 from worker.studies.telling import tell
 
 
@@ -30,19 +32,22 @@ class Made:
     version: int | None = None
 
 
-def strategy_of(study: Study) -> Strategy:
-    made: Strategy = strategies.get(study.strategy)(plan(study), **study.strategy_parameters)
+def strategy_of(study: Study, of: Plan) -> Strategy:
+    made: Strategy = strategies.get(study.strategy)(of, **study.strategy_parameters)
     return made
 
 
-def step(session: Session, settings: Settings, study_id: str) -> Made:
-    """Tell what ended, give up what does not promise, queue what is next."""
+def step(session: Session, settings: Settings, study_id: str, memory: Memory | None = None) -> Made:
+    """Tell what ended, give up what does not promise, queue what is next. `memory`: of the steps before, which changes
+    nothing but what is read."""
     study = studies.take(session, study_id)
     if study is None:
         return Made()
     if quotas.of(session, settings, study.tenant_id).queued_jobs:
         quotas.lock(session, study.tenant_id)  # before any job: nobody locks a tenant behind a job
-    ledger, strategy = Ledger(study, trials.of(session, study_id)), strategy_of(study)
+    memory = memory or Memory()
+    ledger = Ledger(study, memory.trials(session, study), memory)
+    strategy = strategy_of(study, ledger.plan)
     made = Made(sorted(tell(session, ledger, strategy)))
     full = False
     if study.status == "running":

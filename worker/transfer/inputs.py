@@ -120,6 +120,7 @@ def fetch_all(inputs: Inputs, fetcher: Fetcher) -> RunSpec:
         probe=dataset_input(inputs.probe, fetcher, "probe") if inputs.probe is not None else None,
         reuse_curves=tuple(inputs.curves),
         resume_from=fetcher.checkpoint(inputs.checkpoints),
+        sharding="full" if inputs.job.sharding == "full" else "none",
         export=_export(inputs, fetcher),
     )
 

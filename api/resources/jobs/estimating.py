@@ -24,22 +24,23 @@ FORMULA_FACTOR, MEASURED_FACTOR = 2.0, 1.25  # how far memory may be off (our ch
 DISK_FACTOR = 1.5
 
 
-def estimates(session: Session, plan: Plan, config: DistillConfig, found: dict[str, Any]) -> Estimates:
-    """Every figure that what is known allows, and notes on those it does not."""
+def estimates(session: Session, plan: Plan, config: DistillConfig, found: dict[str, Any], shares: int = 1) -> Estimates:
+    """Every figure that what is known allows, and notes on those it does not. `shares`: in how many the networks lie
+    while they train."""
     if plan.candidates:
         each = [(name, auto_recipe.variant(config, name)) for name in plan.candidates]
-        found_of = [(name, _estimates(session, plan, own, found)) for name, own in each]
+        found_of = [(name, _estimates(session, plan, own, found, shares)) for name, own in each]
         return recipe_choice.estimated(found_of, config.auto_minutes)
-    return _estimates(session, plan, config, found)
+    return _estimates(session, plan, config, found, shares)
 
 
-def _estimates(session: Session, plan: Plan, config: DistillConfig, found: dict[str, Any]) -> Estimates:
+def _estimates(session: Session, plan: Plan, config: DistillConfig, found: dict[str, Any], shares: int) -> Estimates:
     wanted = questions(plan, config)
     counted = {role: answer["cost"] for role, answer in found.items() if role in wanted and "cost" in answer}
     if not wanted or not wanted.keys() <= counted.keys():
         return Estimates(memory_bytes=None, disk_bytes=None, minutes=None, notes=[_unknown(plan, config, found)])
     kept = optimizers.facts(session, config.optimizer).kept(config)
-    work = replace(workload(plan, config, counted), optimizer_state=kept)
+    work = replace(workload(plan, config, counted), optimizer_state=kept, shares=shares)
     runs = history.latest(session)
     return Estimates(
         memory_bytes=_memory(work, plan, runs),
@@ -84,12 +85,13 @@ def _memory(work: Workload, plan: Plan, runs: list[history.Run]) -> Estimate:
         and _as_many(run.result.get("dataset", {}).get("train"), work.train)
         and (run.result.get("student") or {}).get("parameters") == work.student.parameters
     ]  # fmt: skip
-    if like:
+    if like and work.shares == 1:
         basis = f"the peak of {len(like)} earlier jobs with these networks, this recipe, batch and number of samples"
         return _figure(max(like), MEASURED_FACTOR, basis)
     basis = (
         f"formula: a process of {estimate.PROCESS_BYTES >> 20} MiB, {work.student.parameters:,} trained parameters "
-        f"with {work.optimizer_state:g} values each that {work.config.optimizer} keeps, "
+        f"with {work.optimizer_state:g} values each that {work.config.optimizer} keeps"
+        f"{f', in {work.shares} shares' if work.shares > 1 else ''}, "
         f"a batch of {batch} with {work.student.activation_bytes:,} bytes of activations a sample, teacher, targets, "
         f"scoring within its budget{', evaluation' if work.sample.evaluation_bytes else ''}"
         f"{', what the recipe remembers of every sample' if work.remembered else ''}"

@@ -14,7 +14,7 @@ from api.resources.jobs.schemas import JobCreate
 from distill import presets, recipes, tasks
 from distill.optimisation import Facts, refusals
 from distill.tasks import TaskSpec
-from distill.tasks.forecast import Parts, absent_layers, forecast
+from distill.tasks.forecast import Parts, absent_layers, forecast, too_few
 from distill.tasks.several_teachers import labels, unfit
 from distill.types import Architecture, DistillConfig
 from store.tables import Dataset, Teacher
@@ -64,7 +64,7 @@ def check(
     _check_probe(findings, probe, spec)
     known = parts(teachers, student, dataset, body.config)
     given = replace(known, probe=None if probe is None else probe.report or {})
-    for each in forecast(spec.name).lacking(given):
+    for each in [*too_few(given), *forecast(spec.name).lacking(given)]:
         findings.add(each.pointer, each.message, each.remedy, each.code, **each.details)
     _check_teachers(findings, teachers, spec, known)
     if spec.needs_teacher and body.teacher is None and needs_teacher(body.config.recipe) is False:

@@ -9,13 +9,14 @@ from sqlalchemy.orm import Session
 
 from api.resources.jobs.findings import Findings
 from api.resources.jobs.schemas import Estimates, JobCreate, Resources
+from distill import sharded
 from store.repositories import system
 from store.tables import Dataset, Job
 
 LIVE_SECONDS = 60.0
 """A worker that was heard of so lately lives."""
 AUTO = 0  # in a job's row
-PROCESSES, HOSTS = "/resources/processes", "/resources/hosts"
+PROCESSES, HOSTS, SHARDING = "/resources/processes", "/resources/hosts", "/resources/sharding"
 NO_CLUSTER = "Start a worker with RETORT_RAY_ADDRESS (docs/deploy.md), or ask for one host."
 
 
@@ -25,7 +26,11 @@ def column(resources: Resources) -> int:
 
 
 def shown(row: Job) -> Resources:
-    return Resources(processes="auto" if row.processes == AUTO else row.processes, hosts=row.hosts)
+    return Resources(
+        processes="auto" if row.processes == AUTO else row.processes,
+        hosts=row.hosts,
+        sharding="full" if row.sharding == "full" else "none",
+    )
 
 
 def check(session: Session, findings: Findings, body: JobCreate) -> None:
@@ -36,6 +41,7 @@ def check(session: Session, findings: Findings, body: JobCreate) -> None:
         message = f"A batch of {batch} cannot be shared equally by {asked} processes."
         remedy = f"Choose a batch_size that is a multiple of {asked}, or another number of processes."
         findings.add(PROCESSES, message, remedy, "invalid_config", processes=asked, batch_size=batch)
+    _check_sharding(findings, body, asked)
     if body.resources.hosts > 1:
         _check_hosts(session, findings, body.resources.hosts, asked)
         return
@@ -44,6 +50,17 @@ def check(session: Session, findings: Findings, body: JobCreate) -> None:
         message = f"The job wants {asked} processes; the largest slot of a live worker has {_devices(most)}."
         remedy = f'Ask for {most} at most, or for "auto"; or start a worker with a larger RETORT_DEVICES_PER_SLOT.'
         findings.add(PROCESSES, message, remedy, "too_few_devices", processes=asked, devices_per_slot=most)
+
+
+def _check_sharding(findings: Findings, body: JobCreate, asked: int) -> None:
+    """Note what cannot be trained in shares."""
+    if body.resources.sharding == "none":
+        return
+    if asked == 1:
+        message = "One process has nobody to share with."
+        findings.add(SHARDING, message, "Ask for several processes, or leave sharding out.", "invalid_config")
+    for found in sharded.refusals(body.config):
+        findings.add(f"/config/{found.field}", found.message, found.remedy, "invalid_config", sharding="full")
 
 
 def _check_hosts(session: Session, findings: Findings, hosts: int, asked: int) -> None:
@@ -96,11 +113,17 @@ def check_copied(findings: Findings, resources: Resources, datasets: Sequence[Da
             findings.add(pointer, message, remedy, "invalid_config", hosts=resources.hosts)
 
 
+def shares(resources: Resources) -> int:
+    """In how many the networks lie, as far as the request says."""
+    return max(1, column(resources)) if resources.sharding == "full" else 1
+
+
 def noted(estimates: Estimates, resources: Resources) -> Estimates:
     """With a note where several processes train, whose scaling nobody has measured here."""
     if column(resources) == 1:
         return estimates
-    note = "The figures are of one process: several take less time, and each takes memory of its own."
+    each = "takes memory of its own" if shares(resources) == 1 else "takes as much memory, its share of the networks"
+    note = f"The figures are of one process: several take less time, and each {each}."
     return estimates.model_copy(update={"notes": [*estimates.notes, note]})
 
 

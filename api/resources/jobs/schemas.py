@@ -14,7 +14,7 @@ from api.resources.datasets.schemas import NamedSet
 from api.resources.teachers.schemas import ArtifactReference
 from distill.pruned import PrunedStudent
 from distill.student_budget import BudgetedStudent
-from distill.types import Architecture, DistillConfig, Importance
+from distill.types import Architecture, DistillConfig, Importance, Sharding
 from publishing.request import PublicationRequest
 from store.repositories.shares import MOST_PROCESSES
 from store.states import Status
@@ -123,6 +123,12 @@ class Resources(RequestModel):
         ge=1,
         le=MOST_PROCESSES,
         description="Hosts of a worker's Ray cluster that share the processes equally; 1: the worker's own machine.",
+    )
+    sharding: Sharding = Field(
+        "none",
+        description="What each process holds of the trained network, of its gradients, of the optimizer's state and of "
+        "the teacher while it trains. `none`: all of it. `full`: a share, so that networks are trained which do not "
+        "fit one device; every step takes more traffic.",
     )
 
 
@@ -236,7 +242,7 @@ JOB_EXAMPLE: dict[str, Any] = {
     "teachers": ["tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"],
     "dataset": "dst_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES",
     "task": "classify_images",
-    "resources": {"processes": 1, "hosts": 1},
+    "resources": {"processes": 1, "hosts": 1, "sharding": "none"},
     "compare_with": None,
     "attempt": 1,
     "max_attempts": 3,

@@ -171,7 +171,10 @@ def _dry_run(context: Context, body: JobCreate, dataset: str, plan: Plan, found:
             publish=publishing.planned(body.publish),
             recipes=recipe_choice.candidates(plan),
             input_bytes=plan.input_bytes,
-            estimates=processes.noted(estimating.estimates(session, plan, body.config, found), body.resources),
+            estimates=processes.noted(
+                estimating.estimates(session, plan, body.config, found, processes.shares(body.resources)),
+                body.resources,
+            ),
         )
 
 
@@ -195,6 +198,7 @@ def _row(context: Context, tenant: str, body: JobCreate, plan: Plan) -> Job:
         priority=body.priority,
         processes=processes.column(body.resources),
         hosts=body.resources.hosts,
+        sharding=body.resources.sharding,
         recipe=body.config.recipe,
         config=body.config.model_dump(mode="json"),
         student=plan.student.model_dump(mode="json"),

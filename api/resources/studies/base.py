@@ -49,6 +49,7 @@ def document(settings: Settings, base: JobCreate, plan: Plan) -> Json:
         "max_runtime_seconds": max_runtime(settings, base),
         "processes": processes.column(base.resources),
         "hosts": base.resources.hosts,
+        "sharding": base.resources.sharding,
     }
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Query, Response
 
+from api.errors.problems import Unprocessable
 from api.http.auth import TenantDep
 from api.http.idempotency import IdempotencyKeyDep, located
 from api.http.negotiation import IfNoneMatch, Prefer, applied, wait_seconds
@@ -45,8 +46,11 @@ async def create_study(
     """Vary a job within a space, and find what is better: trials are jobs, which workers queue one after the other. The
     base job and the whole space are checked first, and all that is wrong is told at once."""
     dataset = await dataset_id(context, tenant, body.base, prefer)
-    settled = await pruned.settled(context, tenant, body, dataset)
-    sized = await budgets.settled(context, tenant, settled, dataset, prefer)
+    try:
+        settled = await pruned.settled(context, tenant, body, dataset)
+        sized = await budgets.settled(context, tenant, settled, dataset, prefer)
+    except Unprocessable as refused:
+        raise await service.refused(context, body, dataset, refused) from refused
     if dry_run:
         response.status_code = 200
         return await service.dry_run(context, tenant, sized, dataset, prefer)

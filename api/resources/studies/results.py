@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic_core import to_json
 from sqlalchemy.orm import Session
 
 from api.http.forms import invalid_query
 from api.resources.studies import service
+from api.resources.studies.kept_tables import KEPT
 from api.resources.studies.results_schemas import ImportanceOut
 from distill.search import collection, importance, pareto, table_forms
 from distill.search.objectives import COSTS, Objective
@@ -36,21 +38,25 @@ class Found:
 def load(session: Session, tenant: str, study_id: str) -> Found:
     study = service.find(session, tenant, study_id)
     objectives = [Objective(**each) for each in study.objectives]
-    with collection.paused():
-        runs = (Run(*row) for row in trials.runs(session, study_id))
-        return Found(study, objectives, tabulate(runs, objectives))
+
+    def made() -> Table:
+        with collection.paused():
+            return tabulate((Run(*row) for row in trials.runs(session, study_id)), objectives)
+
+    return Found(study, objectives, KEPT.table(study_id, study.event_seq, made))
 
 
-def table(found: Found) -> dict[str, Any]:
-    """The body of TableOut: of ten thousand rows too large to be checked member by member."""
+def table_json(found: Found) -> bytes:
+    """TableOut, whose rows are `distill.search.table.Row`: of ten thousand too large to be checked member by member."""
     with collection.paused():
-        rows = [row.to_dict() for row in found.table.rows]
-    return {
-        "objectives": found.study.objectives,
-        "comparisons": found.table.comparisons,
-        "result": found.study.result,
-        "rows": rows,
-    }
+        return to_json(
+            {
+                "objectives": found.study.objectives,
+                "comparisons": found.table.comparisons,
+                "result": found.study.result,
+                "rows": found.table.rows,
+            }
+        )
 
 
 def table_text(found: Found, media_type: str) -> str:

@@ -76,9 +76,7 @@ async def get_study_table(
     def load() -> str | bytes:
         with context.database.read() as session:
             found = results.load(session, tenant, study_id)
-        if media != TABLES["json"]:
-            return results.table_text(found, media)
-        return to_json(results.table(found))
+        return results.table_json(found) if media == TABLES["json"] else results.table_text(found, media)
 
     return Response(await context.lanes.listing.run(load), media_type=media, headers=VARY)
 

@@ -20,7 +20,7 @@ from api.resources.jobs.findings import Findings
 from api.resources.jobs.plan import Plan
 from api.resources.studies import tags, validation
 from api.resources.studies.budgets import StudySized, moved
-from api.resources.studies.schemas import StudyDryRun, StudyExtend, StudyOut
+from api.resources.studies.schemas import StudyCreate, StudyDryRun, StudyExtend, StudyOut
 from api.resources.studies.validation import Checked
 from api.state.context import Context
 from api.state.deps import Work
@@ -82,6 +82,16 @@ def submit(context: Context, tenant: str, sized: StudySized, dataset: str, key: 
         answer = shown(session, study)
     context.doorbell.ring("job", study.id)
     return answer, False
+
+
+async def refused(context: Context, body: StudyCreate, dataset: str, problem: Unprocessable) -> Unprocessable:
+    """A refusal of the students of a request, with everything else that is wrong with it."""
+
+    def look() -> Unprocessable:
+        with context.database.read() as session:
+            return validation.beside(session, body, dataset, problem)
+
+    return await context.lanes.reading.run(look)
 
 
 async def rehearse(

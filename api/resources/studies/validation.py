@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from api.errors.problems import Unprocessable
+from api.resources.datasets.service import task_of
 from api.resources.jobs import validation
 from api.resources.jobs.findings import Findings
 from api.resources.jobs.plan import Plan
@@ -21,6 +22,7 @@ from distill import auto_recipe, parameters, tasks
 from distill.search import strategies
 from distill.search.objectives import COSTS, LOSS, Objective, validated
 from distill.search.space import Domain, Json, Space
+from distill.tasks.spec import TaskSpec
 from store.settings import Settings
 from store.tables import Dataset, Teacher
 
@@ -51,9 +53,8 @@ def check(session: Session, settings: Settings, tenant: str, body: StudyCreate, 
         message = "The space is empty: nothing is varied."
         findings.add("/space", message, "Vary a place, or give the student of the base job as a budget.")
     sound = places.check(findings, body.space) and bool(body.space)
-    strategy = StrategyIn(name=body.strategy) if isinstance(body.strategy, str) else body.strategy
-    _check_strategy(findings, body, strategy)
-    seeds = _seeds(findings, body)
+    strategy, seeds = _search(findings, body)
+    _check_names(findings, body, _spec(session, dataset_id))
     plan, refused = _check_base(session, settings, tenant, findings, body.base, dataset_id)
     objectives = _objectives(findings, body, plan, strategy) if plan is not None else []
     if not sound:
@@ -75,7 +76,51 @@ def check(session: Session, settings: Settings, tenant: str, body: StudyCreate, 
     )  # fmt: skip
 
 
+def beside(session: Session, body: StudyCreate, dataset_id: str, refused: Unprocessable) -> Unprocessable:
+    """The refusal of the request's students, and what else can be said of the request without them."""
+    findings = Findings()
+    _search(findings, body)
+    _check_names(findings, body, _spec(session, dataset_id))
+    if not len(findings):
+        return refused
+    others = findings.problem()
+    more = f" And {len(findings)} more."
+    return Unprocessable(
+        refused.detail + more, refused.remedy, code=refused.code, errors=[*refused.errors, *others.errors],
+        details=refused.details,
+    )  # fmt: skip
+
+
 # ---- the parts of the request
+
+
+def _search(findings: Findings, body: StudyCreate) -> tuple[StrategyIn, list[int]]:
+    strategy = StrategyIn(name=body.strategy) if isinstance(body.strategy, str) else body.strategy
+    _check_strategy(findings, body, strategy)
+    return strategy, _seeds(findings, body)
+
+
+def _spec(session: Session, dataset_id: str) -> TaskSpec | None:
+    """Of the dataset's task, where it is known."""
+    dataset = session.get(Dataset, dataset_id)
+    task = task_of(dataset) if dataset is not None else ""
+    return tasks.spec(task) if task in tasks.names() else None
+
+
+def _check_names(findings: Findings, body: StudyCreate, spec: TaskSpec | None) -> None:
+    """Note objectives that the task has not, and those that are there twice, whatever the base job is."""
+    names = [each.name for each in body.objectives]
+    for place, name in enumerate(names):
+        at = f"/objectives/{place}/name"
+        if names.index(name) < place:
+            findings.add(at, f"{name} is an objective already.", "Name every objective once.")
+        elif spec is not None and name not in {spec.primary.name, *COSTS, *([LOSS] if spec.unlabelled else [])}:
+            offered = f"Use one of {', '.join([spec.primary.name, *COSTS])}."
+            known = name in {metric.name for metric in spec.metrics}
+            message = f"{spec.title} has no figure {name!r}."
+            if known:
+                message = f"{name} is counted on the test set alone, by which nothing is chosen."
+            findings.add(at, message, offered, "invalid_config" if known else "unknown_name")
 
 
 def _check_strategy(findings: Findings, body: StudyCreate, strategy: StrategyIn) -> None:
@@ -125,9 +170,6 @@ def _objectives(findings: Findings, body: StudyCreate, plan: Plan, strategy: Str
         _objective(findings, f"/objectives/{place}", each, main, plan) for place, each in enumerate(body.objectives)
     ]
     names = [each.name for each in body.objectives]
-    for place, name in enumerate(names):
-        if names.index(name) < place:
-            findings.add(f"/objectives/{place}/name", f"{name} is an objective already.", "Name every objective once.")
     if names and names[0] in COSTS and strategies.prunes(strategy.name):
         message = f"{strategy.name} judges runs while they train, and {names[0]} is known at their end."
         remedy = f"Put {main.name} first, or use another strategy."
@@ -140,13 +182,14 @@ def _objectives(findings: Findings, body: StudyCreate, plan: Plan, strategy: Str
 
 def _objective(findings: Findings, at: str, given: ObjectiveIn, main: Objective, plan: Plan) -> Objective:
     usual = main.direction if given.name == main.name else "minimize"
-    if given.name not in {main.name, *COSTS}:
-        offered = f"Use one of {', '.join([main.name, *COSTS])}."
-        known = given.name in {metric.name for metric in tasks.spec(plan.task).metrics}
-        message = f"{tasks.spec(plan.task).title} has no figure {given.name!r}."
-        if known:
-            message = f"{given.name} is counted on the test set alone, by which nothing is chosen."
-        findings.add(f"{at}/name", message, offered, "invalid_config" if known else "unknown_name")
+    if given.name not in {main.name, *COSTS} and given.name in {tasks.spec(plan.task).primary.name, LOSS}:
+        message = f"The base job's runs are judged by {main.name}."
+        findings.add(f"{at}/name", message, f"Use one of {', '.join([main.name, *COSTS])}.", "invalid_config")
+    if given.name == main.name and given.direction not in (None, main.direction):
+        message = (
+            f"A run keeps the student whose {main.name} is best by {main.direction}: nothing searches for the worst."
+        )
+        findings.add(f"{at}/direction", message, "Leave direction out.", "invalid_config")
     found = Objective(given.name, given.direction or usual, given.limit)
     if (unreachable := _unreachable(found, plan)) is not None:
         findings.add(
@@ -178,7 +221,8 @@ def _check_end(findings: Findings, body: StudyCreate, space: Space, strategy: St
     exhausts = strategies.registry.flag(strategy.name, "exhausts", False)
     endless = [each.pointer for each in space.domains if each.size() == float("inf")]
     if exhausts and endless:
-        message = f"{strategy.name} tries every value, and {' and '.join(endless)} have endlessly many."
+        have = "has" if len(endless) == 1 else "have"
+        message = f"{strategy.name} tries every value, and {' and '.join(endless)} {have} endlessly many."
         findings.add("/space", message, "Give them a step or choices, or use another strategy.", "invalid_config")
     elif space.size() > ENDLESS and budget.trials is None and budget.minutes is None:
         message = "The space is endless, or as good as, and the budget has no end."

@@ -1,7 +1,7 @@
 """Language models in the Hugging Face layout: a folder or zip of config.json, safetensors and tokenizer files.
 
-Classes come from transformers' own registry, by `model_type`, for the families listed here; neither remote code nor
-pickles are ever loaded. transformers is an optional part (`pip install retort[text]`).
+Classes come from transformers' own registry, by `model_type`, for the families of `distill.language_families`; neither
+remote code nor pickles are ever loaded. transformers is an optional part (`pip install retort[text]`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from distill.models.language.families import FAMILIES, Family, catalogue
     from distill.models.language.folder import Folder, open_folder
     from distill.models.language.loading import Found, examine, load
     from distill.models.language.network import Task, build
@@ -19,14 +18,11 @@ if TYPE_CHECKING:
     from distill.models.language.tokenizer import Tokens
 
 __all__ = [
-    "FAMILIES",
-    "Family",
     "Folder",
     "Found",
     "Task",
     "Tokens",
     "build",
-    "catalogue",
     "examine",
     "load",
     "make_student",
@@ -35,7 +31,6 @@ __all__ = [
 ]
 
 _HOMES = {
-    "families": ("FAMILIES", "Family", "catalogue"),
     "folder": ("Folder", "open_folder"),
     "loading": ("Found", "examine", "load"),
     "network": ("Task", "build"),

@@ -15,8 +15,8 @@ from transformers import CONFIG_MAPPING, PreTrainedConfig
 
 from distill.data.labelled import bad_name
 from distill.errors import InvalidTeacher
+from distill.language_families import FAMILIES, Family
 from distill.model_config import check_keys
-from distill.models.language.families import FAMILIES, Family
 from distill.models.language.folder import CONFIG, Folder
 from distill.models.language.folder import REMEDY as FOLDER_REMEDY
 from distill.vision_folder import OPTIONS as PICTURES

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedConfig
 
 from distill import own_vocabulary
 from distill.errors import InvalidConfig
+from distill.language_families import FAMILIES, OPTIONS, PREFIX, SAME
 from distill.models.blocks import blocks_for
+from distill.models.language import cutting
 from distill.models.language.config import family_of
-from distill.models.language.families import OPTIONS, PREFIX, SAME
 from distill.models.language.network import Task, build, for_task, layers_path, parameters, skeleton
 from distill.parameters import check as check_parameters
 from distill.types import Architecture
@@ -41,7 +42,9 @@ def make_student(
     Options: `layers`, `width`, `heads` (`auto`: heads as wide as the teacher's), `inner` (feed-forward width, default
     the teacher's ratio), or `parameters`, a budget: the largest student of the teacher's proportions that has at most
     so many (**our choice**: layers and width shrink by one factor, in 64 steps). `initialise`: `teacher` copies the
-    embeddings, every n-th block and what else fits, where widths agree; `auto` does so where they agree; `random`.
+    embeddings, every n-th block and what else fits, where widths agree, of a block with a smaller `inner`, or with
+    fewer `heads` of the teacher's `head_width`, the most important ones (`distill.models.language.cutting`); `auto`
+    does so where they agree; `random`.
     `untie`: separate output weights although the teacher's are tied (recipes that must keep labels out of the
     embeddings). `kept`: of a student with a `vocab_size` the teacher's number of each of its tokens; rows of the
     embeddings are copied by it. Raises `InvalidConfig`.
@@ -61,6 +64,8 @@ def make_student(
     }  # fmt: skip
     if "vocab_size" in wanted.options:
         resolved["vocab_size"] = int(smaller.vocab_size)
+    if _head_width(wanted.options):
+        resolved["head_width"] = int(smaller.head_dim)
     if getattr(config, "tie_word_embeddings", False) and not smaller.tie_word_embeddings:
         resolved["untied"] = True
     return Made(network, Architecture(name=PREFIX + config.model_type, options=resolved), shape.reason)
@@ -90,7 +95,8 @@ def student_config(
     if isinstance(size := options.get("vocab_size"), int):
         config = _with_vocabulary(config, size, task, kept)
     sizes, reason = _sizes(config, options, task, classes)
-    smaller = for_task(_resized(config, *sizes, untie=untie or bool(options.get("untied"))), task, classes)
+    wide = _head_width(options, config)
+    smaller = for_task(_resized(config, *sizes, untie or bool(options.get("untied")), wide), task, classes)
     copied = _copied(smaller, config, str(options.get("initialise", "auto")))
     return Shape(smaller, sizes, copied, reason)
 
@@ -136,7 +142,8 @@ def _sizes(
         if sizes == tried:
             continue
         tried = sizes
-        count = parameters(skeleton(for_task(_resized(config, *sizes), task, classes), task))
+        smaller = _resized(config, *sizes, wide=_head_width(options, config))
+        count = parameters(skeleton(for_task(smaller, task, classes), task))
         if count <= budget:
             return sizes, f"the largest of the teacher's proportions within {budget:,} parameters: {count:,}"
     raise InvalidConfig(
@@ -154,7 +161,7 @@ def _given(config: PreTrainedConfig, options: Mapping[str, Any]) -> Sizes:
         if heads != "auto":
             raise InvalidConfig(f"heads = {heads!r} is no number.", "Give a number, or auto.")
         heads = _heads(config, width)
-    if width % int(heads):
+    if width % int(heads) and _head_width(options) is None:
         raise InvalidConfig(f"{heads} heads do not divide a width of {width}.", "Choose heads that do, or auto.")
     return layers, width, int(heads), int(options.get("inner", _inner(config, width)))
 
@@ -178,10 +185,36 @@ def _inner(config: PreTrainedConfig, width: int) -> int:
     return max(1, round(own * width / int(config.hidden_size)))
 
 
+def _head_width(options: Mapping[str, Any], config: PreTrainedConfig | None = None) -> int | None:
+    """That of `options`; None: as wide as the width and their number say. Raises `InvalidConfig` where the family of
+    `config` has no width of heads of its own."""
+    found = options.get("head_width", "auto")
+    if found == "auto":
+        return None
+    if isinstance(found, str):
+        raise InvalidConfig(f"head_width = {found!r} is no number.", "Give a number, or auto.")
+    if config is not None and not family_of(config).own_head_width:
+        able = ", ".join(family.model_type for family in FAMILIES.values() if family.own_head_width)
+        raise InvalidConfig(
+            f"Heads of the family {config.model_type} are as wide as its width divided by their number.",
+            f"Leave head_width out: fewer layers and a smaller inner are cut out of any teacher, heads of {able}.",
+            {"head_width": found},
+        )
+    if found % 2:
+        raise InvalidConfig(
+            f"head_width = {found} is odd, and rotary positions turn pairs.",
+            "Give an even number.",
+            {"head_width": found},
+        )
+    return int(found)
+
+
 def _resized(
-    config: PreTrainedConfig, layers: int, width: int, heads: int, inner: int, untie: bool = False
-) -> PreTrainedConfig:
-    """A new configuration: built from its values, so that what follows from the sizes is worked out again."""
+    config: PreTrainedConfig, layers: int, width: int, heads: int, inner: int, untie: bool = False,
+    wide: int | None = None,
+) -> PreTrainedConfig:  # fmt: skip
+    """A new configuration: built from its values, so that what follows from the sizes is worked out again. `wide`: of
+    a head, where that does not follow from them."""
     family = family_of(config)
     values = config.to_dict()
     # Per-layer lists follow from the sizes.
@@ -191,10 +224,10 @@ def _resized(
     attributes = getattr(config, "attribute_map", {})
     values |= {attributes.get(name, name): value for name, value in names.items()}
     values |= {family.inner: inner} | dict.fromkeys(family.follows, width)
-    if getattr(config, "head_dim", None):
-        values["head_dim"] = _head_width(config, width, heads)
+    if wide or getattr(config, "head_dim", None):
+        values["head_dim"] = wide or _proportioned_head(config, width, heads)
     if "num_key_value_heads" in values:
-        values["num_key_value_heads"] = _key_value_heads(config, heads)
+        values["num_key_value_heads"] = _key_value_heads(config, heads, wide)
     if untie:
         values["tie_word_embeddings"] = False
     made = type(config)(**{key: value for key, value in values.items() if not key.startswith("_")})
@@ -202,15 +235,27 @@ def _resized(
     return made
 
 
-def _head_width(config: Any, width: int, heads: int) -> int:
+def _proportioned_head(config: Any, width: int, heads: int) -> int:
     """The teacher's ratio of all heads' width to the width (1 for most, 2 for a small Qwen3); even, since rotary
     positions turn pairs."""
     wide: int = int(config.head_dim) * int(config.num_attention_heads) * width // (config.hidden_size * heads)
     return max(2, wide - wide % 2)
 
 
-def _key_value_heads(config: Any, heads: int) -> int:
-    """The teacher's ratio of query to key heads, as far as it divides."""
+def _key_value_heads(config: Any, heads: int, wide: int | None) -> int:
+    """The teacher's ratio of query to key heads, as far as it divides; of heads that can be cut out of the teacher's,
+    which are `wide`, as few as serve them. Raises `InvalidConfig` where none do."""
+    theirs = cutting.Sizes.of(config)
+    if wide == theirs.head_width and heads <= theirs.heads:
+        found = cutting.key_heads(theirs, heads)
+        if found is None:
+            each = theirs.heads // theirs.key_heads
+            raise InvalidConfig(
+                f"{heads} heads cannot be cut out of {theirs.heads} that share {theirs.key_heads} keys and values.",
+                f"Give at most {each} heads, or a multiple of so many keys and values as they need.",
+                {"heads": heads},
+            )
+        return found
     wanted = max(1, heads * config.num_key_value_heads // config.num_attention_heads)
     return next(count for count in range(wanted, 0, -1) if heads % count == 0)
 
@@ -229,18 +274,26 @@ def _copied(smaller: Any, config: Any, wanted: str) -> bool:
 @torch.no_grad()
 def copy_blocks(network: Any, teacher: Any) -> tuple[int, ...]:
     """Copy embeddings, blocks and head from the teacher where name and shape agree; student block j takes the teacher's
-    `blocks_for`(L_t, L_s)[j]. Returns the teacher's block numbers."""
+    `blocks_for`(L_t, L_s)[j], with the heads and hidden units that it has room for. Returns the teacher's block
+    numbers."""
     ours, theirs = network.config.num_hidden_layers, teacher.config.num_hidden_layers
     taken = blocks_for(theirs, ours)
     here, there = layers_path(network, ours), layers_path(teacher, theirs)
-    source = teacher.state_dict()
-    for name, tensor in network.state_dict().items():
-        if name.startswith(f"{here}."):
-            number, _, rest = name[len(here) + 1 :].partition(".")
-            name = f"{there}.{taken[int(number)]}.{rest}"
-        if name in source and source[name].shape == tensor.shape:
+    source, own = teacher.state_dict(), network.state_dict()
+    for name, tensor in own.items():
+        if not name.startswith(f"{here}.") and name in source and source[name].shape == tensor.shape:
             tensor.copy_(source[name])
+    sizes = cutting.Sizes.of(teacher.config), cutting.Sizes.of(network.config)
+    for number, block in enumerate(taken):
+        target = _block(own, f"{here}.{number}.")
+        shapes = {name: tensor.shape for name, tensor in target.items()}
+        for name, tensor in cutting.cut(_block(source, f"{there}.{block}."), *sizes, shapes).items():
+            target[name].copy_(tensor)
     return taken
+
+
+def _block(state: Mapping[str, Tensor], path: str) -> dict[str, Tensor]:
+    return {name.removeprefix(path): tensor for name, tensor in state.items() if name.startswith(path)}
 
 
 @torch.no_grad()

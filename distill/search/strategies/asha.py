@@ -11,8 +11,8 @@ PARAMETERS = HALVING
 
 
 class Asha(Halving):
-    """Optuna's `SuccessiveHalvingPruner` on the first objective: at validation min_epochs eta^k a run goes on if it is
-    among the best 1/eta of those that have come so far."""
+    """Optuna's `SuccessiveHalvingPruner` on the first objective: at validation min_epochs eta^k a run goes on if its
+    best value so far is among the best 1/eta of those that have come so far."""
 
     def pruner(self) -> BasePruner:
         return SuccessiveHalvingPruner(min_resource=self.min_epochs, reduction_factor=self.reduction_factor)

@@ -3808,7 +3808,8 @@ export interface components {
          *       "resolved": null,
          *       "resources": {
          *         "hosts": 1,
-         *         "processes": 1
+         *         "processes": 1,
+         *         "sharding": "none"
          *       },
          *       "result": null,
          *       "selection": null,
@@ -5176,6 +5177,13 @@ export interface components {
              * @default 1
              */
             hosts: number;
+            /**
+             * Sharding
+             * @description What each process holds of the trained network, of its gradients, of the optimizer's state and of the teacher while it trains. `none`: all of it. `full`: a share, so that networks are trained which do not fit one device; every step takes more traffic.
+             * @default none
+             * @enum {string}
+             */
+            sharding: "none" | "full";
         };
         /**
          * RowOut

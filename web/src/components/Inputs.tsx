@@ -71,8 +71,8 @@ export function Inputs({ job, names }: { job: Job; names: Map<string, string> })
 
 /** Of a job that more than one process trains. */
 function resources(asked: Job["resources"]): string {
-  const { processes = 1, hosts = 1 } = asked ?? {};
-  return processes === 1 ? "" : `${processes}${hosts > 1 ? ` on ${hosts} hosts` : ""}`;
+  const { processes = 1, hosts = 1, sharding = "none" } = asked ?? {};
+  return processes === 1 ? "" : `${processes}${hosts > 1 ? ` on ${hosts} hosts` : ""}${sharding === "full" ? ", a share of the networks each" : ""}`;
 }
 
 export function Digest({ value, of }: { value: string; of: string }) {

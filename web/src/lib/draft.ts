@@ -27,6 +27,8 @@ export interface Draft extends StudentDraft {
   processes: string;
   /** Hosts of a cluster that share them; empty: the worker's own machine. */
   hosts: string;
+  /** `full`: each process holds a share of the networks; empty: all of them. */
+  sharding: string;
   recipe: string;
   recipeParameters: Record<string, string>;
   selection: string;
@@ -50,6 +52,7 @@ export const EMPTY: Draft = {
   priority: "",
   processes: "",
   hosts: "",
+  sharding: "",
   recipe: "feature_only",
   recipeParameters: {},
   selection: "",
@@ -98,7 +101,11 @@ export function build(draft: Draft, schemas: Schemas, takesTeacher: boolean): Bu
   if (draft.compareWith) body.compare_with = draft.compareWith;
   if (draft.probe) body.probe = draft.probe;
   if (draft.priority) body.priority = Number(draft.priority);
-  const resources = { ...(draft.processes ? { processes: counted(draft.processes) } : {}), ...(draft.hosts ? { hosts: Number(draft.hosts) } : {}) };
+  const resources = {
+    ...(draft.processes ? { processes: counted(draft.processes) } : {}),
+    ...(draft.hosts ? { hosts: Number(draft.hosts) } : {}),
+    ...(draft.sharding ? { sharding: draft.sharding } : {}),
+  };
   if (Object.keys(resources).length > 0) body.resources = resources;
   return { body: body as unknown as JobCreate, errors };
 }
@@ -206,6 +213,7 @@ export function fromJob(job: Job, schema: Record<string, Schema>): Draft {
     priority: job.priority ? String(job.priority) : "",
     processes: beyondOne(job.resources?.processes),
     hosts: beyondOne(job.resources?.hosts),
+    sharding: job.resources?.sharding === "full" ? "full" : "",
     recipe: job.recipe,
     recipeParameters: texts(config.recipe_parameters),
     selection: config.selection === "auto" ? "" : String(config.selection ?? ""),

@@ -295,7 +295,7 @@ test("a clone asks for its student as the job did", async () => {
 
 test("processes and hosts are asked for as typed, and by a clone as the job asked", async () => {
   const asked = (change: object): unknown => build({ ...fromJob(job({}), {}), ...change }, { config: {}, recipe: {}, selection: {} }, true).body.resources;
-  expect([asked({}), asked({ processes: "auto" }), asked({ processes: "4", hosts: "2" })]).toEqual([undefined, { processes: "auto" }, { processes: 4, hosts: 2 }]);
+  expect([asked({}), asked({ processes: "auto" }), asked({ processes: "4", hosts: "2", sharding: "full" })]).toEqual([undefined, { processes: "auto" }, { processes: 4, hosts: 2, sharding: "full" }]);
   const again = (resources: object): unknown => build(fromJob(job({ resources } as object), {}), { config: {}, recipe: {}, selection: {} }, true).body.resources;
-  expect([again({ processes: 1, hosts: 1 }), again({ processes: 8, hosts: 2 })]).toEqual([undefined, { processes: 8, hosts: 2 }]);
+  expect([again({ processes: 1, hosts: 1, sharding: "none" }), again({ processes: 8, hosts: 2, sharding: "full" })]).toEqual([undefined, { processes: 8, hosts: 2, sharding: "full" }]);
 });

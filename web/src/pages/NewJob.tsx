@@ -293,6 +293,15 @@ function Form({ choices, draft, request, onDraft, reload }: FormProps) {
                 <span className="help">Of a Ray cluster, which share the processes equally; 1: a worker&apos;s own machine.</span>
                 {at("/resources/hosts") && <span className="help error">{at("/resources/hosts")}</span>}
               </label>
+              <label className="field">
+                <span>Sharding</span>
+                <select value={draft.sharding} onChange={(event) => set({ sharding: event.target.value })}>
+                  <option value="">none: each process holds the whole networks</option>
+                  <option value="full">full: each process holds a share</option>
+                </select>
+                <span className="help">For networks that do not fit one device. Every step takes more traffic.</span>
+                {at("/resources/sharding") && <span className="help error">{at("/resources/sharding")}</span>}
+              </label>
               {(bare || draft.probe) && (
                 <label className="field">
                   <span>Probe</span>

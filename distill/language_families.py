@@ -19,7 +19,8 @@ class Family:
     """`decoder`: causal, answers instructions; else an encoder, which classifies. `inner` is the configuration's name
     of the feed-forward width, `follows` are fields that must equal the width, `head_reads` the token that the
     classification head reads (`cls`, or `last`: the last that is no padding). `autocast`: it runs under bf16 and
-    fp16 autocast (transformers' first DeBERTa masks such scores by float32's lowest number, which torch refuses)."""
+    fp16 autocast (transformers' first DeBERTa masks such scores by float32's lowest number, which torch refuses).
+    `own_head_width`: its configuration says how wide a head is, so that there may be fewer of the same width."""
 
     model_type: str
     decoder: bool
@@ -27,10 +28,13 @@ class Family:
     follows: tuple[str, ...] = ()
     head_reads: str = "cls"
     autocast: bool = True
+    own_head_width: bool = False
 
 
-def _decoder(model_type: str, inner: str = "intermediate_size", follows: tuple[str, ...] = ()) -> Family:
-    return Family(model_type, True, inner, follows, "last")
+def _decoder(
+    model_type: str, inner: str = "intermediate_size", follows: tuple[str, ...] = (), own_head_width: bool = False
+) -> Family:
+    return Family(model_type, True, inner, follows, "last", own_head_width=own_head_width)
 
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(
@@ -45,10 +49,10 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             Family("electra", False),
             Family("modernbert", False),
             _decoder("opt", inner="ffn_dim", follows=("word_embed_proj_dim",)),
-            _decoder("llama"),
+            _decoder("llama", own_head_width=True),
             _decoder("gpt2", inner="n_inner"),
-            _decoder("qwen2"),
-            _decoder("qwen3"),
+            _decoder("qwen2", own_head_width=True),
+            _decoder("qwen3", own_head_width=True),
         )
     }
 )
@@ -78,6 +82,11 @@ OPTIONS: Mapping[str, dict[str, Any]] = MappingProxyType(
         "heads": {
             "type": ["integer", "string"], "minimum": 1, "maximum": 1024, "default": "auto",
             "description": "Attention heads; `auto`: as wide as the teacher's.",
+        },
+        "head_width": {
+            "type": ["integer", "string"], "minimum": 2, "maximum": 1024, "default": "auto",
+            "description": "Width of a head, even; `auto`: in the teacher's proportion. Fewer heads of the teacher's "
+            "own width are cut out of it, where `width` is the teacher's.",
         },
         "inner": {
             "type": "integer", "minimum": 1, "maximum": 262144,
