@@ -80,8 +80,8 @@ def planned(layers: Mapping[str, Iterable[str]]) -> Iterator[Run]:
         for name in layers.get(pair.name, ()):
             alone = {"layers": 1, "teacher_layers": (name,)}
             yield Run("worth", pair.name, arm("feature_only", settings=alone), 0, TUNING_EPOCHS)
-    yield from _stage("methods", METHODS, SEEDS[:1])
     yield from _stage("rules", RULES, SEEDS[:1])
+    yield from _stage("methods", METHODS, SEEDS[:1])
     for seed in SEEDS[1:]:
         yield from _stage("seeds", FIRST + METHODS + RULES, (seed,))
     yield from _stage("standard", STANDARD, SEEDS[:1])
