@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -84,9 +84,11 @@ def largest_difference(found: torch.Tensor, wanted: torch.Tensor) -> float:
 @dataclass(frozen=True)
 class Graph:
     """What is written for a runtime other than PyTorch: a module and its example, with the names of input and output.
-    The example is a tensor, or several by name; the first axis of each is the batch. `encode`: what evaluation shows
-    the network -> the graph's input. `decode`: the graph's output -> what evaluation reads of the network, or of a
-    network of the kind `answers` where that is not "". `apart`: how far two outputs are from each other."""
+    The example is a tensor, or several by name, in the order of the module's arguments. `free`: names of the first axes
+    of each that may have any size; the first is the batch. `encode`: what evaluation shows the network -> the graph's
+    input. `decode`: the graph's output -> what evaluation reads of the network, or of a network of the kind `answers`
+    where that is not "". `apart`: how far two outputs are from each other. `beside`: JSON that a file is of no use
+    without, by what follows the network's name in the name of its own file."""
 
     module: nn.Module
     example: Any
@@ -96,11 +98,18 @@ class Graph:
     decode: Callable[[torch.Tensor], torch.Tensor] = unchanged
     answers: str = ""
     apart: Callable[[torch.Tensor, torch.Tensor], float] = largest_difference
+    free: tuple[str, ...] = ("n",)
+    beside: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """The example, by the name of each input."""
+        return dict(self.example) if isinstance(self.example, Mapping) else {self.input: self.example}
 
     @property
     def shape(self) -> list[str | int]:
-        """Of the input, for people; `n` is the batch."""
-        return ["n", *next(tensors(self.example)).shape[1:]]
+        """Of each input, for people; `free` axes by their names."""
+        return [*self.free, *next(tensors(self.example)).shape[len(self.free) :]]
 
     @property
     def dtype(self) -> str:
@@ -115,12 +124,14 @@ class Graph:
 @dataclass(frozen=True)
 class Around:
     """Python around the call of an exported file. `imports`: lines; `prepare`: defines what the call uses: of pictures
-    `prepare(path)`, which gives the graph's input as an array (1, ...); of decoders `prompt` and `context`, the most
-    tokens of prompt and answer; `read`: says what `output` means."""
+    `prepare(path)`, which gives the graph's input as an array (1, ...); of texts `prepare(text, ...)`, which gives an
+    array (n, t) by the name of each input; of decoders `prompt` and `context`, the most tokens of prompt and answer;
+    `read`: says what `output` means. `given`: the arrays of one sample, by the name of each input."""
 
     imports: tuple[str, ...]
     prepare: str
     read: str
+    given: str = ""
 
     def code(self, imports: str, run: str) -> str:
         """The whole program, with the lines of a runtime."""

@@ -56,7 +56,7 @@ class ServedDecoder(Served):
 
     run: Any
 
-    def forward(self, **inputs: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(self, *_: Tensor, **inputs: Tensor) -> Tensor:
         given = {name: value.detach().cpu() for name, value in inputs.items()}
         found: Tensor = self.run(given)
         return found.to(inputs["input_ids"].device)
@@ -87,18 +87,20 @@ class DecoderGraph(Graph):
     network, for people."""
 
     encode: Callable[[Any], Any] = without_choice
+    free: tuple[str, ...] = ("n", "t")
     tokens: Any = None
     texts: Callable[[], Iterable[str]] = field(default=tuple)
     template: str = ""
     title: str = ""
 
     @property
-    def network(self) -> Any:
-        return self.module.network
+    def tensors(self) -> dict[str, Tensor]:
+        """A file has one input, tokens row by row."""
+        return {self.input: self.example["input_ids"]}
 
     @property
-    def shape(self) -> list[str | int]:
-        return ["n", "t"]
+    def network(self) -> Any:
+        return self.module.network
 
     def served(self, run: Any, like: nn.Module) -> nn.Module:
         return ServedDecoder(run, self, like)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
+
+from distill.layers.forward import tensors, to_device
 
 if TYPE_CHECKING:
     from distill.export._base import Graph, Runner
@@ -22,9 +25,11 @@ class Served(nn.Module):
         if graph.answers:
             self.answers = graph.answers
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        found = self.run(self.encode(inputs.detach().cpu()))
-        return self.decode(found.float()).to(inputs.device)
+    def forward(self, *given: Tensor, **named: Tensor) -> Tensor:
+        """The only input, or several by name."""
+        inputs: Any = named or given[0]
+        found = self.run(self.encode(to_device(inputs, torch.device("cpu"))))
+        return self.decode(found.float()).to(next(tensors(inputs)).device)
 
     def __getattr__(self, name: str) -> Any:
         try:

@@ -56,7 +56,7 @@ def export_all(
     }
     text = json.dumps(found, indent=2, allow_nan=False)
     artifacts.append(write_text(folder, FILE, text + "\n", "application/json"))
-    for artifact in artifacts:
+    for artifact in {each.name: each for each in artifacts}.values():  # several files may need the same one beside them
         yield artifact.event()
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from distill import exports
 from distill.control import Control
 from distill.errors import UserError
-from distill.export import Artifact, Graph, Runner, Skipped
+from distill.export import Artifact, Graph, Runner, Skipped, write_text
 from distill.exporting.subject import Subject, latencies
 from distill.exporting.tuned import tuned
 from distill.exporting.written import nothing_left, written
@@ -72,12 +72,17 @@ def make(
         "snippet": _snippet(subject, exporter, path.name, graph),
     }
     artifacts = [Artifact(each.name, each, exporter.media_type) for each in files]
-    return Made(entry | proven, artifacts)
+    beside = [
+        write_text(folder, subject.context.name + name, text, "application/json")
+        for name, text in graph.beside.items()
+    ]
+    told = {"beside": [_file(each.path) for each in beside]} if beside else {}
+    return Made(entry | told | proven, [*artifacts, *beside])
 
 
-def _check_task(subject: Subject, title: str, takes: str) -> None:
+def _check_task(subject: Subject, title: str, takes: Sequence[str]) -> None:
     spec = subject.task.spec
-    if takes != spec.exports:
+    if spec.exports not in takes:
         own = f"Ask for one of {', '.join(spec.formats)}, or use" if spec.formats else "Use"
         raise NoGraph(
             f"{spec.title}: there is no {title} file of its students.",
@@ -152,12 +157,13 @@ def figure(column: Mapping[str, Any], path: str) -> Any:
 
 
 def _snippet(subject: Subject, exporter: Any, file: str, graph: Graph) -> str:
-    """Python that runs the file on `image.png` without Retort; empty where the task has none."""
+    """Python that runs the file on `image.png`, or on a text, without Retort; empty where the task has none."""
     told = subject.context.delivery.around(subject.context, graph)
     if told is None or exporter.use is None:
         return ""
     imports, run = exporter.use
-    return told.code(imports, run.format(file=file, input=graph.input))
+    given = told.given or f'{{"{graph.input}": prepare("image.png")}}'
+    return told.code(imports, run.format(file=file, given=given))
 
 
 def _file(path: Path) -> Report:
@@ -167,4 +173,6 @@ def _file(path: Path) -> Report:
 
 
 def _input(graph: Graph) -> Report:
-    return {"name": graph.input, "shape": graph.shape, "dtype": graph.dtype}
+    """`tensors`: the names of the file's inputs, where those are several of one shape."""
+    told = {"name": graph.input, "shape": graph.shape, "dtype": graph.dtype}
+    return told | ({"tensors": [*graph.tensors]} if len(graph.tensors) > 1 else {})

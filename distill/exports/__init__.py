@@ -15,7 +15,7 @@ get = registry.get
 
 def of(given: str) -> tuple[str, ...]:
     """The formats that take what a task's students are (`distill.tasks.TaskSpec.exports`). Imports no torch."""
-    return tuple(name for name in names() if registry.attribute(name, "takes", "") == given)
+    return tuple(name for name in names() if given in registry.attribute(name, "takes", ()))
 
 
 def lacking() -> dict[str, dict[str, Any]]:

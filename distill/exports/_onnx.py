@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from distill.export import Graph, Runner
+from distill.exports._axes import arguments, free_axes
 from distill.exports._operators import translations
 from distill.same_answers import check
 from distill.traced import Traced
@@ -35,13 +38,13 @@ def whole(traced: Traced) -> Path:
 
 
 def to_onnx(graph: Graph, path: Path) -> None:
-    """Write `path`: one file, any batch."""
+    """Write `path`: one file, any size of the axes that are free."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            graph.module, (graph.example,), str(path), input_names=[graph.input], output_names=[graph.output],
-            dynamic_shapes=({0: torch.export.Dim("n")},), opset_version=OPSET, external_data=False, verbose=False,
+            graph.module, arguments(graph), str(path), input_names=[*graph.tensors], output_names=[graph.output],
+            dynamic_shapes=free_axes(graph), opset_version=OPSET, external_data=False, verbose=False,
             dynamo=True, custom_translation_table=translations(),
         )  # fmt: skip
 
@@ -61,9 +64,15 @@ def _opened(given: str | bytes, threads: int) -> Runner:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads, options.log_severity_level = threads, 1, 3
     session = onnxruntime.InferenceSession(given, options, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
+    names = [each.name for each in session.get_inputs()]
 
-    def run(given: torch.Tensor) -> torch.Tensor:
-        return torch.from_numpy(session.run(None, {name: given.contiguous().numpy()})[0])
+    def run(given: Any) -> torch.Tensor:
+        return torch.from_numpy(session.run(None, arrays(given, names))[0])
 
     return run
+
+
+def arrays(given: Any, names: Sequence[str]) -> dict[str, Any]:
+    """The graph's input as arrays by name. `names`: those that the file has."""
+    named = given if isinstance(given, Mapping) else {names[0]: given}
+    return {name: named[name].contiguous().numpy() for name in names}

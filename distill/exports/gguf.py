@@ -20,7 +20,7 @@ class Gguf(Exporter):
 
     An fp16 number has 11 bits: **our choice** of 5 % of the largest logit, as of `onnx-fp16`."""
 
-    takes: ClassVar[str] = "decoder"
+    takes: ClassVar[tuple[str, ...]] = ("decoder",)
     ending: ClassVar[str] = ".gguf"
     runtime: ClassVar[str] = "xllamacpp"
     packages: tuple[str, ...] = PACKAGES

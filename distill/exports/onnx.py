@@ -24,13 +24,14 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 class Onnx(Exporter):
     """By torch's converter through `torch.export`."""
 
+    takes: ClassVar[tuple[str, ...]] = ("tensor", "tokens")
     ending: ClassVar[str] = ".onnx"
     runtime: ClassVar[str] = "onnxruntime"
     packages: tuple[str, ...] = PACKAGES
     use: ClassVar[tuple[str, str] | None] = (
         "import onnxruntime",
         'session = onnxruntime.InferenceSession("{file}")\n'
-        '(output,) = session.run(None, {{"{input}": prepare("image.png")}})',
+        "(output,) = session.run(None, {given})",
     )
 
     def __init__(self, pixels: bool = False, suppression: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""ONNX in int8: static quantisation by onnxruntime, weights per channel, calibrated on training samples."""
+"""ONNX in int8 by onnxruntime: of pictures static, calibrated on training samples; of texts weights in blocks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "minimum": 1,
         "maximum": 100_000,
         "default": 512,
-        "description": "Training samples from which the ranges of the activations are read.",
+        "description": "Training samples from which the ranges of the activations are read. Of texts none is read.",
     },
     "calibration": {
         "type": "string",
@@ -57,6 +57,8 @@ AWARE_TOLERANCE = 0.25
 """How far the file of a student that was trained with rounding may answer from the same roundings in torch, relative to
 the largest output (**our choice**: a sum that lies between two steps falls on one side in torch and on the other in the
 runtime, by the order of its terms, and every layer adds some)."""
+BLOCK = 32
+"""Weights that share a scale (**our choice**: of the sizes that `MatMulNBits` has, the second smallest)."""
 AT_ONCE = 16
 """Samples in a step of calibration, whose activations are all in memory (**our choice**: of ResNet-50 1.5 GB)."""
 
@@ -68,6 +70,12 @@ class OnnxInt8(Onnx):
     two operators read one of them, onnxruntime makes operators of x86 in int8 of unsigned ones alone.
     The fp32 file that it is made of must be torch's
     equal; int8 itself rounds, so the test set says what it costs.
+
+    A graph of several inputs (token ids) has its matrices in int8 with a scale for each `BLOCK` numbers, and its tables
+    of embeddings with one each (`MatMulNBits`). onnxruntime rounds what it multiplies them with by as short parts of
+    one token's row while it runs, so that neither a calibration nor the other texts and the padding of a batch play a
+    part: **our choice** before onnxruntime's dynamic quantisation, whose range is that of the whole batch, and before
+    fixed ranges, which the outliers of transformers make coarse (Bondarenko et al. 2021, arXiv 2109.12948).
 
     `quantisation_aware`: the graph is that of a student trained with these roundings (`distill.fake_quantised`), with
     the ranges of its training. It holds them as quantise and dequantise operators, and nothing is calibrated.
@@ -84,6 +92,7 @@ class OnnxInt8(Onnx):
         super().__init__(pixels)
         self.calibration_samples, self.calibration = calibration_samples, calibration
         self.calibrated_on = 0
+        self.in_blocks = False
         self.trains, self.epochs, self.rate = quantisation_aware, quantisation_epochs, quantisation_rate
         if self.trains:
             self.tolerance, self.packages = AWARE_TOLERANCE, (*PACKAGES, "torchao")
@@ -92,8 +101,11 @@ class OnnxInt8(Onnx):
         return super().name(f"{network}.qat" if self.trains else network)
 
     def write(self, traced: Traced, path: Path) -> list[Path]:
+        self.in_blocks = len(traced.graph.tensors) > 1
         if self.trains:
             to_onnx(traced.graph, path)
+        elif self.in_blocks:
+            _in_blocks(traced, path)
         else:
             self._calibrated(traced, path)
         return [path]
@@ -127,7 +139,21 @@ class OnnxInt8(Onnx):
         return Reader(batches, traced.graph.input)
 
     def facts(self) -> dict[str, Any]:
-        return super().facts() | {"calibrated_on": self.calibrated_on}
+        own = {"block_size": BLOCK} if self.in_blocks else {"calibrated_on": self.calibrated_on}
+        return super().facts() | own
+
+
+def _in_blocks(traced: Traced, path: Path) -> None:
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+    from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
+
+    tables = traced.folder / "tables.onnx"
+    quantize_dynamic(str(whole(traced)), str(tables), op_types_to_quantize=["Gather"], weight_type=QuantType.QInt8)
+    how = DefaultWeightOnlyQuantConfig(block_size=BLOCK, is_symmetric=True, accuracy_level=4, bits=8)
+    quantiser = MatMulNBitsQuantizer(onnx.load(tables), algo_config=how)
+    quantiser.process()
+    onnx.save(quantiser.model.model, path)
 
 
 class Reader:

@@ -28,6 +28,7 @@ class OnnxWeb(Onnx):
     """The page holds the very file that `onnx` writes. What is compared and judged is taken back out of the page and
     run by onnxruntime, whose WebAssembly build runs it in a browser. A detector's page has non-maximum suppression."""
 
+    takes: ClassVar[tuple[str, ...]] = ("tensor",)
     ending: ClassVar[str] = ".html"
     packages: tuple[str, ...] = PACKAGES
     paged: ClassVar[bool] = True

@@ -9,7 +9,7 @@ import torch
 
 from distill.export import Runner
 from distill.exports._base import PIXELS, Exporter
-from distill.exports._onnx import OPSET, PACKAGES, whole
+from distill.exports._onnx import OPSET, PACKAGES, arrays, whole
 from distill.traced import Traced
 
 PARAMETERS: dict[str, dict[str, Any]] = {**PIXELS}
@@ -18,12 +18,13 @@ PARAMETERS: dict[str, dict[str, Any]] = {**PIXELS}
 class OpenVino(Exporter):
     """Compared and measured in fp32: by default OpenVINO computes in bf16 where the processor has it."""
 
+    takes: ClassVar[tuple[str, ...]] = ("tensor", "tokens")
     ending: ClassVar[str] = ".openvino.xml"
     runtime: ClassVar[str] = "openvino"
     packages: tuple[str, ...] = (*PACKAGES, "openvino")
     use: ClassVar[tuple[str, str] | None] = (
         "import openvino",
-        'network = openvino.Core().compile_model("{file}", "CPU")\noutput = network(prepare("image.png"))[0]',
+        'network = openvino.Core().compile_model("{file}", "CPU")\noutput = network({given})[0]',
     )
 
     def write(self, traced: Traced, path: Path) -> list[Path]:
@@ -37,9 +38,10 @@ class OpenVino(Exporter):
 
         wanted = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": 1}
         compiled = openvino.Core().compile_model(path, "CPU", wanted)
+        names = [each.any_name for each in compiled.inputs]
 
-        def run(given: torch.Tensor) -> torch.Tensor:
-            return torch.from_numpy(compiled(given.contiguous().numpy())[0].copy())
+        def run(given: Any) -> torch.Tensor:
+            return torch.from_numpy(compiled(arrays(given, names))[0].copy())
 
         return run
 

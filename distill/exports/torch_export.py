@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -9,6 +10,7 @@ import torch
 
 from distill.export import Runner
 from distill.exports._base import PIXELS, Exporter
+from distill.exports._axes import arguments, free_axes
 from distill.exports._operators import refuse_own
 from distill.traced import Traced
 
@@ -18,18 +20,19 @@ PARAMETERS: dict[str, dict[str, Any]] = {**PIXELS}
 class TorchExport(Exporter):
     """`torch.export.load(path).module()` runs it."""
 
+    takes: ClassVar[tuple[str, ...]] = ("tensor", "tokens")
     ending: ClassVar[str] = ".pt2"
     runtime: ClassVar[str] = "torch"
     use: ClassVar[tuple[str, str] | None] = (
         "import torch",
         'network = torch.export.load("{file}").module()\n'
-        'with torch.inference_mode():\n    output = network(torch.from_numpy(prepare("image.png"))).numpy()',
+        "given = [torch.from_numpy(each) for each in {given}.values()]\n"
+        "with torch.inference_mode():\n    output = network(*given).numpy()",
     )
 
     def write(self, traced: Traced, path: Path) -> list[Path]:
-        program = torch.export.export(
-            traced.graph.module, (traced.graph.example,), dynamic_shapes=({0: torch.export.Dim("n")},)
-        )
+        graph = traced.graph
+        program = torch.export.export(graph.module, arguments(graph), dynamic_shapes=free_axes(graph))
         refuse_own(program)
         torch.export.save(program, path)
         return [path]
@@ -37,9 +40,9 @@ class TorchExport(Exporter):
     def open(self, path: Path, threads: int) -> Runner:
         module = torch.export.load(path).module()
 
-        def run(given: torch.Tensor) -> torch.Tensor:
+        def run(given: Any) -> torch.Tensor:
             with torch.no_grad():
-                found: torch.Tensor = module(given)
+                found: torch.Tensor = module(*(given.values() if isinstance(given, Mapping) else (given,)))
             return found
 
         return run

@@ -17,7 +17,7 @@ Modality = Literal["images", "texts"]
 Unit = Literal["share", "nats", "ratio", "per_second", "number"]
 """`share`: in [0, 1], shown as per cent; `nats`: a mean cross-entropy; `ratio`: a positive number without unit;
 `per_second`: a rate; `number`: anything else."""
-Given = Literal["tensor", "decoder", ""]
+Given = Literal["tensor", "tokens", "decoder", ""]
 Container = Literal["weights", "folder"]
 """How a network is kept. `weights`: one safetensors file of an architecture whose name and options say its sizes.
 `folder`: a model folder in a zip (configuration, weights, tokenizer) whose configuration says the sizes; the
@@ -79,8 +79,9 @@ class TaskSpec:
     `needs_teacher`: whether every recipe wants a teacher to start from. `student_weights`: whether a job may name the
     weights that its student starts from. `prunes`: whether a student may be its teacher, pruned. `unlabelled`:
     whether samples may lack a label. `several_teachers`: whether a job may name a set of teachers. `exports`: what
-    formats are given of its students: `tensor`, a graph of one tensor in and one out; `decoder`, a language model that
-    predicts the next token; empty: nothing. `writes`: whether its networks' answers
+    formats are given of its students: `tensor`, a graph of one tensor in and one out; `tokens`, one of token ids and
+    what belongs to them in and one tensor out; `decoder`, a language model that predicts the next token; empty:
+    nothing. `writes`: whether its networks' answers
     are texts, written token by token. `pipeline`: what the Hugging Face hub calls such students (`pipeline_tag`);
     empty: nothing.
 

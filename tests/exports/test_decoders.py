@@ -204,4 +204,4 @@ def test_every_format_is_offered_to_those_tasks_that_it_takes() -> None:
     offered = {name for spec in tasks.specs() for name in spec.formats}
     assert offered == set(exports.names())
     assert tasks.spec("generate_text").formats == ("gguf", "gguf-q8-0")
-    assert tasks.spec("classify_text").formats == ()
+    assert tasks.spec("classify_text").formats == ("onnx", "onnx-fp16", "onnx-int8", "openvino", "torch-export")

@@ -91,7 +91,7 @@ def _made(
     torch: dict[str, Any],
 ) -> ExportOut:  # fmt: skip
     told: dict[str, Any] = entry or failure or {}
-    rows = (jobs.artifact(session, job.id, file["name"]) for file in told.get("files", []))
+    rows = (jobs.artifact(session, job.id, file["name"]) for file in (*told.get("files", []), *told.get("beside", [])))
     return ExportOut(
         id=f"{job.id}.{number}",
         job=job.id,

@@ -18,7 +18,6 @@ from distill.export import (
     Delivery,
     EveryToken,
     Graph,
-    Skipped,
     class_section,
     described,
     probed,
@@ -29,6 +28,7 @@ from distill.modalities.text.records import Form
 from distill.models.language import open_folder, save_folder
 from distill.models.language.config import positions
 from distill.models.language.folder import pack
+from distill.tasks._texts import labelled
 from distill.tasks._texts.generation import NEW_TOKENS
 
 ZIP = "student.zip"
@@ -121,9 +121,6 @@ class TextDelivery(Delivery):
             save_folder(context.student, context.tokens, Path(folder), self.header(context))
             return (Path(folder) / "model.safetensors").stat().st_size
 
-    def graph(self, context: Context) -> Graph:
-        raise Skipped("such language models are exported as their Hugging Face folder")
-
     def sections(self, report: dict[str, Any]) -> list[str]:
         """What was cut, and whether scores flatter."""
         data = report["dataset"]
@@ -167,6 +164,12 @@ Input: at most {how.max_length} tokens of its tokenizer. `report.md` compares th
 
 class ClassifierDelivery(TextDelivery):
     measured = "test accuracy"
+
+    def graph(self, context: Context) -> Graph:
+        return labelled.graph(context)
+
+    def around(self, context: Context, graph: Graph) -> Around | None:
+        return labelled.around(context, graph)
 
     def snippet(self, context: Context) -> str:
         how = context.preprocessing

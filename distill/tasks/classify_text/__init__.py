@@ -34,7 +34,7 @@ SPEC = TaskSpec(
         }
     ),
     container="folder",
-    exports="",
+    exports="tokens",
     student="transformers:auto",
     needs_teacher=True,
     recipes=recipes.without("needs_maps", "needs_regions"),
