@@ -73,8 +73,7 @@ def make(
     }
     artifacts = [Artifact(each.name, each, exporter.media_type) for each in files]
     beside = [
-        write_text(folder, subject.context.name + name, text, "application/json")
-        for name, text in graph.beside.items()
+        write_text(folder, subject.context.name + name, text, "application/json") for name, text in graph.beside.items()
     ]
     told = {"beside": [_file(each.path) for each in beside]} if beside else {}
     return Made(entry | told | proven, [*artifacts, *beside])

@@ -26,16 +26,16 @@ class Exporter(ABC):
 
     `takes`: what it is written of: `tensor`, a graph of one tensor in and one out; `tokens`, one of token ids and what
     belongs to them, each (n, t), in and one tensor out; `decoder`, a language model that predicts the next token with
-    its tokenizer (`distill.export.DecoderGraph`). A task offers the formats that take what
-    its students are (`distill.tasks.TaskSpec.exports`). `ending` of the file's name. `runtime`: the distribution that
-    runs the file. `packages`: what writes and runs it, which Retort's `extra` of that name has. `paged`: whether it is
-    written into the page that the dashboard's build makes. `tolerance`: how far the file's outputs may be from torch's,
-    relative to the largest absolute output of torch's; None where the format rounds, so that the test set alone says
-    what it costs. `use`: Python that imports the runtime, and that makes `output` (an array) of the `{file}` and `{given}`, the arrays
+    its tokenizer (`distill.export.DecoderGraph`). A task offers the formats that take what its students are
+    (`distill.tasks.TaskSpec.exports`). `ending` of the file's name. `runtime`: the distribution that runs the file.
+    `packages`: what writes and runs it, which Retort's `extra` of that name has. `paged`: whether it is written into
+    the page that the dashboard's build makes. `tolerance`: how far the file's outputs may be from torch's, relative to
+    the largest absolute output of torch's; None where the format rounds, so that the test set alone says what it costs.
+    `use`: Python that imports the runtime, and that makes `output` (an array) of the `{file}` and `{given}`, the arrays
     of one sample by the name of each input, or of what the task prepares otherwise; None of a file that is no program's
-    to run. `final`: whether it ends with an answer for people where the task has such a
-    graph, as boxes after suppression. `media_type`: of its files. `trains`: whether the file is written of a student
-    that was trained further with int8's rounding (`distill.exporting.tuned`).
+    to run. `final`: whether it ends with an answer for people where the task has such a graph, as boxes after
+    suppression. `media_type`: of its files. `trains`: whether the file is written of a student that was trained further
+    with int8's rounding (`distill.exporting.tuned`).
     """
 
     takes: ClassVar[tuple[str, ...]] = ("tensor",)

@@ -30,8 +30,7 @@ class Onnx(Exporter):
     packages: tuple[str, ...] = PACKAGES
     use: ClassVar[tuple[str, str] | None] = (
         "import onnxruntime",
-        'session = onnxruntime.InferenceSession("{file}")\n'
-        "(output,) = session.run(None, {given})",
+        'session = onnxruntime.InferenceSession("{file}")\n(output,) = session.run(None, {given})',
     )
 
     def __init__(self, pixels: bool = False, suppression: bool = False) -> None:

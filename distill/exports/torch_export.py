@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import torch
 
 from distill.export import Runner
-from distill.exports._base import PIXELS, Exporter
 from distill.exports._axes import arguments, free_axes
+from distill.exports._base import PIXELS, Exporter
 from distill.exports._operators import refuse_own
 from distill.traced import Traced
 

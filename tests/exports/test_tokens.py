@@ -1,4 +1,4 @@
-"""Classifiers of texts for other runtimes: files of token ids, judged as the student, with the tokenizer beside them."""
+"""Classifiers of texts for other runtimes: files of token ids, judged as the student, the tokenizer beside."""
 
 from __future__ import annotations
 
@@ -69,8 +69,12 @@ def test_padding_and_the_batch_do_not_matter(family: str, tmp_path: Path) -> Non
     together = opened(rows(graph, tokens, TEXTS))
     for number, text in enumerate(TEXTS):
         torch.testing.assert_close(opened(rows(graph, tokens, [text]))[0], together[number], rtol=0, atol=1e-4)
-    with pytest.raises(ExportDiffers):  # a file that does not look at the mask
-        blind = lambda given: opened(given | {"attention_mask": torch.ones_like(given["attention_mask"])})  # noqa: E731
+
+    def blind(given: dict[str, torch.Tensor]) -> torch.Tensor:
+        """As a file that does not look at the mask."""
+        return opened(given | {"attention_mask": torch.ones_like(given["attention_mask"])})
+
+    with pytest.raises(ExportDiffers):
         check(blind, graph, traced.three(), 1e-3, "onnx")
 
 
