@@ -45,7 +45,7 @@ def make(
     """None after `control.handover`. Raises `NotExportable`, `ExportDiffers`, `MissingPackage`, `InvalidConfig`,
     `UnknownName`, and of a format that trains what training raises; then nothing is left."""
     exporter = exports.get(request.format)(**request.parameters)
-    _check_task(subject, request.format, exporter.takes)
+    _check_task(subject, request, exporter.takes)
     exporter.check_packages()
     traced = _traced(subject, request, exporter.final)
     graph, source, training = traced.graph, traced, dict[str, Any]()
@@ -79,14 +79,20 @@ def make(
     return Made(entry | told | proven, [*artifacts, *beside])
 
 
-def _check_task(subject: Subject, title: str, takes: Sequence[str]) -> None:
-    spec = subject.task.spec
+def _check_task(subject: Subject, request: ExportRequest, takes: Sequence[str]) -> None:
+    spec, title = subject.task.spec, request.format
     if spec.exports not in takes:
         own = f"Ask for one of {', '.join(spec.formats)}, or use" if spec.formats else "Use"
         raise NoGraph(
             f"{spec.title}: there is no {title} file of its students.",
             f"{own} the student as it is delivered.",
             {"format": title, "task": spec.name},
+        )
+    for name in filter(request.parameters.get, exports.parameters_without(title, spec.exports)):
+        raise NoGraph(
+            f"{spec.title}: a {title} file of its students cannot have {name}.",
+            f"Ask for {title} without {name}.",
+            {"format": title, "task": spec.name, "parameter": name},
         )
 
 

@@ -56,14 +56,8 @@ def tuned(subject: Subject, exporter: Any, title: str, control: Control) -> Gene
             {"format": title, "network": subject.context.name},
         )
     layers = distilled(task, report)
-    base = subject.context.delivery.graph(subject.context)
-    if len(base.tensors) > 1:
-        raise NotTrainable(
-            f"Rounding is trained of networks with one input, and this one has {' and '.join(base.tensors)}.",
-            "Ask for onnx-int8 without quantisation_aware of it.",
-            {"format": title, "network": subject.context.name},
-        )
     with refusing(title):
+        base = subject.context.delivery.graph(subject.context)
         student = FakeQuantised(base.module, base.example, layers.student_layers)
         student.see(subject.samples(base, exporter.calibration_samples)).on(task.device)
     named = tuple(student.called[name] for name in layers.student_layers)

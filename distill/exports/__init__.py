@@ -18,6 +18,12 @@ def of(given: str) -> tuple[str, ...]:
     return tuple(name for name in names() if given in registry.attribute(name, "takes", ()))
 
 
+def parameters_without(name: str, given: str) -> tuple[str, ...]:
+    """Parameters of the format that students of that kind do not have (`x-takes` names the kinds that have it)."""
+    told = registry.parameters(name).items()
+    return tuple(each for each, schema in told if given not in schema.get("x-takes", [given]))
+
+
 def lacking() -> dict[str, dict[str, Any]]:
     """Of the formats that this machine cannot write for want of a package: the `MissingPackage` as a dictionary, by
     name. Imports no torch."""

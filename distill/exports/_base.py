@@ -16,6 +16,7 @@ PIXELS: dict[str, dict[str, Any]] = {
     "pixels": {
         "type": "boolean",
         "default": False,
+        "x-takes": ["tensor"],
         "description": "Whether the graph takes uint8 pixels of the network's input size, and normalises them itself.",
     }
 }

@@ -16,6 +16,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "suppression": {
         "type": "boolean",
         "default": False,
+        "x-takes": ["tensor"],
         "description": "Of detectors: whether the file gives the boxes that are left after non-maximum suppression.",
     },
 }

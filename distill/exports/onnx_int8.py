@@ -35,6 +35,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "quantisation_aware": {
         "type": "boolean",
         "default": False,
+        "x-takes": ["tensor"],
         "description": "Train the student further, by the job's recipe, with every int8 tensor rounded as in the file.",
     },
     "quantisation_epochs": {

@@ -95,9 +95,23 @@ def test_a_task_has_the_formats_that_take_its_students(task: str, client: TestCl
         assert (name in listed["formats"]) == (task in told["tasks"])
         if task in told["tasks"]:
             asked(client, job, name)
+            for parameter, schema in told["parameters"].items():
+                if schema["type"] == "boolean" and task not in schema["x-tasks"]:
+                    body = {"format": name, "parameters": {parameter: True}}
+                    refused = problem(client.post(f"/jobs/{job}/exports", json=body), 422, "not_exportable")
+                    assert pointers(refused) == {f"/parameters/{parameter}"}
         else:
             refused = problem(client.post(f"/jobs/{job}/exports", json={"format": name}), 422, "not_exportable")
             assert pointers(refused) == {"/format"}
+
+
+def test_what_only_pictures_have_is_refused_of_texts(client: TestClient, driver: Driver) -> None:
+    job = driver.job(dataset_id=driver.dataset(task="classify_text"))
+    driver.succeed(job, name="student.zip")
+    asked(client, job, "onnx", parameters={"pixels": False})
+    body = {"format": "onnx-int8", "parameters": {"pixels": True, "quantisation_aware": True}}
+    refused = problem(client.post(f"/jobs/{job}/exports", json=body), 422, "not_exportable")
+    assert pointers(refused) == {"/parameters/pixels", "/parameters/quantisation_aware"}
 
 
 LACKED = {"code": "missing_package", "message": "The worker lacks the package executorch.",

@@ -53,11 +53,16 @@ def selection_list() -> list[EntryOut]:
 
 
 def export_list() -> list[FormatOut]:
-    specs = tasks.specs()
-    return [
-        FormatOut(tasks=[spec.name for spec in specs if entry.name in spec.formats], **entry.model_dump())
-        for entry in _entries(exports.registry)
-    ]
+    """A parameter that some tasks of its format lack names those that have it (`x-tasks`), as settings do."""
+    found = []
+    for entry in _entries(exports.registry):
+        having = [spec for spec in tasks.specs() if entry.name in spec.formats]
+        told = FormatOut(tasks=[spec.name for spec in having], **entry.model_dump())
+        for schema in told.parameters.values():
+            if "x-takes" in schema:
+                schema["x-tasks"] = [spec.name for spec in having if spec.exports in schema["x-takes"]]
+        found.append(told)
+    return found
 
 
 def target_list() -> list[TargetOut]:

@@ -23,9 +23,8 @@ def check(
         exports.registry.check(wanted.format)
         with findings.at(f"{pointer}/parameters", "parameter"):
             parameters.check(exports.registry.parameters(wanted.format), wanted.parameters)
-    known = wanted.format in exports.names() and task in tasks.names()
-    if known and task is not None and wanted.format not in tasks.spec(task).formats:
-        _refuse(findings, pointer, wanted, tasks.spec(task))
+    if wanted.format in exports.names() and task is not None and task in tasks.names():
+        _check_task(findings, pointer, wanted, tasks.spec(task))
     lacked = system.lacked_exports(session, LIVE_SECONDS).get(wanted.format)
     if lacked is not None:
         message = f"No live worker can write {wanted.format}. {lacked['message']}"
@@ -37,6 +36,17 @@ def check_all(session: Session, findings: Findings, wanted: Sequence[ExportReque
     """The same of a job's configuration."""
     for position, each in enumerate(wanted):
         check(session, findings, f"/config/exports/{position}", each, task)
+
+
+def _check_task(findings: Findings, pointer: str, wanted: ExportRequest, spec: TaskSpec) -> None:
+    if wanted.format not in spec.formats:
+        _refuse(findings, pointer, wanted, spec)
+        return
+    for name in filter(wanted.parameters.get, exports.parameters_without(wanted.format, spec.exports)):
+        message = f"{spec.title}: a {wanted.format} file of its students cannot have {name}."
+        remedy = f"Ask for {wanted.format} without {name}."
+        told = {"task": spec.name, "format": wanted.format}
+        findings.add(f"{pointer}/parameters/{name}", message, remedy, "not_exportable", **told)
 
 
 def _refuse(findings: Findings, pointer: str, wanted: ExportRequest, spec: TaskSpec) -> None:

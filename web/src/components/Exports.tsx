@@ -119,6 +119,9 @@ function lossOf(metric: Metric | undefined, loss: number): string {
   return metric?.unit === "share" ? `${(100 * loss).toFixed(2)} points` : percent(loss);
 }
 
+/** A parameter that names tasks is left out for the others. */
+const hasIt = (tasks: unknown, task: string | null | undefined): boolean => !Array.isArray(tasks) || tasks.includes(task);
+
 function Ask({ job, task, onAsked }: { job: Job; task: Task | undefined; onAsked: () => void }) {
   const formats = usePoll("export formats", () => unwrap(api.GET("/catalogue/exports")));
   const items = (formats.data?.items ?? []).filter(({ name }) => task?.formats?.includes(name) ?? true);
@@ -129,7 +132,7 @@ function Ask({ job, task, onAsked }: { job: Job; task: Task | undefined; onAsked
   const attempt = useTry();
   const say = useSay();
   const format = items.find(({ name }) => name === chosen);
-  const flags = Object.entries(format?.parameters ?? {}).filter(([, schema]) => schema.type === "boolean");
+  const flags = Object.entries(format?.parameters ?? {}).filter(([, schema]) => schema.type === "boolean" && hasIt(schema["x-tasks"], job.task));
 
   async function ask(event: FormEvent): Promise<void> {
     event.preventDefault();

@@ -14,7 +14,7 @@ const EXACT = {
   torch: { latency: latency(1.5, 6) }, files: [{ name: "student.onnx", href: "/jobs/j/artifacts/student.onnx" }], created_at: "", finished_at: "", links: {},
 };
 const LOSSY = { ...EXACT, id: "e", format: "onnx-int8", exceeds_max_drop: true, result: { ...EXACT.result, drop: 0.034 } };
-const PIXELS = { pixels: { type: "boolean", description: "Takes uint8 pixels." } };
+const PIXELS = { pixels: { type: "boolean", "x-tasks": ["classify_images"], description: "Takes uint8 pixels." } };
 const INT8 = { ...PIXELS, calibration_samples: { type: "integer" }, quantisation_aware: { type: "boolean", description: "Train further." } };
 const FAILED = { ...EXACT, id: "f", format: "openvino", status: "failed", result: null, files: [], error: { message: "The operator aten.foo is not there." } };
 const JOB = { id: "j", task: "classify_images", status: "succeeded", links: { exports: "/jobs/j/exports" } } as unknown as Job;
@@ -78,8 +78,15 @@ test("a task is offered the formats that take its students", async () => {
   await waitFor(() => expect(posted).toEqual([{ format: "gguf", parameters: {}, max_drop: 0.01 }]));
 });
 
-test("a task without formats and a job that has not ended have no such card", () => {
+test("a parameter that names other tasks is left out", async () => {
   show(<Exports job={{ ...JOB, task: "classify_text" } as Job} />);
+  await screen.findByText("ONNX in fp32.");
+  fireEvent.change(screen.getByLabelText("Format"), { target: { value: "onnx-int8" } });
+  expect(screen.queryByRole("checkbox", { name: "pixels" })).toBeNull();
+  expect(screen.getByRole("checkbox", { name: "quantisation-aware" })).toBeTruthy();
+});
+
+test("a job that has not ended has no such card", () => {
   show(<Exports job={{ ...JOB, status: "running" } as Job} />);
   expect(screen.queryByText("Exports")).toBeNull();
 });
