@@ -74,6 +74,8 @@ def test_padding_and_the_batch_do_not_matter(family: str, tmp_path: Path) -> Non
         """As a file that does not look at the mask."""
         return opened(given | {"attention_mask": torch.ones_like(given["attention_mask"])})
 
+    if family in tiny.DECODERS:  # no token of theirs looks at what comes after it
+        return
     with pytest.raises(ExportDiffers):
         check(blind, graph, traced.three(), 1e-3, "onnx")
 
