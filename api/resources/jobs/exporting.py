@@ -26,6 +26,7 @@ def check(
     known = wanted.format in exports.names() and task in tasks.names()
     if known and task is not None and wanted.format not in tasks.spec(task).formats:
         _refuse(findings, pointer, wanted, tasks.spec(task))
+        return
     lacked = system.lacked_exports(session, LIVE_SECONDS).get(wanted.format)
     if lacked is not None:
         message = f"No live worker can write {wanted.format}. {lacked['message']}"
