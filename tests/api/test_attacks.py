@@ -161,7 +161,9 @@ def test_a_database_that_takes_no_writes_is_read_and_loses_nothing(
                 connection.execute("SET default_transaction_read_only = off")
                 connection.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = {value}')  # type: ignore[call-overload]
                 others = "datname = current_database() AND pid <> pg_backend_pid()"
-                connection.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")  # type: ignore[call-overload]
+                # The time waits for their end: one that is being ended may serve a request more and fail the next.
+                ended = f"SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE {others}"
+                connection.execute(ended)  # type: ignore[call-overload]
 
         set_read_only("on")
         headers = bearer(key["key"])

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from store.settings import Settings
@@ -71,7 +72,8 @@ class ClusterView:
             if self._leaving.is_set():  # `stop` has looked already
                 self._process.kill()
             for line in self._process.stdout:
-                self._take(json.loads(line))
+                with suppress(ValueError):  # a line that a killed process left half written
+                    self._take(json.loads(line))
 
     def _take(self, said: dict[str, Any]) -> None:
         self._heard = time.monotonic()

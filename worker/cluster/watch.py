@@ -22,19 +22,28 @@ LOOK_SECONDS = 3.0
 
 def main(address: str) -> int:
     """1: it could not connect; the line says why."""
+    told = _own_output()
     threading.Thread(target=_follow, daemon=True).start()
     try:
         with connected(address) as ray:
             while True:
-                _say(asdict(Devices.of(ray.nodes())))
+                _say(told, asdict(Devices.of(ray.nodes())))
                 time.sleep(LOOK_SECONDS)
     except RetortError as error:
-        _say({"problem": error.message, "remedy": error.remedy})
+        _say(told, {"problem": error.message, "remedy": error.remedy})
         return 1
 
 
-def _say(line: dict[str, Any]) -> None:
-    print(json.dumps(line), flush=True)  # noqa: T201 - the worker reads it
+def _own_output() -> int:
+    """The file descriptor of the lines. What else prints, Ray here or in a process of its own, goes to standard
+    error."""
+    told = os.dup(1)
+    os.dup2(2, 1)
+    return told
+
+
+def _say(told: int, line: dict[str, Any]) -> None:
+    os.write(told, json.dumps(line).encode() + b"\n")
 
 
 def _follow() -> None:
