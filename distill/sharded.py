@@ -21,7 +21,7 @@ def refusals(config: DistillConfig) -> Iterator[Refused]:
         message = f"{config.recipe} runs parts of the teacher by themselves, whose weights lie in shares."
         yield Refused("recipe", message, f"Choose another recipe, {whole}")
     if config.optimizer not in ELEMENTWISE:
-        message = f"The optimizer {config.optimizer} may need whole matrices, of which each process has a share."
+        message = f"Networks in shares were not compared under {config.optimizer}, which may need whole matrices."
         yield Refused("optimizer", message, f"Choose one of {', '.join(ELEMENTWISE)}, {whole}")
     if config.compile is True:
         message = "Networks in shares are not compiled."

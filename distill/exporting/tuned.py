@@ -80,6 +80,8 @@ def tuned(subject: Subject, exporter: Any, title: str, control: Control) -> Gene
     if any(parameter.requires_grad for parameter in recipe.parameters()):
         peak = float(report["configuration"]["learning_rate"])
         fitted = yield from trained(config.model_copy(update={"learning_rate": peak}), "projectors")
+        if fitted.ending == "handover":
+            return None
         first = {"epochs": config.epochs, "steps": fitted.step, "seconds": fitted.seconds, "learning_rate": peak}
     student.requires_grad_(requires_grad=True)
     outcome = yield from trained(config, "tuning")

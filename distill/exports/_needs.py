@@ -24,8 +24,8 @@ def packages(wanted: Sequence[str], extra: str) -> MissingPackage | None:
     if not missing:
         return None
     return MissingPackage(
-        f"The worker lacks the package {' and '.join(missing)}.",
-        f"Install Retort's extra `{extra}` there, which has it.",
+        f"The worker lacks the package{'s' * (len(missing) > 1)} {' and '.join(missing)}.",
+        f"Install Retort's extra `{extra}` there, which brings {'it' if len(missing) == 1 else 'them'}.",
         {"packages": missing},
     )
 

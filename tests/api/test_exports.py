@@ -129,8 +129,8 @@ def test_a_format_that_every_live_worker_lacks_is_refused_before_the_queue(
     client: TestClient, driver: Driver, finished: str, database: Database
 ) -> None:
     asked(client, finished, "executorch")  # no worker lives: nothing is known
-    lives(database, 1, lacked_exports={"executorch": LACKED, "onnx-web": LACKED})
-    lives(database, 2, lacked_exports={"executorch": LACKED})
+    lives(database, 1, lacked_exports={"executorch": LACKED, "gguf": LACKED, "onnx-web": LACKED})
+    lives(database, 2, lacked_exports={"executorch": LACKED, "gguf": LACKED})
     told = problem(client.post(f"/jobs/{finished}/exports", json={"format": "executorch"}), 422, "missing_package")
     assert pointers(told) == {"/format"}
     assert told["details"] == {"format": "executorch", "packages": ["executorch"]}
@@ -139,8 +139,10 @@ def test_a_format_that_every_live_worker_lacks_is_refused_before_the_queue(
     told = problem(client.post("/jobs", json=body | {"config": config}), 422, "missing_package")
     assert pointers(told) == {"/config/exports/1/format"}
     asked(client, finished, "onnx-web")  # the second worker has it
+    told = problem(client.post(f"/jobs/{finished}/exports", json={"format": "gguf"}), 422, "not_exportable")
+    assert len(told["errors"]) == 1  # no worker that has it would help
     told = [each["info"] for each in client.get("/system").json()["workers"]]
-    assert told == [{"lacked_exports": ["executorch", "onnx-web"]}, {"lacked_exports": ["executorch"]}]
+    assert told == [{"lacked_exports": ["executorch", "gguf", "onnx-web"]}, {"lacked_exports": ["executorch", "gguf"]}]
     lives(database, 3)  # of an earlier release, which says nothing
     asked(client, finished, "executorch")
 

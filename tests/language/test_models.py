@@ -288,6 +288,8 @@ def test_heads_that_cannot_be_cut_are_refused(family: str, options: dict[str, An
     with pytest.raises(InvalidConfig) as refused:
         make_student(Architecture(name="transformers:auto", options=options), teacher, "classify", CLASSES)
     assert field in refused.value.details
+    if field == "heads":
+        assert refused.value.details == {"heads": 3, "fewer": 2, "more": 4}
 
 
 @given(available=st.integers(1, 200), wanted=st.integers(1, 200))

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from distill.control import Control
+from distill.run import run
 from distill.types import ComparisonInput, ExportInput, ExportRequest
 from tests.tasks.house import House, go
 from tests.tasks.test_exports import answer_of, pictured
@@ -64,7 +66,12 @@ def test_it_can_be_asked_for_later(job: Path, house: Callable[[str], House], tmp
     )
     request = ExportRequest(format="onnx-int8", parameters=AWARE, max_drop=1)
     given = ExportInput(requests=(request,), student=student, report=str(artifacts / "report.json"))
-    assert go(spec.model_copy(update={"export": given}), tmp_path)[-1].kind == "done"
+    asked, control, before = spec.model_copy(update={"export": given}), Control(), list[str]()
+    for event in run(asked, tmp_path / "paused", control):  # while the projectors are trained
+        before.append(event.kind)
+        control.handover |= event.kind == "log"
+    assert not {"artifact", "result", "done"} & set(before)
+    assert go(asked, tmp_path)[-1].kind == "done"
     (entry,) = said(tmp_path / "artifacts")["exports"]
     assert entry["files"][0]["name"] == "student.qat.int8.onnx"
     assert entry["quantisation_aware"]["steps"] == said(artifacts)["exports"][1]["quantisation_aware"]["steps"]

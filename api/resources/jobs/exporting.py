@@ -24,7 +24,11 @@ def check(
         with findings.at(f"{pointer}/parameters", "parameter"):
             parameters.check(exports.registry.parameters(wanted.format), wanted.parameters)
     if wanted.format in exports.names() and task is not None and task in tasks.names():
-        _check_task(findings, pointer, wanted, tasks.spec(task))
+        spec = tasks.spec(task)
+        if wanted.format not in spec.formats:
+            _refuse(findings, pointer, wanted, spec)
+            return
+        _check_parameters(findings, pointer, wanted, spec)
     lacked = system.lacked_exports(session, LIVE_SECONDS).get(wanted.format)
     if lacked is not None:
         message = f"No live worker can write {wanted.format}. {lacked['message']}"
@@ -38,10 +42,7 @@ def check_all(session: Session, findings: Findings, wanted: Sequence[ExportReque
         check(session, findings, f"/config/exports/{position}", each, task)
 
 
-def _check_task(findings: Findings, pointer: str, wanted: ExportRequest, spec: TaskSpec) -> None:
-    if wanted.format not in spec.formats:
-        _refuse(findings, pointer, wanted, spec)
-        return
+def _check_parameters(findings: Findings, pointer: str, wanted: ExportRequest, spec: TaskSpec) -> None:
     for name in filter(wanted.parameters.get, exports.parameters_without(wanted.format, spec.exports)):
         message = f"{spec.title}: a {wanted.format} file of its students cannot have {name}."
         remedy = f"Ask for {wanted.format} without {name}."

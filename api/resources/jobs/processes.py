@@ -122,8 +122,8 @@ def noted(estimates: Estimates, resources: Resources) -> Estimates:
     """With a note where several processes train, whose scaling nobody has measured here."""
     if column(resources) == 1:
         return estimates
-    each = "takes memory of its own" if shares(resources) == 1 else "takes as much memory, its share of the networks"
-    note = f"The figures are of one process: several take less time, and each {each}."
+    of = "one process" if shares(resources) == 1 else "one process with its share of the networks"
+    note = f"The figures are of {of}: several take less time, and each takes memory of its own."
     return estimates.model_copy(update={"notes": [*estimates.notes, note]})
 
 

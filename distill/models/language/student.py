@@ -249,11 +249,12 @@ def _key_value_heads(config: Any, heads: int, wide: int | None) -> int:
     if wide == theirs.head_width and heads <= theirs.heads:
         found = cutting.key_heads(theirs, heads)
         if found is None:
-            each = theirs.heads // theirs.key_heads
+            fit = [number for number in range(1, theirs.heads + 1) if cutting.key_heads(theirs, number)]
+            fewer, more = max(n for n in fit if n < heads), min(n for n in fit if n > heads)
             raise InvalidConfig(
                 f"{heads} heads cannot be cut out of {theirs.heads} that share {theirs.key_heads} keys and values.",
-                f"Give at most {each} heads, or a multiple of so many keys and values as they need.",
-                {"heads": heads},
+                f"Give {fewer} or {more} heads.",
+                {"heads": heads, "fewer": fewer, "more": more},
             )
         return found
     wanted = max(1, heads * config.num_key_value_heads // config.num_attention_heads)
