@@ -29,7 +29,7 @@ def main(folder: Path) -> None:
     torch.set_num_threads(1)
     for spec in tasks.specs():
         if (
-            spec.exports
+            FORMAT in spec.formats
             and tasks.has(spec.name, "predicting")
             and (Path("tests/tasks/tiny") / f"{spec.name}.py").exists()
         ):
