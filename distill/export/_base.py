@@ -195,7 +195,8 @@ class Delivery(ABC):
 
 
 def write_text(folder: Path, name: str, text: str, media_type: str) -> Artifact:
-    """Write a text file, complete or not at all."""
+    """Write a text file, complete or not at all. The folder is made where there is none."""
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / name
     part = path.with_name(name + ".part")
     part.write_text(text, encoding="utf-8")

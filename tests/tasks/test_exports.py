@@ -219,3 +219,13 @@ def test_a_configuration_names_a_format_once() -> None:
     assert len(DistillConfig.model_validate({"exports": two}).exports) == 2
     with pytest.raises(ValueError, match="twice"):
         DistillConfig.model_validate({"exports": ["onnx", {"format": "onnx", "max_drop": 0.5}]})
+
+
+def test_a_job_none_of_whose_files_can_be_written_has_its_student(
+    house: Callable[[str], House], tmp_path: Path
+) -> None:
+    """A format of other tasks: a request over HTTP is refused before the queue."""
+    _, found = exported(house("classify_images"), tmp_path, ["gguf"])
+    assert [each["error"]["code"] for each in found["failed"]] == ["not_exportable"]
+    assert not found["exports"]
+    assert (tmp_path / "artifacts" / "student.safetensors").exists()
