@@ -33,6 +33,7 @@ import torch
 from PIL import Image
 
 import distill.torchvision_shim  # noqa: F401 - before timm and torchvision
+from benchmarks.data.made_up import put, spectrum
 from distill.modalities.images import Loader, open_dataset
 from distill.modalities.images.preprocessing import Preprocessing
 from distill.types import DatasetInput
@@ -67,13 +68,10 @@ def main() -> None:
 def made(folder: Path, images: int) -> list[bytes]:
     """The files' bytes; also below `folder`/images by class, and in `folder`/shards/000000.tar."""
     random, files = np.random.default_rng(0), []
-    rows, columns = np.fft.fftfreq(HEIGHT)[:, None], np.fft.rfftfreq(WIDTH)[None]
-    slope = 1 / np.maximum(np.hypot(rows, columns), 1 / WIDTH)
     (folder / "shards").mkdir()
     with tarfile.open(folder / "shards" / "000000.tar", "w") as tar:
         for number in range(images):
-            waves = random.normal(size=(3, *slope.shape)) + 1j * random.normal(size=(3, *slope.shape))
-            pixels = np.fft.irfft2((waves * 0.3 + waves[:1]) * slope, s=(HEIGHT, WIDTH))  # colours go together
+            pixels = spectrum(random, HEIGHT, WIDTH)
             pixels = (pixels - pixels.mean()) / pixels.std() * 55 + 120
             buffer = io.BytesIO()
             picture = np.clip(pixels, 0, 255).astype(np.uint8).transpose(1, 2, 0)
@@ -83,9 +81,7 @@ def made(folder: Path, images: int) -> list[bytes]:
             place.mkdir(parents=True, exist_ok=True)
             (place / f"{number:05}.jpg").write_bytes(files[-1])
             for ending, data in (("jpg", files[-1]), ("cls", str(number % 2).encode())):
-                member = tarfile.TarInfo(f"{number:05}.{ending}")
-                member.size = len(data)
-                tar.addfile(member, io.BytesIO(data))
+                put(tar, f"{number:05}.{ending}", data)
     test = folder / "images" / "test"
     for label in (0, 1):
         (test / f"class{label}").mkdir(parents=True)

@@ -21,6 +21,8 @@ from minio import Minio
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.data.made_up import put, spectrum
+
 CLASSES, SIDE, QUALITY = 1000, 1400, 88
 SIZES = ((500, 375), (375, 500), (500, 333), (500, 400), (500, 500))
 SHARES = (0.5, 0.2, 0.15, 0.1, 0.05)
@@ -55,10 +57,7 @@ def main() -> None:
 
 def _field(random: np.random.Generator) -> NDArray[np.float32]:
     """(side, side, 3) in [0, 1) whose amplitude falls as 1 / frequency: pictures are cut out of it."""
-    rows, columns = np.fft.fftfreq(SIDE)[:, None], np.fft.rfftfreq(SIDE)[None]
-    slope = 1 / np.maximum(np.hypot(rows, columns), 1 / SIDE)
-    waves = random.normal(size=(3, *slope.shape)) + 1j * random.normal(size=(3, *slope.shape))
-    pixels = np.fft.irfft2((waves * 0.3 + waves[:1]) * slope, s=(SIDE, SIDE)).transpose(1, 2, 0)
+    pixels = spectrum(random, SIDE, SIDE).transpose(1, 2, 0)
     scaled: NDArray[np.float32] = np.float32((pixels - pixels.min()) / np.ptp(pixels))
     return scaled
 
@@ -74,9 +73,7 @@ def _add(tar: tarfile.TarFile, number: int, label: int, field: NDArray[np.float3
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=QUALITY)
     for ending, data in (("jpg", buffer.getvalue()), ("cls", str(label).encode())):
-        member = tarfile.TarInfo(f"n{label:08}_{number:07}.{ending}")
-        member.size = len(data)
-        tar.addfile(member, io.BytesIO(data))
+        put(tar, f"n{label:08}_{number:07}.{ending}", data)
 
 
 def _put(address: str, bucket: str, files: list[Path]) -> None:

@@ -36,6 +36,7 @@ from minio import Minio
 from PIL import Image
 from torch import nn
 
+from benchmarks.data.made_up import put
 from distill.data.limits import DEFAULT
 from distill.data.windows import WINDOW
 from distill.errors import RetortError
@@ -178,12 +179,6 @@ def make(folder: Path, options: argparse.Namespace) -> int:
                 put(archive, f"{number:08}.jpg", pictures[number % PICTURES])
                 put(archive, f"{number:08}.cls", str(number % options.classes).encode())
     return sum(path.stat().st_size for path in folder.iterdir())
-
-
-def put(archive: tarfile.TarFile, name: str, data: bytes) -> None:
-    info = tarfile.TarInfo(name)
-    info.size = len(data)
-    archive.addfile(info, io.BytesIO(data))
 
 
 def opened(folder: Path) -> tuple[Samples, int]:

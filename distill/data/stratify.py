@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distill.errors import InvalidConfig
+from distill.held_out import held_out
 
 Indices = NDArray[np.int64]
 HOLD_OUT, HOLD_OUT_SEED = 0.2, 0  # the test split of a dataset that has none
@@ -18,15 +19,11 @@ def split(labels: Indices, fraction: float, seed: int) -> tuple[Indices, Indices
         raise InvalidConfig(f"A hold-out of {fraction} is no fraction between 0 and 1.", "Give for example 0.1.")
     generator = np.random.default_rng(seed)
     held = [
-        members[generator.permutation(len(members))[: _share(len(members), fraction)]] for members in _classes(labels)
+        members[generator.permutation(len(members))[: held_out(len(members), fraction)]] for members in _classes(labels)
     ]
     out = np.sort(np.concatenate([np.zeros(0, np.int64), *held]))
     kept = np.setdiff1d(np.arange(len(labels)), out, assume_unique=True)
     return kept.astype(np.int64), out
-
-
-def _share(count: int, fraction: float) -> int:
-    return min(count - 1, max(1, round(count * fraction)))
 
 
 def rarest(counts: NDArray[np.int64]) -> Indices:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from distill.exporting.subject import Subject, latencies
 from distill.exporting.tuned import tuned
 from distill.exporting.written import nothing_left, written
 from distill.same_answers import difference_on
+from distill.tasks import unwritten
 from distill.tasks.base import Report, Task
 from distill.traced import Traced
 from distill.types import Event, ExportRequest
@@ -26,7 +27,7 @@ COMPARED_SAMPLES = 1000
 
 
 class NoGraph(UserError):
-    """The format takes no students of the task, or this one is not traced to a graph."""
+    """The task's students are not traced to a graph."""
 
     code = "not_exportable"
 
@@ -45,7 +46,8 @@ def make(
     """None after `control.handover`. Raises `NotExportable`, `ExportDiffers`, `MissingPackage`, `InvalidConfig`,
     `UnknownName`, and of a format that trains what training raises; then nothing is left."""
     exporter = exports.get(request.format)(**request.parameters)
-    _check_task(subject, request, exporter.takes)
+    for refusal in unwritten.refusals(subject.task.spec, request):
+        raise refusal
     exporter.check_packages()
     traced = _traced(subject, request, exporter.final)
     graph, source, training = traced.graph, traced, dict[str, Any]()
@@ -77,23 +79,6 @@ def make(
     ]
     told = {"beside": [_file(each.path) for each in beside]} if beside else {}
     return Made(entry | told | proven, [*artifacts, *beside])
-
-
-def _check_task(subject: Subject, request: ExportRequest, takes: Sequence[str]) -> None:
-    spec, title = subject.task.spec, request.format
-    if spec.exports not in takes:
-        own = f"Ask for one of {', '.join(spec.formats)}, or use" if spec.formats else "Use"
-        raise NoGraph(
-            f"{spec.title}: there is no {title} file of its students.",
-            f"{own} the student as it is delivered.",
-            {"format": title, "task": spec.name},
-        )
-    for name in filter(request.parameters.get, exports.parameters_without(title, spec.exports)):
-        raise NoGraph(
-            f"{spec.title}: a {title} file of its students cannot have {name}.",
-            f"Ask for {title} without {name}.",
-            {"format": title, "task": spec.name, "parameter": name},
-        )
 
 
 def _traced(subject: Subject, request: ExportRequest, final: bool) -> Traced:

@@ -50,9 +50,9 @@ def write(traced: Traced, path: Path, kind: str, title: str) -> dict[str, Any]:
     told = vocabulary(graph.tokens, config.vocab_size, title)
     writer = gguf.GGUFWriter(path, config.model_type)
     try:
-        writer.add_name(traced.graph.title)
-        whole_file = gguf.LlamaFileType
-        types = {F32: whole_file.ALL_F32, F16: whole_file.MOSTLY_F16, Q8_0: whole_file.MOSTLY_Q8_0}
+        writer.add_name(graph.title)
+        kinds = gguf.LlamaFileType
+        types = {F32: kinds.ALL_F32, F16: kinds.MOSTLY_F16, Q8_0: kinds.MOSTLY_Q8_0}
         writer.add_file_type(types[kind])
         writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
         add_configuration(writer, config)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from distill.models.language.config import positions
+from distill.models.language.cutting import Sizes
 from distill.models.language.saving import tied_names
 from distill.not_exportable import NotExportable
 
@@ -57,13 +58,13 @@ def add_configuration(writer: Any, config: Any) -> None:
     writer.add_context_length(positions(config))
     writer.add_embedding_length(config.hidden_size)
     writer.add_block_count(config.num_hidden_layers)
-    writer.add_feed_forward_length(_inner(config))
+    writer.add_feed_forward_length(Sizes.of(config).inner)
     writer.add_head_count(heads)
     writer.add_vocab_size(config.vocab_size)
     if family == "gpt2":
         writer.add_layer_norm_eps(config.layer_norm_epsilon)
         return
-    width, rope = head_width(config), _rope(config)
+    width, rope = Sizes.of(config).head_width, _rope(config)
     writer.add_head_count_kv(config.num_key_value_heads)
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
     writer.add_key_length(width)
@@ -113,16 +114,6 @@ def _paired(tensor: Tensor, heads: int) -> Tensor:
     return tensor.reshape(heads, 2, -1, *tensor.shape[1:]).transpose(1, 2).reshape(tensor.shape)
 
 
-def head_width(config: Any) -> int:
-    return int(getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)
-
-
-def _inner(config: Any) -> int:
-    if config.model_type == "gpt2":
-        return int(config.n_inner or 4 * config.hidden_size)
-    return int(config.intermediate_size)
-
-
 def _rope(config: Any) -> Mapping[str, Any]:
     found = dict(getattr(config, "rope_parameters", None) or {})
     return {"rope_type": "default", "rope_theta": 10000.0} | found
@@ -132,7 +123,7 @@ def _factors(config: Any) -> list[float]:
     """Of Llama 3's positions: by how much each frequency is divided (llama.cpp's `rope_freqs`); [] of others."""
     if config.model_type == "gpt2" or (rope := _rope(config))["rope_type"] != "llama3":
         return []
-    width = head_width(config)
+    width = Sizes.of(config).head_width
     turns = float(rope["rope_theta"]) ** (torch.arange(0, width, 2).double() / width)
     low, high = float(rope["low_freq_factor"]), float(rope["high_freq_factor"])
     first = float(rope["original_max_position_embeddings"])

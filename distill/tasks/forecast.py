@@ -14,6 +14,7 @@ from typing import Any
 from distill import class_weights, recipes
 from distill.errors import UnknownName
 from distill.estimate import SampleWork
+from distill.held_out import held_out
 from distill.recorded import recorded_classes
 from distill.tasks import learnt_elsewhere, part, spec
 from distill.tasks.candidates import Chain
@@ -176,7 +177,7 @@ def too_few(parts: Parts) -> Iterator[Misfit]:
     if not known or "validation" in counts or (report.get("without_label") or {}).get("train"):
         return
     fraction = parts.config.validation_fraction
-    held = sum(min(number - 1, max(1, round(number * fraction))) for number in known if number)
+    held = sum(held_out(number, fraction) for number in known if number)
     if held < 1 or sum(known) - held < 2:
         message = f"{sum(known)} training samples leave {sum(known) - held} to train on and {held} to validate."
         remedy = "Use more samples of each class, or another validation_fraction."

@@ -181,8 +181,7 @@ def _heads(config: PreTrainedConfig, width: int) -> int:
 
 
 def _inner(config: PreTrainedConfig, width: int) -> int:
-    own = int(getattr(config, family_of(config).inner, None) or 4 * config.hidden_size)
-    return max(1, round(own * width / int(config.hidden_size)))
+    return max(1, round(cutting.Sizes.of(config).inner * width / int(config.hidden_size)))
 
 
 def _head_width(options: Mapping[str, Any], config: PreTrainedConfig | None = None) -> int | None:
