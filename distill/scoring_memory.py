@@ -9,7 +9,6 @@ from dataclasses import dataclass
 MIB = 2**20
 OVERHEAD_BYTES = 32 * MIB  # workspaces of the libraries, and their code touched for the first time (measured: 20)
 BUFFER_BYTES = 32 * MIB
-STRIP_BUFFER_BYTES = 128 * MIB  # wider column blocks: a strip is read and written once for each of them
 BUFFER_SHARE = 16  # of the budget at most a 16th
 STRIP_SHARE = 8  # an 8th, where there is room: of a strip, and of the bootstrap's replicates
 CHUNK_ELEMENTS = 2**22
@@ -96,24 +95,22 @@ def held(sizes: Sizes, memory_bytes: int, forward_bytes: int, dims: int, bootstr
     buffer = min(BUFFER_BYTES, memory_bytes // BUFFER_SHARE)
     replicates = max(chunk_elements(samples), REPLICATES_ELEMENTS) // (REPLICATE_VALUES * samples)
     matrix, room = Matrix(samples, None, buffer, max(replicates, 1)), left - whole_bytes(sizes, buffer)
-    strips = _strips(samples, memory_bytes, bootstrap)
+    strips = _strips(samples, memory_bytes, buffer, bootstrap)
     while room < sizes.least_bytes and (smaller := next(strips, None)) is not None:
         matrix, room = smaller, left - strip_bytes(sizes, smaller, dims, bootstrap)
     return matrix, room
 
 
-def _strips(samples: int, memory_bytes: int, bootstrap: int) -> Iterator[Matrix]:
+def _strips(samples: int, memory_bytes: int, buffer_bytes: int, bootstrap: int) -> Iterator[Matrix]:
     """Ever lower ones, down to a single row. `PANELS` at least: their squares are computed on both sides of the
     diagonal."""
     share = memory_bytes // STRIP_SHARE // (8 * samples)
     height, together = min(share, -(-samples // PANELS)), min(share // REPLICATE_VALUES, bootstrap)
-    most = memory_bytes // BUFFER_SHARE
-    buffer = min(STRIP_BUFFER_BYTES, most)
     while True:
-        yield Matrix(samples, max(height, 1), buffer, max(together, 1))
-        if height <= 1 and together <= 1 and buffer <= min(BUFFER_BYTES, most):
+        yield Matrix(samples, max(height, 1), buffer_bytes, max(together, 1))
+        if height <= 1 and together <= 1:
             return
-        height, together, buffer = height // 2, together // 2, max(buffer // 2, min(BUFFER_BYTES, most))
+        height, together = height // 2, together // 2
 
 
 def needed_bytes(

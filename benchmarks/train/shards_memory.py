@@ -5,7 +5,8 @@ registers the shards and supplies them, by the code that workers run, within a c
 process trains a linear student for `--epochs` epochs with `--workers` loader processes; its resident memory and that of
 its loader processes are read from /proc after every epoch, the highest of each epoch too. The time to the first batch,
 each with a cache that is empty and without loader processes, is that of `--first` shards (several numbers) and of all.
-A further process scores a tiny teacher of `--classes` classes by `--scored` samples of each within `--budget` bytes.
+A further process scores a tiny teacher of `--classes` classes by `--scored` samples of each within `--budget` bytes;
+`--epochs 0 --first` looks at that alone.
 Prints one JSON object; aims: the last epoch within 5 % of the first, the first batch alike, the scoring's peak within
 its budget.
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import math
 import os
 import platform
 import subprocess
@@ -22,7 +24,7 @@ import sys
 import tarfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,9 +36,10 @@ import torch
 import torch.nn.functional as F
 from minio import Minio
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 
 from benchmarks.data.made_up import put
+from benchmarks.quality.memory import reset_peak, resident
 from distill.data.limits import DEFAULT
 from distill.data.windows import WINDOW
 from distill.errors import RetortError
@@ -77,6 +80,8 @@ def main() -> None:
     parser.add_argument("--budget", type=int, default=2 * 2**30, help="bytes that scoring may take")
     parser.add_argument("--of", nargs=2, default=None, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if max(options.scored, default=0) * options.classes > options.images:
+        parser.error(f"{options.images} pictures have no {max(options.scored)} of each of {options.classes} classes.")
     torch.set_num_threads(1)
     if options.of is not None:
         what, folder = options.of
@@ -237,21 +242,22 @@ def scored(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     loader = Loader(samples, picked, options.batch, SEEN, shuffle=False, drop_last=False)
     teacher = network(classes).eval()
     layers = discover(teacher, torch.zeros(2, 3, 32, 32))
-    before = memory()["trainer"]
-    begun = time.perf_counter()
-    with Watched() as most:
-        try:
-            curve = list(
-                score(
-                    teacher, layers, lambda: (batch.student for batch in loader.epoch(0)), samples.labels[picked],
-                    len(samples), options.budget,
-                )
-            )  # fmt: skip
-        except RetortError as error:
-            return {"samples": len(picked), "refused": error.to_dict()}
+    before, begun, used, passes = resident("VmRSS"), time.perf_counter(), time.process_time(), list[int]()
+
+    def batches() -> Iterator[Tensor]:
+        passes.append(1)
+        return (batch.student for batch in loader.epoch(0))
+
+    reset_peak()
+    try:
+        curve = list(score(teacher, layers, batches, samples.labels[picked], len(samples), options.budget))
+    except RetortError as error:
+        return {"samples": len(picked), "refused": error.to_dict()}
     return {
-        "samples": len(picked), "layers": len(curve), "budget_mib": options.budget / 2**20,
-        "peak_mib": most.most["trainer"] - before, "seconds": time.perf_counter() - begun,
+        "samples": len(picked), "layers": len(curve), "pooled": sum(point.pooled for point in curve),
+        "features": [math.prod(point.shape) for point in curve], "passes": len(passes) - 1,
+        "budget_mib": options.budget / 2**20, "peak_mib": (resident("VmHWM") - before) / 2**20,
+        "seconds": time.perf_counter() - begun, "processor_seconds": time.process_time() - used,
     }  # fmt: skip
 
 

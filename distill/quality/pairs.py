@@ -17,7 +17,7 @@ from torch import Tensor
 from distill.quality.classes import Classes
 from distill.quality.kernel import Kernel, Part
 
-PART_ELEMENTS = 2**19  # looked at at once: its temporaries stay in a CPU's cache
+PART_ELEMENTS = 2**18  # looked at at once: its temporaries stay in a CPU's cache
 DISTANCE_TOLERANCE = 1e-5  # relative, of squared distances: above it they are taken from the features
 
 
