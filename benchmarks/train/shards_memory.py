@@ -52,7 +52,7 @@ from distill.modalities.images.shards import cache
 from distill.modalities.images.shards.index import write
 from distill.modalities.images.shards.supply import INDEX, NAMES, SUPPLY
 from distill.models import build
-from distill.quality import score
+from distill.quality import score, stratified_sample
 from distill.types import Architecture, DatasetInput
 from store.settings import Settings
 from tests.services import s3 as s3_server
@@ -62,6 +62,8 @@ from worker.transfer.supplier import Kept, Registering, Source, Supplier
 
 PICTURES = 500
 """Different ones: encoding each anew would take longer than all else."""
+TRAINED = 0.75
+"""Share of the pictures that is surely not held out to test by."""
 BUCKET = "photos"
 SAME = ("batch", "workers", "epochs", "classes", "budget")
 
@@ -80,8 +82,8 @@ def main() -> None:
     parser.add_argument("--budget", type=int, default=2 * 2**30, help="bytes that scoring may take")
     parser.add_argument("--of", nargs=2, default=None, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if max(options.scored, default=0) * options.classes > options.images:
-        parser.error(f"{options.images} pictures have no {max(options.scored)} of each of {options.classes} classes.")
+    if max(options.scored, default=0) * options.classes > TRAINED * options.images:
+        parser.error(f"{options.images} pictures train by fewer than {max(options.scored)} of each class.")
     torch.set_num_threads(1)
     if options.of is not None:
         what, folder = options.of
@@ -236,9 +238,8 @@ def trained(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
 def scored(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Peak MiB beyond what was held before, beside the budget; or what a budget that is too small is refused with."""
     samples, classes = opened(folder)
-    order = samples.labels.argsort(stable=True)
-    starts = torch.searchsorted(samples.labels[order].contiguous(), torch.arange(classes))
-    picked = order[(starts[:, None] + torch.arange(options.scored[0])).flatten()].sort().values
+    picked = stratified_sample(samples.labels, options.scored[0] * classes, 0)
+    found = {"samples": len(picked), "least_of_a_class": int(samples.labels[picked].bincount(minlength=classes).min())}
     loader = Loader(samples, picked, options.batch, SEEN, shuffle=False, drop_last=False)
     teacher = network(classes).eval()
     layers = discover(teacher, torch.zeros(2, 3, 32, 32))
@@ -252,9 +253,9 @@ def scored(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     try:
         curve = list(score(teacher, layers, batches, samples.labels[picked], len(samples), options.budget))
     except RetortError as error:
-        return {"samples": len(picked), "refused": error.to_dict()}
-    return {
-        "samples": len(picked), "layers": len(curve), "pooled": sum(point.pooled for point in curve),
+        return found | {"refused": error.to_dict()}
+    return found | {
+        "layers": len(curve), "pooled": sum(point.pooled for point in curve),
         "features": [math.prod(point.shape) for point in curve], "passes": len(passes) - 1,
         "budget_mib": options.budget / 2**20, "peak_mib": (resident("VmHWM") - before) / 2**20,
         "seconds": time.perf_counter() - begun, "processor_seconds": time.process_time() - used,
