@@ -60,7 +60,12 @@ OTHERS = (
     "feature_logit", "simkd", "similarity_preserving", "logit_standardized", "blockwise_logit", "dkd", "dist", "review",
 )  # fmt: skip
 METHODS = (*(arm(recipe) for recipe in OTHERS), arm("feature_only", feature_loss="channel_wise"))
-RULES = tuple(arm("feature_only", rule) for rule in ("top_q", "even", "last"))
+RULES = (
+    *(arm("feature_only", rule) for rule in ("top_q", "even", "last")),
+    arm("feature_only", "last", settings={"layers": 1}),
+    arm("feature_only", "last", settings={"layers": 1}, feature_loss="procrustes"),
+    arm("feature_only", "even", feature_loss="procrustes"),
+)
 GUARDS: tuple[dict[str, Any], ...] = ({"fit_head": False}, {"fit_head": True})
 STANDARD = tuple(
     arm("feature_only", "even", settings={"layers": k} | guard, **more)
