@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from distill.errors import InvalidConfig
+
 MIB = 2**20
 OVERHEAD_BYTES = 32 * MIB  # workspaces of the libraries, and their code touched for the first time (measured: 20)
 BUFFER_BYTES = 32 * MIB
@@ -131,3 +133,12 @@ def needed_bytes(
         middle = (low + high) // 2
         low, high = (low, middle) if fits(middle) else (middle, high)
     return high
+
+
+def too_small(samples: int, needed: int, memory_bytes: int) -> InvalidConfig:
+    """Of a budget that holds nothing of `samples`, and what would."""
+    return InvalidConfig(
+        f"Scoring {samples} samples takes at least {needed / MIB:.0f} MiB; the budget is {memory_bytes / MIB:.0f} MiB.",
+        "Raise `quality_memory_bytes`, or lower `quality_samples` or the batch size.",
+        {"needed_bytes": needed, "memory_bytes": memory_bytes},
+    )

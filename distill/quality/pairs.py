@@ -16,8 +16,10 @@ from torch import Tensor
 
 from distill.quality.classes import Classes
 from distill.quality.kernel import Kernel, Part
+from distill.scoring_memory import CHUNK_ELEMENTS
 
-PART_ELEMENTS = 2**18  # looked at at once: its temporaries stay in a CPU's cache
+CACHED_ELEMENTS = 2**18  # looked at at once on a CPU: temporaries stay in its cache
+FEW_CLASSES = 16  # of a part: up to so many are looked at one by one
 DISTANCE_TOLERANCE = 1e-5  # relative, of squared distances: above it they are taken from the features
 
 
@@ -38,7 +40,8 @@ class Reader(Protocol):
 
 def read(kernel: Kernel, readers: Sequence[Reader]) -> None:
     """Show every part of K to all readers."""
-    for part in kernel.parts(PART_ELEMENTS):
+    on_cpu = kernel.diagonal.device.type == "cpu"
+    for part in kernel.parts(CACHED_ELEMENTS if on_cpu else CHUNK_ELEMENTS):
         for reader in readers:
             reader.add(part)
 
@@ -168,7 +171,7 @@ class Strangers:
 
     def __init__(self, kernel: Kernel, classes: Classes) -> None:
         self._square, self._slack = kernel.diagonal, rounding(kernel.dims)
-        self._starts = classes.starts.tolist()
+        self._classes, self._starts = classes.sorted, classes.starts.tolist()
         self._stops = (classes.starts + classes.counts).tolist()
 
     def of_rows(self, part: Part) -> tuple[Tensor, Tensor]:
@@ -181,7 +184,11 @@ class Strangers:
 
     def _bounds(self, rows: slice, first: int, values: Tensor, square: Tensor) -> tuple[Tensor, Tensor]:
         high = torch.add((1 + self._slack) * square, values, alpha=-2)
-        for number in range(bisect_right(self._stops, rows.start), bisect_left(self._starts, rows.stop)):
+        there = range(bisect_right(self._stops, rows.start), bisect_left(self._starts, rows.stop))
+        if len(there) > FEW_CLASSES:
+            high.masked_fill_(self._classes[rows, None] == self._classes[first:], torch.inf)
+            return high, 2 * self._slack * square
+        for number in there:
             start, stop = self._starts[number], self._stops[number]
             columns = slice(max(start - first, 0), max(stop - first, 0))
             high[max(start - rows.start, 0) : stop - rows.start, columns] = torch.inf

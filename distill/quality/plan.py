@@ -7,10 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from distill.errors import InvalidConfig
 from distill.quality.classes import Classes
 from distill.quality.kernel import block_groups, pairs
-from distill.scoring_memory import Matrix, Sizes, held, needed_bytes
+from distill.scoring_memory import Matrix, Sizes, held, needed_bytes, too_small
 from distill.types import Layer
 
 Oversize = Literal["auto", "blocks", "pool"]
@@ -65,12 +64,7 @@ def make_plan(
     sizes, dims = sizes_of(classes), max(math.prod(layer.shape) for layer in layers)
     needed = needed_bytes(sizes, memory_bytes, forward_bytes, dims, bootstrap)
     if needed is not None:
-        raise InvalidConfig(
-            f"Scoring {classes.samples} samples takes at least {needed / 2**20:.0f} MiB; the budget is "
-            f"{memory_bytes / 2**20:.0f} MiB.",
-            "Raise `quality_memory_bytes`, or lower `quality_samples` or the batch size.",
-            {"needed_bytes": needed, "memory_bytes": memory_bytes},
-        )
+        raise too_small(classes.samples, needed, memory_bytes)
     matrix, usable = held(sizes, memory_bytes, forward_bytes(memory_bytes), dims, bootstrap)
     return _fitted(layers, item_bytes, matrix, matrix.reads(sizes, bootstrap), usable, oversize, max_passes)
 
