@@ -13,6 +13,7 @@ OVERHEAD_BYTES = 32 * MIB  # workspaces of the libraries, and their code touched
 BUFFER_BYTES = 32 * MIB
 BUFFER_SHARE = 16  # of the budget at most a 16th
 STRIP_SHARE = 8  # an 8th, where there is room: of a strip, and of the bootstrap's replicates
+STRIP_ROWS = 1024  # at most: higher ones save readings of the columns that cost next to nothing
 CHUNK_ELEMENTS = 2**22
 BLOCK_ELEMENTS = 2**22  # 32 MiB of float64: bounds the class blocks that are held at once
 PANELS = 8  # row panels of a symmetric product: 1/2 + 1/16 of the full product's operations
@@ -107,7 +108,7 @@ def _strips(samples: int, memory_bytes: int, buffer_bytes: int, bootstrap: int) 
     """Ever lower ones, down to a single row. `PANELS` at least: their squares are computed on both sides of the
     diagonal."""
     share = memory_bytes // STRIP_SHARE // (8 * samples)
-    height, together = min(share, -(-samples // PANELS)), min(share // REPLICATE_VALUES, bootstrap)
+    height, together = min(share, STRIP_ROWS, -(-samples // PANELS)), min(share // REPLICATE_VALUES, bootstrap)
     while True:
         yield Matrix(samples, max(height, 1), buffer_bytes, max(together, 1))
         if height <= 1 and together <= 1:
