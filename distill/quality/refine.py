@@ -25,12 +25,10 @@ def refine(
 ) -> tuple[Nearest, Tensor]:
     """Nearest strangers and entropies (C,) with every class resolved, to float64 of a direct computation."""
     centred = kernel.centred()
-    closest, again = (
-        Closest(centred, classes),
-        Entropies(centred, classes, centred.diagonal.new_ones(1, classes.samples)),
-    )
+    closest = Closest(centred, classes)
     pairs.read(centred, [closest])
     near = _tighter(near, closest.nearest())
+    again = Entropies(centred, classes, near.lower.new_ones(1, classes.samples))
     within.read(centred, classes, [again])
     values, resolved = torch.where(entropies.resolved, entropies.values, again.values)[0], entropies.resolved[0]
     if not near.resolved.all():
