@@ -60,12 +60,10 @@ from worker.transfer.shard_lists import listed
 from worker.transfer.shards import Entry
 from worker.transfer.supplier import Kept, Registering, Source, Supplier
 
-PICTURES = 500
-"""Different ones: encoding each anew would take longer than all else."""
 TRAINED = 0.75
 """Share of the pictures that is surely not held out to test by."""
 BUCKET = "photos"
-SAME = ("batch", "workers", "epochs", "classes", "budget")
+SAME = ("batch", "workers", "epochs", "classes", "budget", "seen")
 
 
 def main() -> None:
@@ -74,6 +72,8 @@ def main() -> None:
     parser.add_argument("--shards", type=int, default=50)
     parser.add_argument("--first", type=int, nargs="*", default=[5, 25])
     parser.add_argument("--side", type=int, default=40)
+    parser.add_argument("--pictures", type=int, default=500, help="different ones; a curve wants all of them to differ")
+    parser.add_argument("--seen", type=int, default=32, help="side of what networks see of them")
     parser.add_argument("--classes", type=int, default=1000)
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--batch", type=int, default=128)
@@ -173,7 +173,7 @@ def make(folder: Path, options: argparse.Namespace) -> int:
     folder.mkdir()
     draws = np.random.default_rng(0)
     pictures = []
-    for _ in range(PICTURES):
+    for _ in range(options.pictures):
         data = io.BytesIO()
         small = draws.integers(0, 256, (6, 6, 3), np.uint8)  # as smooth as photographs, and as well compressed
         size = (options.side, options.side + 5)
@@ -183,7 +183,7 @@ def make(folder: Path, options: argparse.Namespace) -> int:
     for shard in range(options.shards):
         with tarfile.open(folder / f"{shard:06}.tar", "w") as archive:
             for number in range(shard * each, (shard + 1) * each):
-                put(archive, f"{number:08}.jpg", pictures[number % PICTURES])
+                put(archive, f"{number:08}.jpg", pictures[number % options.pictures])
                 put(archive, f"{number:08}.cls", str(number % options.classes).encode())
     return sum(path.stat().st_size for path in folder.iterdir())
 
@@ -195,11 +195,12 @@ def opened(folder: Path) -> tuple[Samples, int]:
     return found.train, len(found.classes)
 
 
-SEEN = Preprocessing((0.5,) * 3, (0.25,) * 3, (32, 32), channels=3)
+def seen(options: argparse.Namespace) -> Preprocessing:
+    return Preprocessing((0.5,) * 3, (0.25,) * 3, (options.seen, options.seen), channels=3)
 
 
-def network(classes: int) -> nn.Module:
-    return build(Architecture(name="retort:resnet8", options={"width": 4}), classes, 3, (32, 32))
+def network(classes: int, side: int) -> nn.Module:
+    return build(Architecture(name="retort:resnet8", options={"width": 4}), classes, 3, (side, side))
 
 
 def trained(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -207,7 +208,7 @@ def trained(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     samples, classes = opened(folder)
     begun = time.perf_counter()
     loader = Loader(
-        samples, range(len(samples)), options.batch, SEEN, augmentation="crop_flip", workers=options.workers
+        samples, range(len(samples)), options.batch, seen(options), augmentation="crop_flip", workers=options.workers
     )
     batches = loader.epoch(options.epochs)
     next(batches)
@@ -240,9 +241,9 @@ def scored(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     samples, classes = opened(folder)
     picked = stratified_sample(samples.labels, options.scored[0] * classes, 0)
     found = {"samples": len(picked), "least_of_a_class": int(samples.labels[picked].bincount(minlength=classes).min())}
-    loader = Loader(samples, picked, options.batch, SEEN, shuffle=False, drop_last=False)
-    teacher = network(classes).eval()
-    layers = discover(teacher, torch.zeros(2, 3, 32, 32))
+    loader = Loader(samples, picked, options.batch, seen(options), shuffle=False, drop_last=False)
+    teacher = network(classes, options.seen).eval()
+    layers = discover(teacher, torch.zeros(2, 3, options.seen, options.seen))
     before, begun, used, passes = resident("VmRSS"), time.perf_counter(), time.process_time(), list[int]()
 
     def batches() -> Iterator[Tensor]:

@@ -51,7 +51,7 @@ def _direct_distances(columns: Columns, kernel: Kernel, classes: Classes, near: 
     exact = near.upper.clone()
     exact[unclear] = pair_distances(columns, near.rows[unclear] * samples + near.others[unclear], samples)
     below = torch.where(unclear & (exact > 0), exact, -1.0)
-    for found_pairs in _candidates(kernel, classes, below):
+    for found_pairs in _candidates(kernel, classes, below) if bool((below > 0).any()) else ():
         found = pair_distances(columns, found_pairs, samples)
         for part in _steps(len(found_pairs), _step(samples)):
             exact.scatter_reduce_(0, classes.sorted[found_pairs[part] // samples], found[part], "amin")
