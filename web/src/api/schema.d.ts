@@ -2639,10 +2639,10 @@ export interface components {
             };
             /**
              * Layers
-             * @description k: how many teacher layers to distil.
-             * @default 4
+             * @description k: how many teacher layers to distil. `auto`: as many as are named, else 4, or all where student or teacher has fewer.
+             * @default auto
              */
-            layers: number;
+            layers: number | "auto";
             /**
              * Teacher Layers
              * @description Explicit teacher layers by name, in depth order.
@@ -3739,7 +3739,7 @@ export interface components {
          *         "image_size": "auto",
          *         "label_smoothing": 0,
          *         "layer_decay": 1,
-         *         "layers": 4,
+         *         "layers": "auto",
          *         "learning_rate": "auto",
          *         "max_length": "auto",
          *         "max_steps": null,
