@@ -4768,15 +4768,22 @@ export interface components {
         };
         /**
          * Pruning
-         * @description Structured pruning: whole channels, hidden units and attention heads go, by equal shares of every layer.
+         * @description Structured pruning: whole channels, hidden units and attention heads go, by equal shares of every layer, or whole
+         *     blocks, by equal shares of every stage, or both.
          */
         Pruning: {
             /**
              * Ratio
-             * @description Share of the channels of every hidden layer that is removed.
+             * @description Share of the channels of every hidden layer that is removed; of a language model, of its hidden units and heads. Null: none.
              * @example 0.5
              */
-            ratio: number;
+            ratio?: number | null;
+            /**
+             * Blocks
+             * @description Share of the blocks of every stage that is removed, both ends kept; a block that changes the size of its input stays. Null: none.
+             * @example 0.5
+             */
+            blocks?: number | null;
             /**
              * Importance
              * @description Which channels stay: those of the largest L2 norm over all weights that go with a channel, or of the largest scale in their batch norms.
