@@ -38,7 +38,8 @@ Refusal = tuple[str, str]
 
 
 def refusal(error: FieldError) -> Refusal:
-    return error.pointer, error.message
+    """A student that was given by its name alone has it at /student, and in a point at /student/name."""
+    return error.pointer.removesuffix("/name"), error.message
 
 
 class Points:
