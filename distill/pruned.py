@@ -26,8 +26,8 @@ FAMILY = "pruned"
 """What a budget's families call the teacher's own network, pruned."""
 RATIOS = tuple(number / 10 for number in range(9, 0, -1))
 """Of the candidates of a budget, the smallest network first (our choice)."""
-BLOCK_SHARES = (1 / 3, 2 / 3)
-"""Of the same, each with all of `RATIOS` and with every channel (our choice)."""
+BLOCK_SHARES, BESIDE_BLOCKS = (1 / 3, 2 / 3), (0.75, 0.5, 0.25, None)
+"""Of the same by blocks, and what of the channels each of these loses beside (our choice)."""
 
 
 class Pruning(Model):

@@ -45,7 +45,8 @@ class Candidate:
     @property
     def title(self) -> str:
         """`retort:resnet8 (width 6)`."""
-        options = ", ".join(f"{name} {value}" for name, value in self.architecture.options.items())
+        given = self.architecture.options.items()
+        options = ", ".join(f"{name} {f'{value:.3g}' if isinstance(value, float) else value}" for name, value in given)
         return self.architecture.name + (f" ({options})" if options else "")
 
     def to_dict(self) -> dict[str, Any]:

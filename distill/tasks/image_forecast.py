@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from distill.estimate import SampleWork
-from distill.pruned import BLOCK_SHARES, FAMILY, RATIOS, architecture_of
+from distill.pruned import BESIDE_BLOCKS, BLOCK_SHARES, FAMILY, RATIOS, architecture_of
 from distill.recorded import recorded_view
 from distill.tasks import accepting, spec
 from distill.tasks.candidates import Chain, chains, family_of, unknown
@@ -104,7 +104,7 @@ class ImageForecast(Forecast):
 def _cut(teacher: Architecture) -> Iterator[Chain]:
     """What can be cut out of a teacher, by channels, and for each share of its blocks by blocks and channels."""
     for blocks in (None, *BLOCK_SHARES):
-        ratios = RATIOS if blocks is None else (*RATIOS, None)
+        ratios = RATIOS if blocks is None else BESIDE_BLOCKS
         yield Chain(FAMILY, tuple(architecture_of(teacher, ratio, blocks=blocks) for ratio in ratios))
 
 
