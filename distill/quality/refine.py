@@ -50,7 +50,7 @@ def _direct_distances(columns: Columns, kernel: Kernel, classes: Classes, near: 
     unclear, samples = ~near.resolved, classes.samples
     exact = near.upper.clone()
     exact[unclear] = pair_distances(columns, near.rows[unclear] * samples + near.others[unclear], samples)
-    below = torch.where(unclear & (exact > 0), exact, -1.0)
+    below = torch.where(unclear & (exact > 0), exact, -torch.inf)
     for found_pairs in _candidates(kernel, classes, below) if bool((below > 0).any()) else ():
         found = pair_distances(columns, found_pairs, samples)
         for part in _steps(len(found_pairs), _step(samples)):
@@ -61,8 +61,8 @@ def _direct_distances(columns: Columns, kernel: Kernel, classes: Classes, near: 
 
 
 def _candidates(kernel: Kernel, classes: Classes, below: Tensor) -> Iterator[Tensor]:
-    """Pairs i N + j of different classes whose squared distance may be at most `below` (C,) of i's class, -1 for none;
-    of N^2 pairs as many at once as `chunk_elements` says. `below` may fall between two portions."""
+    """Pairs i N + j of different classes whose squared distance may be at most `below` (C,) of i's class, minus
+    infinity for none; of N^2 pairs as many at once as `chunk_elements` says. `below` may fall between two portions."""
     samples = classes.samples
     held: list[Tensor] = []
     for part in kernel.parts(_step(samples)):
