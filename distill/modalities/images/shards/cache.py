@@ -114,11 +114,13 @@ class ShardCache:
 
 
 def _touched(path: Path) -> bool:
-    """Whether the file is there; it counts as read now."""
+    """Whether the file is there; it counts as read now, where this process may say so: an inspector may not."""
     try:
         os.utime(path)
     except FileNotFoundError:
         return False
+    except PermissionError:
+        return path.is_file()
     return True
 
 
