@@ -47,8 +47,8 @@ class ShardCache:
         """Raise `InvalidConfig` where so many bytes never fit."""
         if size_bytes > self.budget_bytes:
             raise InvalidConfig(
-                f"Shards of {size_bytes:,} bytes are needed at one time, and {self.budget_bytes:,} may be kept in "
-                f"{str(self.folder)!r}.",
+                f"Shards of {size_bytes:,} bytes are needed at one time, and {self.budget_bytes:,} may be kept on this "
+                "machine.",
                 f"Raise {BYTES}, or write smaller shards.",
                 {"needed_bytes": size_bytes, "budget_bytes": self.budget_bytes},
             )
