@@ -124,7 +124,7 @@ def heading(given: argparse.Namespace, program: str, timing: str) -> str:
     machine = f"{platform.machine()}, {processor()}, {torch.get_num_threads()} threads"
     load = Path("/proc/loadavg").read_text().split()[0] if Path("/proc/loadavg").exists() else "unknown"
     return (
-        f"{when}, table of commit {commit or 'unknown'} by `python -m {program}`, {machine}, load {load} at "
+        f"{when}, commit {commit or 'unknown'} by `python -m {program}`, {machine}, load {load} at "
         f"the start. {libraries}. Fashion-MNIST, {given.train} training images, {given.epochs} epochs, {given.test} "
         f"test images.{timing}"
     )

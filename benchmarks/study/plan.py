@@ -60,7 +60,13 @@ OTHERS = (
     "feature_logit", "simkd", "similarity_preserving", "logit_standardized", "blockwise_logit", "dkd", "dist", "review",
 )  # fmt: skip
 METHODS = (*(arm(recipe) for recipe in OTHERS), arm("feature_only", feature_loss="channel_wise"))
-RULES = tuple(arm("feature_only", rule) for rule in ("top_q", "even", "last"))
+RULES = (
+    arm("feature_only", "last", settings={"layers": 1}),
+    arm("feature_only", "even"),
+    arm("feature_only", "even", feature_loss="procrustes"),
+    arm("feature_only", "last", settings={"layers": 1}, feature_loss="procrustes"),
+    *(arm("feature_only", rule) for rule in ("last", "top_q")),
+)
 GUARDS: tuple[dict[str, Any], ...] = ({"fit_head": False}, {"fit_head": True})
 STANDARD = tuple(
     arm("feature_only", "even", settings={"layers": k} | guard, **more)
@@ -76,11 +82,11 @@ SHARES = (4_500, 13_500)  # a tenth and 30 % of the images that train
 def planned(layers: Mapping[str, Iterable[str]]) -> Iterator[Run]:
     """Every run after tuning, in order. `layers`: pair -> the teacher's candidate layers, as far as they are known."""
     yield from _stage("first", FIRST, SEEDS[:1])
+    yield from _stage("rules", RULES, SEEDS[:1])
     for pair in PAIRS:
         for name in layers.get(pair.name, ()):
             alone = {"layers": 1, "teacher_layers": (name,)}
             yield Run("worth", pair.name, arm("feature_only", settings=alone), 0, TUNING_EPOCHS)
-    yield from _stage("rules", RULES, SEEDS[:1])
     yield from _stage("methods", METHODS, SEEDS[:1])
     for seed in SEEDS[1:]:
         yield from _stage("seeds", FIRST + METHODS + RULES, (seed,))
