@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -109,7 +110,7 @@ def first(folder: Path, batch: int) -> dict[str, float]:
     clocks.append((time.perf_counter(), time.process_time()))
     batches.close()  # type: ignore[attr-defined]  # a generator
     loader.close()
-    parts = [*zip(clocks, clocks[1:], strict=False), (clocks[0], clocks[-1])]
+    parts = [*pairwise(clocks), (clocks[0], clocks[-1])]
     return {
         f"{step}{kind}": after[i] - before[i]
         for step, (before, after) in zip(STEPS, parts, strict=True)

@@ -1,10 +1,9 @@
-"""Jobs on several hosts by the compose files, as docs/deploy.md says; each host is a container in the machine's network."""
+"""Jobs on several hosts by the compose files, as docs/deploy.md says; each host a container."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest

@@ -106,7 +106,8 @@ def test_the_rights_of_a_worker_are_those_that_its_users_take() -> None:
 @pytest.mark.parametrize("name", ["api.yaml", "migrate.yaml", "worker.yaml", "ray.yaml"])
 def test_a_pod_finds_every_file_that_its_settings_name(name: str) -> None:
     """A file that is named and not there keeps a process from starting."""
-    named = {Path(value).name for key, value in one("ConfigMap", "settings.yaml")["data"].items() if key[-5:] == "_FILE"}
+    settings = one("ConfigMap", "settings.yaml")["data"]
+    named = {Path(value).name for key, value in settings.items() if key.endswith("_FILE")}
     specs = [each["spec"]["template"]["spec"] for each in documents(name) if each["kind"] in {"Deployment", "Job"}]
     assert specs
     for spec in specs:
