@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
 
 import httpx
@@ -50,8 +51,9 @@ def hosts(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[St
     for above in (folder, *folder.parents[:2]):  # pytest's folders are its own user's
         above.chmod(0o755)
     (port,) = free_ports(1)
-    known = f"RETORT_EXTRAS=,ray\nRETORT_RAY_SHARED={shared}\nRETORT_RAY_PORT={port}\n".encode()
-    (folder / "head.env").write_bytes(stack.joining() + known)
+    known = f"RETORT_EXTRAS=,ray\nRETORT_RAY_SHARED={shared}\nRETORT_RAY_PORT={port}\n"
+    known += f"RAY_AUTH_MODE=token\nRAY_AUTH_TOKEN={secrets.token_hex(32)}\n"
+    (folder / "head.env").write_bytes(stack.joining() + known.encode())
     (folder / "host.env").write_bytes(
         (folder / "head.env").read_bytes() + f"RETORT_RAY_HEAD={gateway()}:{port}\n".encode()
     )
