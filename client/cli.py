@@ -48,6 +48,8 @@ class Program(click.Group):
         self, context: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """`retort study` is the service's kind of study where a file says what to search, else the local grid."""
+        if args[:1] == ["study"]:
+            study.check(args[1:])
         if args[:1] == ["study"] and study.wanted(args[1:]):
             return "study", study.study, args[1:]
         return super().resolve_command(context, args)

@@ -211,7 +211,7 @@ def target_bytes(work: Workload) -> int:
     if not work.needs_layers:
         return logits
     one = work.teacher.activation_bytes // max(1, work.teacher.modules) // 2
-    return logits + work.train * work.config.layers * one
+    return logits + work.train * work.config.most_layers * one
 
 
 def disk_bytes(work: Workload) -> int:

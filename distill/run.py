@@ -25,7 +25,7 @@ from distill.passing import passing
 from distill.running.assess import evaluate
 from distill.running.building import build_recipe
 from distill.running.choosing import Chosen, choose_recipe
-from distill.running.chosen_layers import choose_layers
+from distill.running.chosen_layers import check_layers, choose_layers
 from distill.running.companions import companion_contexts
 from distill.running.exporting import export_later
 from distill.running.norms import norms_of
@@ -99,6 +99,7 @@ def _take_over(session: Session, chosen: Chosen) -> None:
 
 def _phases(session: Session, chosen: Chosen | None = None) -> Events:
     """The phases in order; each reads the session and leaves its result there."""
+    check_layers(session)
     yield from look_at_teacher(session)
     if chosen and chosen.warning:
         yield _noted(Event("warning", chosen.warning.to_dict()), session)
@@ -164,6 +165,8 @@ def _noted(event: Event, session: Session) -> Event:
         foreign = of_some_tasks() - task.spec.settings
         given = session.config.model_dump()
         config = {key: value for key, value in config.items() if key not in foreign or given[key] != "auto"}
+        if config["layers"] == "auto":
+            config["layers"] = None  # no layers are distilled
         for name in OF_THE_CHOICE:  # the choice of a recipe says itself what it went by
             del config[name]
         session.resolved = {"config": config, "reasons": task.reasons | event.data["reasons"]}

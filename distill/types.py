@@ -73,6 +73,10 @@ class Architecture(Model):
 
 
 Auto = Literal["auto"]
+USUAL_LAYERS = 4
+"""How many layers a job distils that says nothing of them, if student and teacher have so many."""
+EXPLICIT = "explicit"
+"""The selection rule whose parameters name the layers."""
 
 
 MOST, MOST_BYTES = 2**31 - 1, 2**53 - 1  # of counts, and of bytes: no float or JSON reader rounds them
@@ -128,7 +132,11 @@ class DistillConfig(Model):
     )
     selection: str = Field("auto", description="Name from the catalogue's selection rules, or `auto`.")
     selection_parameters: dict[str, Any] = Field(default_factory=dict)
-    layers: int = Field(4, ge=1, le=64, description="k: how many teacher layers to distil.")
+    layers: Annotated[int, Field(ge=1, le=64)] | Auto = Field(
+        "auto",
+        description="k: how many teacher layers to distil. `auto`: as many as are named, else 4, or all where student "
+        "or teacher has fewer.",
+    )
     teacher_layers: list[str] | None = Field(None, description="Explicit teacher layers by name, in depth order.")
     student_layers: list[str] | None = Field(None, description="Explicit student layers by name, in depth order.")
     teacher_classes: Literal["auto", "same", "other"] = Field(
@@ -283,11 +291,18 @@ class DistillConfig(Model):
     @classmethod
     def _count_named(cls, given: Any) -> Any:
         """`layers`, where it is left out, is the number of layers that are named."""
-        if not isinstance(given, dict) or "layers" in given:
+        if not isinstance(given, dict) or given.get("layers", "auto") != "auto":
             return given
-        named = [given[name] for name in ("teacher_layers", "student_layers") if isinstance(given.get(name), list)]
-        counts = {len(names) for names in named}
+        chosen = given.get("selection_parameters") if given.get("selection") == EXPLICIT else None
+        lists = [given.get("teacher_layers"), given.get("student_layers")]
+        lists += [chosen.get("layers")] if isinstance(chosen, dict) else []
+        counts = {len(names) for names in lists if isinstance(names, list)}
         return given | {"layers": counts.pop()} if len(counts) == 1 and 0 not in counts else given
+
+    @property
+    def most_layers(self) -> int:
+        """k, or the most that `auto` takes."""
+        return USUAL_LAYERS if self.layers == "auto" else self.layers
 
     @property
     def augments(self) -> bool:

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.errors.shortened import all_shortened, shortened
+
 Place = Literal["body", "query", "path", "header"]
 MEDIA_TYPE = "application/problem+json"
 
@@ -69,14 +71,14 @@ class Problem(Exception):
             type=f"/problems/{self.code.replace('_', '-')}",
             title=self.title,
             status=self.status,
-            detail=self.detail,
+            detail=shortened(self.detail),
             instance=instance,
             code=self.code,
-            remedy=self.remedy,
+            remedy=shortened(self.remedy),
             fault=self.fault,
             retryable=self.retryable,
-            errors=self.errors,
-            details=self.details,
+            errors=[each.model_copy(update={"message": shortened(each.message)}) for each in self.errors],
+            details=all_shortened(self.details),
         )
 
 

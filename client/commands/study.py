@@ -22,6 +22,26 @@ def wanted(arguments: Sequence[str]) -> bool:
     return any(each in ("--file", "-f") or each.startswith("--file=") for each in arguments)
 
 
+PLACES = {
+    "--dataset": "base.dataset", "--teacher": "base.teacher", "--teacher-architecture": "base.teacher.architecture",
+    "--teacher-epochs": "base.teacher.job.config.epochs", "--student": "base.student", "--epochs": "base.config.epochs",
+    "--set": "base.config", "--recipes": 'space["/config/recipe"].choices',
+    "--selections": 'space["/config/selection"].choices',
+}  # fmt: skip
+"""Options of the grid, and where a file says the same."""
+
+
+def check(arguments: Sequence[str]) -> None:
+    """Raises `UsageError` for options of the grid beside a file, and for those of a file without one."""
+    given = [each.partition("=")[0] for each in arguments]
+    if wanted(arguments):
+        for name in (name for name in given if name in PLACES):
+            raise click.UsageError(f"{name} is of the grid without --file. In the file it is {PLACES[name]}.")
+    alone = {name for each in study.params for name in each.opts if name.startswith("--")} - {"--seeds", "--output"}
+    for name in (name for name in given if name in alone and not wanted(arguments)):
+        raise click.UsageError(f"{name} goes with --file FILE, which says what to search. The grid has no such option.")
+
+
 @click.command("study")
 @click.option("--file", "-f", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="The body of POST /studies as JSON; its dataset and teacher may be files here.")  # fmt: skip

@@ -21,7 +21,7 @@ from distill.commands.study import parse_architecture, parse_dataset, said_by
 from distill.curve import reading, to_csv, to_png, to_svg
 from distill.errors import InvalidConfig, RetortError
 from distill.selection import check_count
-from distill.types import Architecture, DistillConfig, LayerQuality, QCurve, RunSpec, TeacherInput
+from distill.types import USUAL_LAYERS, Architecture, DistillConfig, LayerQuality, QCurve, RunSpec, TeacherInput
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -39,7 +39,7 @@ class Request:
     weights: Path
     architecture: str | None
     datasets: tuple[str, ...]
-    layers: int
+    layers: int | None
     rule: str
     named: tuple[str, ...]
     samples: int
@@ -64,7 +64,9 @@ class Request:
 @click.option(
     "--dataset", "datasets", multiple=True, required=True, help="A named set, a path, or role=path (train, test)."
 )
-@click.option("--layers", default=4, show_default=True, help="k: how many layers to choose.")
+@click.option(
+    "--layers", type=int, help=f"k: how many layers to choose; default: {USUAL_LAYERS}, or all where there are fewer."
+)
 @click.option(
     "--selection", "rule", default="auto", show_default=True, type=click.Choice(RULES), help="Selection rule."
 )
@@ -119,11 +121,16 @@ def score(**options: Any) -> None:
     request = Request(**options)
     try:
         with memory_errors():
-            curve = selection.choose(_curve(request), request.rule, request.layers)
+            found = _curve(request)
+            curve = selection.choose(found, request.rule, _count(request, len(found.layers)))
     except RetortError as error:
         raise Failed(error) from error
     write(curve, request.output)
     click.echo(f"\n{reading(curve)}\n\nWritten: {request.output}/q-curve.{{json,csv,svg,png,txt}}")
+
+
+def _count(request: Request, available: int) -> int:
+    return min(USUAL_LAYERS, available) if request.layers is None else request.layers
 
 
 def write(curve: QCurve, folder: Path) -> None:
@@ -148,7 +155,7 @@ def _curve(request: Request) -> QCurve:
         if isinstance(groups, str):
             raise InvalidConfig(f"There is no Q curve: {groups}.", "Give a dataset with classes.")
         layers = scored_layers(teaching, groups)
-        check_count(request.layers, len(layers), "teacher")  # before the long work
+        check_count(_count(request, len(layers)), len(layers), "teacher")  # before the long work
         frame = frame_of(session, teaching, groups, layers, request.max_passes)
         earlier = _earlier(request.output / "q-curve.json", frame)
         if earlier is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -10,10 +10,16 @@ import torch
 from torch import Tensor
 
 from distill.layers.view import FeatureView
+from distill.types import Layer
 
 Reads = Literal["cls", "mean", "last", "tokens"]
 MOST_TOKENS = 1024
 IGNORED = -100
+
+
+def sequences(layers: Sequence[Layer]) -> list[Layer]:
+    """Those with a token axis: embeddings and blocks. A pooled vector after them belongs to the head."""
+    return [layer for layer in layers if len(layer.shape) == 2]
 
 
 @dataclass(frozen=True)

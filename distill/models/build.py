@@ -17,13 +17,14 @@ from distill.errors import InvalidConfig
 from distill.headless import headless as of_name
 from distill.models import d_fine, rt_detr, small
 from distill.models.detectors import DETECTORS
+from distill.models.fewer_blocks import without
 from distill.models.fpn import backbone_of
 from distill.models.names import FCOS, PYRAMIDS, Name, is_dense, resolve
 from distill.models.options import checked
 from distill.models.segformer import segformer
 from distill.models.vision import SIZED, vision
 from distill.models.widths import narrow
-from distill.pruned import RATIO, WIDTHS, split
+from distill.pruned import BLOCKS, RATIO, SHARE, WIDTHS, split
 from distill.pruned import check as check_pruning
 from distill.types import Architecture
 from distill.vision_folder import FAMILIES
@@ -95,9 +96,9 @@ def pin(architecture: Architecture, image_size: Size) -> Architecture:
 
 
 def settled(architecture: Architecture, in_channels: int, image_size: Size) -> Architecture:
-    """With the widths that its `prune_ratio` means among the options, where it has one
-    (`distill.models.pruning.settled`)."""
-    if RATIO not in architecture.options or WIDTHS in architecture.options:
+    """With what its shares of pruning mean among the options, where it has some (`distill.models.pruning.settled`)."""
+    options = architecture.options
+    if all(share not in options or what in options for share, what in ((RATIO, WIDTHS), (SHARE, BLOCKS))):
         return architecture
     check_pruning(split(architecture.options)[1])
     from distill.models import pruning  # torch-pruning, which the others do without
@@ -146,7 +147,8 @@ def _construct(architecture: Architecture, num_classes: int, in_channels: int) -
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             network = _made(name, num_classes, in_channels, options)
-        return narrow(network, pruning[WIDTHS]) if pruning else network
+        network = without(network, pruning.get(BLOCKS, {}))
+        return narrow(network, pruning.get(WIDTHS, {}))
     except NotImplementedError:
         raise
     except (TypeError, ValueError, AssertionError, RuntimeError, KeyError, IndexError, ArithmeticError) as error:

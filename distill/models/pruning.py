@@ -1,5 +1,5 @@
-"""Structured pruning by torch-pruning's dependency graph (Fang et al. 2023, "DepGraph", arXiv:2301.12900): which
-channels of a network go together, and which of them stay.
+"""Structured pruning: which blocks of a network stay (`distill.models.block_pruning`), and which channels: those that
+go together are found by torch-pruning's dependency graph (Fang et al. 2023, "DepGraph", arXiv:2301.12900).
 
 Widths depend on the architecture alone: of n channels of a hidden layer floor((1 - ratio) n) stay, rounded down to a
 multiple of `round_to`, and at least that many; a grouped convolution's groups lose equally many. Layers that cannot
@@ -23,11 +23,13 @@ import torch_pruning as tp
 from torch import Tensor, nn
 
 from distill.errors import InvalidConfig
+from distill.models.block_pruning import kept_blocks
 from distill.models.build import pin, skeleton
+from distill.models.fewer_blocks import copied_without
 from distill.models.names import is_dense, resolve
 from distill.models.sizes import FORWARD_ERRORS
 from distill.models.widths import narrow, widths_between
-from distill.pruned import RATIO, ROUND_TO, ROUNDED, WIDTHS, split
+from distill.pruned import BLOCKS, RATIO, ROUND_TO, ROUNDED, SHARE, WIDTHS, split, whole_in_width
 from distill.types import Architecture, Importance
 
 Size = tuple[int, int]
@@ -37,36 +39,69 @@ _FAILURES = (*FORWARD_ERRORS, KeyError, AttributeError, NotImplementedError)
 
 
 def settled(architecture: Architecture, in_channels: int, size: Size) -> Architecture:
-    """With the widths that its `prune_ratio` means among the options (`distill.pruned.WIDTHS`), so that it is built
-    again without the dependency graph. `size`: (h, w) of the input. Raises `InvalidConfig` for a network that cannot be
-    pruned, or not by that share."""
+    """With what its `prune_blocks` and `prune_ratio` mean among the options (`distill.pruned.BLOCKS`, `WIDTHS`): so it
+    is built again without the dependency graph. `size`: (h, w) of the input. Raises `InvalidConfig` for a network that
+    cannot be pruned, or not by that share."""
     options = architecture.options
-    whole = architecture.model_copy(update={"options": split(options)[0]})
-    ratio, round_to = float(options[RATIO]), int(options.get(ROUND_TO, ROUNDED))  # type: ignore[arg-type]
+    if SHARE in options and BLOCKS not in options:
+        own = architecture.model_copy(update={"options": split(options)[0]})
+        stay = _blocks(own.model_dump_json(), float(options[SHARE]), in_channels, size)  # type: ignore[arg-type]
+        options = options | {BLOCKS: json.loads(stay)}
+        architecture = architecture.model_copy(update={"options": options})
+    if RATIO not in options or WIDTHS in options:
+        return architecture
+    whole, ratio, round_to = whole_in_width(architecture), float(options[RATIO]), int(options.get(ROUND_TO, ROUNDED))  # type: ignore[arg-type]
     found = _widths(whole.model_dump_json(), ratio, round_to, in_channels, size)
     return architecture.model_copy(update={"options": options | {WIDTHS: json.loads(found)}})
 
 
 def cut(source: nn.Module, architecture: Architecture, importance: Importance, example: Tensor) -> nn.Module:
-    """A copy of `source`, a network of the settled `architecture` before it is pruned, with the most important channels
-    of every layer. `example`: an input. Deterministic in all arguments.
+    """A copy of `source`, a network of the settled `architecture` before it is pruned, with the blocks that stay, and
+    the most important channels of every layer. `example`: an input. Deterministic in all arguments.
 
     Importance of channel c, over the tensors w of all layers that lose it together: `magnitude`: the mean of
     ||w[c]||_2, each layer's divided by their mean over c; `bn_scale`: the mean of |gamma[c]| of the batch norms (Liu et
     al. 2017, arXiv:1708.06519). Raises `InvalidConfig` for `bn_scale` without batch norms, for another network, and for
     one whose weights lead to other widths than the settled ones."""
-    whole = architecture.model_copy(update={"options": split(architecture.options)[0]})
+    options = architecture.options
+    source = copied_without(source, options.get(BLOCKS, {})).eval()  # type: ignore[arg-type]
+    if RATIO not in options:
+        return source
+    whole = whole_in_width(architecture)
     kept = _whole_layers(whole.model_dump_json(), example.shape[1], (example.shape[2], example.shape[3]))
     if importance == "bn_scale" and not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in source.modules()):
         message = f"{architecture.name} has no batch norms whose scales could say which channels stay."
         raise InvalidConfig(message, "Use the importance magnitude.", {"field": "student", "importance": importance})
     measure = tp.importance.BNScaleImportance() if importance == "bn_scale" else _Magnitude()
-    network = copy.deepcopy(source).eval()
-    options = architecture.options
+    network = copy.deepcopy(source)
     _prune(network, example, float(options[RATIO]), int(options.get(ROUND_TO, ROUNDED)), kept, measure)  # type: ignore[arg-type]
     if widths_between(source, network) != options[WIDTHS]:
         raise _refused(architecture, "its weights, and not its architecture alone, decide how wide its layers become")
     return network
+
+
+@cache
+def _blocks(own: str, share: float, channels: int, size: Size) -> str:
+    """The blocks that stay, as JSON. `own`: the architecture without any option of pruning."""
+    architecture = Architecture.model_validate_json(own)
+    if is_dense(resolve(architecture.name)):
+        raise _refused(architecture, "networks that answer for places of an image are not pruned")
+    network, example = _meta(architecture, channels, size), _example(channels, size)
+    try:
+        found = kept_blocks(network, example, share)
+        runs = _answers(copied_without(network, found), example) == _answers(network, example)
+    except _FAILURES as error:
+        raise _refused(architecture, f"its blocks cannot be told: {str(error)[:200]}") from error
+    if not runs:
+        raise _refused(architecture, "what is left of its blocks does not run")
+    if not found:
+        raise InvalidConfig(
+            f"Leaving out {share:g} of the blocks of {architecture.name} leaves out none: no stage has a block beside "
+            "its first that adds to what passes it.",
+            "Prune a deeper teacher, remove a larger share, or remove channels (ratio) alone.",
+            {"field": "student", SHARE: share},
+        )
+    return json.dumps(found)
 
 
 class _InOrder:

@@ -24,7 +24,7 @@ from distill.layers.modes import clear_caches
 from distill.passing import passing
 from distill.running.building import build_recipe
 from distill.running.choice_found import Found
-from distill.running.chosen_layers import choose_layers
+from distill.running.chosen_layers import check_layers, choose_layers
 from distill.running.session import Session
 from distill.running.step_times import StepTimes
 from distill.tasks.inspection import task_of
@@ -229,6 +229,7 @@ class _Choosing:
         session = self._opened(recipe, max(1, steps), place)
         if session.leaving() or steps == 0:
             return None
+        check_layers(session)
         for _ in choose_layers(session):  # it leaves after the layer at which a handover is asked for
             pass
         if session.leaving():

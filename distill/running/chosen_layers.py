@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from distill.running.norms import high_norms
-from distill.running.pairing import check_counts, check_student, choose, choose_evenly
+from distill.running.pairing import check_student, choose, choose_evenly, settle_count
 from distill.running.scoring import score_teacher
 from distill.running.session import Session
 from distill.running.teaching import Teaching
@@ -18,12 +18,21 @@ _HIGH = (
 )
 
 
+def check_layers(session: Session) -> None:
+    """How many layers there will be, and whether the recipe can work on the student's. Raises InvalidConfig."""
+    if _needed(session):
+        settle_count(session)
+        check_student(session)
+
+
+def _needed(session: Session) -> bool:
+    return session.task.recipe.needs_layers and session.task.teacher is not None
+
+
 def choose_layers(session: Session) -> Events:
-    """Q curve and pairs, for recipes that need them."""
-    if not session.task.recipe.needs_layers or session.task.teacher is None:
+    """Q curve and pairs, for recipes that need them. `check_layers` has been before."""
+    if not _needed(session):
         return
-    check_counts(session)
-    check_student(session)
     for teaching in session.teachings:
         yield from _chosen(session, teaching)
         if teaching.pairs is None:  # handed over

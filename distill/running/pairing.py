@@ -5,32 +5,42 @@ from __future__ import annotations
 from dataclasses import replace
 
 from distill import selection
+from distill.layer_count import Side, number_of_layers
 from distill.running.pairs import Pairs
 from distill.running.session import Session
 from distill.running.teaching import Teaching
 from distill.selection import even_positions
 from distill.tasks.network import Network
-from distill.tasks.rehearsal import too_few
 from distill.types import Layer, QCurve
 
 AUTO = "auto"
 """The selection that leaves the choice to us."""
 
 
-def check_counts(session: Session) -> None:
-    """Raise InvalidConfig where k layers cannot be found on either side, before any long work."""
+def settle_count(session: Session) -> None:
+    """Write down how many layers are distilled, and why, before any long work. Raises InvalidConfig for a number that a
+    network does not have."""
     config, task = session.config, session.task
-    teachers = [("teacher", each.network, config.teacher_layers) for each in session.teachings]
-    for side, network, named in [*teachers, ("student", task.student, config.student_layers)]:
-        layers = task.layers(network, named)
-        if len(layers) < config.layers:
-            raise too_few(config.layers, side, network.architecture.name, len(layers))
+    networks = [("teacher", each.network, config.teacher_layers) for each in session.teachings]
+    networks = [("student", task.student, config.student_layers), *networks]
+    sides = [
+        Side(role, network.architecture.name, len(task.layers(network, named))) for role, network, named in networks
+    ]
+    count, task.reasons["layers"] = number_of_layers(config, sides)
+    task.run = task.run.model_copy(update={"config": config.model_copy(update={"layers": count})})
+
+
+def _count(session: Session) -> int:
+    """As `settle_count` left it."""
+    count = session.config.layers
+    assert count != "auto"
+    return count
 
 
 def check_student(session: Session) -> None:
     """Raise InvalidConfig where the recipe cannot work on the student's layers, before any long work."""
     config, student = session.config, session.task.student
-    count = len(config.teacher_layers) if config.teacher_layers is not None else config.layers
+    count = len(config.teacher_layers) if config.teacher_layers is not None else _count(session)
     layers, named = _students(session, count), config.teacher_layers
     teacher = None if named is None else [layer.shape for layer in session.task.layers(session.teacher, named)]
     recipe = session.task.recipe
@@ -45,7 +55,7 @@ def choose_evenly(session: Session, teaching: Teaching, why: str) -> Pairs:
         chosen = tuple(session.task.layers(teaching.network, named))
         return Pairs("explicit", chosen, _students(session, len(chosen)), "teacher_layers were named")
     found = teaching.layers
-    chosen = tuple(found[i] for i in even_positions(len(found), session.config.layers))
+    chosen = tuple(found[i] for i in even_positions(len(found), _count(session)))
     return Pairs("even", chosen, _students(session, len(chosen)), f"even depths, because there is no Q curve: {why}")
 
 
@@ -59,7 +69,7 @@ def choose(session: Session, teaching: Teaching, curve: QCurve) -> Pairs:
         chosen = _named(session, teaching, config.teacher_layers, curve)
         return Pairs("explicit", chosen, _students(session, len(chosen)), "teacher_layers were named")
     rule = config.selection
-    scored = selection.choose(curve, rule, config.layers, config.selection_parameters)
+    scored = selection.choose(curve, rule, _count(session), config.selection_parameters)
     layers = {layer.name: layer for layer in teaching.layers}
     names = {layer.index: layer.name for layer in curve.layers}
     chosen = tuple(layers[names[index]] for index in scored.chosen)

@@ -10,7 +10,7 @@ from typing import Any
 from distill import drawing
 from distill.search.objectives import COSTS, Objective
 from distill.search.statistics import front
-from distill.search.table import BASE, Table
+from distill.search.table import BASE, Row, Table
 
 INK, FAINT, BLUE, RED = "#222222", "#8a8a8a", "#0072B2", "#D55E00"
 
@@ -44,15 +44,30 @@ def axis(name: str, objectives: Sequence[Objective]) -> Objective | None:
 
 
 def pareto(table: Table, x: Objective, y: Objective) -> Pareto:
-    """Of all configurations that have both figures."""
+    """Of all configurations that have both figures. Files of networks with equally many parameters differ by what they
+    say of themselves, a few bytes, which put no configuration before another."""
     rows = [row for row in table.rows if x.name in row.values and y.name in row.values]
     values = [(row.values[x.name].mean, row.values[y.name].mean) for row in rows]
-    best = set(front(values, (x.maximised, y.maximised)))
+    judged = list(zip(_judged(rows, x.name), _judged(rows, y.name), strict=True))
+    best = set(front(judged, (x.maximised, y.maximised)))
     points = [
         Point(row.configuration, *value, place in best)
         for place, (row, value) in enumerate(zip(rows, values, strict=True))
     ]
     return Pareto(x, y, sorted(points, key=lambda point: (point.x, point.y, point.configuration)))
+
+
+def _judged(rows: Sequence[Row], name: str) -> list[float]:
+    """Each row's figure, of bytes the least among the rows of as many parameters."""
+    found = [row.values[name].mean for row in rows]
+    if name != "bytes":
+        return found
+    sizes = [row.values["parameters"].mean if "parameters" in row.values else None for row in rows]
+    least: dict[float, float] = {}
+    for size, value in zip(sizes, found, strict=True):
+        if size is not None:
+            least[size] = min(value, least.get(size, value))
+    return [value if size is None else least[size] for size, value in zip(sizes, found, strict=True)]
 
 
 def to_svg(found: Pareto, title: str) -> str:

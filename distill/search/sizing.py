@@ -38,9 +38,15 @@ class Candidate:
         return log(max(1.0, self.figures["parameters"])) + log(max(1.0, self.figures["flops"]))
 
     @property
+    def size(self) -> tuple[str, float, float]:
+        """By which two networks are the same: two shares may leave the same blocks."""
+        return self.family, self.figures["parameters"], self.figures["flops"]
+
+    @property
     def title(self) -> str:
         """`retort:resnet8 (width 6)`."""
-        options = ", ".join(f"{name} {value}" for name, value in self.architecture.options.items())
+        given = self.architecture.options.items()
+        options = ", ".join(f"{name} {f'{value:.3g}' if isinstance(value, float) else value}" for name, value in given)
         return self.architecture.name + (f" ({options})" if options else "")
 
     def to_dict(self) -> dict[str, Any]:
@@ -65,12 +71,17 @@ def _figures(found: Mapping[str, Any], budget: StudentBudget) -> dict[str, float
 
 
 def best(known: Sequence[Candidate], limits: Mapping[str, float]) -> list[Candidate]:
-    """The largest of each chain that is within the limits, the most promising first."""
+    """The largest of each chain that is within the limits, the most promising first; of two that are the same network,
+    by family and size, one."""
     largest: dict[int, Candidate] = {}
     for each in known:
         if each.fits(limits) and (each.chain not in largest or each.score > largest[each.chain].score):
             largest[each.chain] = each
-    return sorted(largest.values(), key=lambda each: (-each.score, each.title))
+    found = sorted(largest.values(), key=lambda each: (-each.score, each.title))
+    first: dict[tuple[str, float, float], Candidate] = {}
+    for each in found:
+        first.setdefault(each.size, each)
+    return list(first.values())
 
 
 def smallest(known: Sequence[Candidate], limits: Mapping[str, float]) -> Candidate | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -66,6 +66,8 @@ def paired(
         return None
     found = spread([first[seed] - second[seed] for seed in common])
     assert found is not None
+    if abs(found.mean) <= ROUNDING:
+        found = replace(found, mean=0.0)  # of differences that cancel out but for rounding
     coincide = found.mean != 0 and _constant(found) and not _constant(spread([second[seed] for seed in common]))
     if found.sd is None or coincide:
         return Paired(found.mean, None, None, found.n, "too few seeds")

@@ -81,6 +81,7 @@ class Cell:
 def fingerprint(spec: RunSpec) -> str:
     """Changes with anything that changes a cell's numbers; the teacher counts by digest, not by path."""
     facts = spec.model_dump(exclude={"reuse_curves": True, "resume_from": True, "teacher": {"weights"}})
+    facts["config"]["layers"] = spec.config.most_layers  # `auto` gives no other numbers where so many can be had
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
@@ -137,11 +138,13 @@ def _twin(study: Study, cell: Cell, folder: Path, curve_file: Path) -> dict[str,
     if not cell.selection or curve is None or study.config.teacher_layers is not None:
         return None
     parameters = study.config.selection_parameters
-    chosen = list(choose(QCurve.from_dict(curve), cell.selection, study.config.layers, parameters).chosen)
     for selection in study.selections:
         other = replace(cell, selection=selection)
         done = _finished(folder / "cells" / other.name, study.spec(other))
-        if done and done.get("chosen") == chosen and done["digests"]["q_curve"] == curve["digest"]:
+        if not done or not done.get("chosen"):
+            continue
+        chosen = list(choose(QCurve.from_dict(curve), cell.selection, len(done["chosen"]), parameters).chosen)
+        if done["chosen"] == chosen and done["digests"]["q_curve"] == curve["digest"]:
             return done | {"selection": cell.selection, "same_as": done.get("same_as", selection)}
     return None
 

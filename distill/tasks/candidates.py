@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from distill.errors import UnknownName
+from distill.errors import InvalidConfig, UnknownName
 from distill.language_families import FAMILIES
 from distill.pruned import FAMILY as PRUNED
+from distill.pruned import Pruning
 from distill.tasks import accepting
 from distill.types import Architecture
 
@@ -96,21 +97,58 @@ def cut(teacher: Mapping[str, Any], name: str) -> Iterator[Chain]:
     """What can be cut out of a language model as wide as it is, so that it starts from its weights: a chain of shares
     of its hidden units, and of its heads where its family has fewer of the same width, for each depth. Of heads that
     share keys and values those that share them go together. Arguments as of `shrunk`."""
-    family, config = FAMILIES[teacher["family"]], teacher["config"]
-    inner = int(config.get(family.inner) or 4 * teacher["width"])
-    heads = teacher["heads"]
-    keys = int(config.get("num_key_value_heads") or heads)
-    wide = int(config.get("head_dim") or teacher["width"] // heads)
-    unit = heads // keys if keys > 1 else 1
+    parts = _Parts.of(teacher)
     for depth in _depths(teacher["layers"]):
         members = list[dict[str, Any]]()
         for share in PARTS:
-            options: dict[str, Any] = {"layers": depth, "inner": max(1, round(share * inner))}
-            if family.own_head_width:
-                options |= {"heads": max(1, round(share * heads / unit)) * unit, "head_width": wide}
+            options = {"layers": depth} | parts.left(share)
             if options not in members and (depth, share) != (teacher["layers"], 1):
                 members.append(options)
         yield Chain(PRUNED, tuple(Architecture(name=name, options=each) for each in members))
+
+
+def cut_by(teacher: Mapping[str, Any], name: str, how: Pruning) -> Architecture:
+    """One of these: without `how.ratio` of its hidden units and heads, and `how.blocks` of its blocks. At least one
+    block, one group of heads and `round_to` hidden units stay. Raises `InvalidConfig` where nothing goes."""
+    layers, parts = teacher["layers"], _Parts.of(teacher)
+    options = {"layers": layers if how.blocks is None else max(1, int(layers * (1 - how.blocks) + 1e-9))}
+    if how.ratio is not None:
+        options |= parts.left(1 - how.ratio, how.round_to, round_=lambda number: int(number + 1e-9))
+    whole = {"layers": layers} | parts.left(1)
+    if whole | options == whole:
+        raise InvalidConfig(
+            f"That removes nothing of this {teacher['family']} of {layers} blocks and {parts.inner} hidden units.",
+            "Remove a larger share, or lower round_to.",
+            {"field": "student", "layers": layers, "inner": parts.inner},
+        )
+    return Architecture(name=name, options=options)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What a block of a language model can lose: hidden units, and where its family has fewer heads of the same width
+    (`wide`; else None) heads, `unit` of them at a time: those that share keys and values."""
+
+    inner: int
+    heads: int
+    unit: int
+    wide: int | None
+
+    @classmethod
+    def of(cls, teacher: Mapping[str, Any]) -> _Parts:
+        family, config, heads = FAMILIES[teacher["family"]], teacher["config"], teacher["heads"]
+        keys = int(config.get("num_key_value_heads") or heads)
+        wide = int(config.get("head_dim") or teacher["width"] // heads)
+        inner = int(config.get(family.inner) or 4 * teacher["width"])
+        return cls(inner, heads, heads // keys if keys > 1 else 1, wide if family.own_head_width else None)
+
+    def left(self, share: float, step: int = 1, round_: Callable[[float], int] = round) -> dict[str, Any]:
+        """Options of a student with this share of them. `step`: what its hidden units are a multiple of."""
+        units = round_(share * self.inner)
+        found: dict[str, Any] = {"inner": min(self.inner, max(step, units - units % step))}
+        if self.wide is not None:
+            found |= {"heads": max(1, round_(share * self.heads / self.unit)) * self.unit, "head_width": self.wide}
+        return found
 
 
 def _depths(layers: int) -> list[int]:

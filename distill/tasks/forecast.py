@@ -15,6 +15,7 @@ from distill import class_weights, recipes
 from distill.errors import UnknownName
 from distill.estimate import SampleWork
 from distill.held_out import held_out
+from distill.pruned import Pruning, architecture_of
 from distill.recorded import recorded_classes
 from distill.tasks import learnt_elsewhere, part, spec
 from distill.tasks.candidates import Chain
@@ -104,6 +105,12 @@ class Forecast:
         """Networks among which a budget may choose. `entries`: of the catalogue of architectures. Raises `UnknownName`
         for a family that the task does not have. Called only where nothing is `missing`."""
         return []
+
+    def pruned(self, teacher: Report, architecture: Architecture, how: Pruning) -> Architecture:
+        """The student that is cut out of a teacher; called for tasks that prune. `teacher`: its report; `architecture`:
+        what it was registered as. Raises `InvalidConfig` for a teacher that cannot be cut so."""
+        whole = Architecture.model_validate(teacher.get("architecture") or architecture.model_dump())
+        return architecture_of(whole, how.ratio, how.round_to, how.blocks)
 
     def rehearsal(self, parts: Parts) -> Question | None:
         """What a worker should put together before the job runs (`distill.tasks.networks.measure`), so that what its

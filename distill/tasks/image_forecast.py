@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from distill.estimate import SampleWork
-from distill.pruned import FAMILY, RATIOS, architecture_of
+from distill.pruned import BESIDE_BLOCKS, BLOCK_SHARES, FAMILY, RATIOS, architecture_of
 from distill.recorded import recorded_view
 from distill.tasks import accepting, spec
 from distill.tasks.candidates import Chain, chains, family_of, unknown
@@ -94,12 +94,18 @@ class ImageForecast(Forecast):
             able = [entry for entry in entries if self.task in accepting(entry["name"])]
             raise unknown(FAMILY, place, [family_of(entry) for entry in able])
         teacher = Architecture.model_validate(parts.teachers[0]["architecture"])
-        pruned = Chain(FAMILY, tuple(architecture_of(teacher, ratio) for ratio in RATIOS))
         others = [family for family in families if family != FAMILY]
-        return [pruned, *(chains(self.task, entries, others) if others else [])]
+        return [*_cut(teacher), *(chains(self.task, entries, others) if others else [])]
 
     def work(self, parts: Parts, counted: Mapping[str, Mapping[str, Any]], tested: int) -> SampleWork:
         return SampleWork(_pixels(parts.dataset))
+
+
+def _cut(teacher: Architecture) -> Iterator[Chain]:
+    """What can be cut out of a teacher, by channels, and for each share of its blocks by blocks and channels."""
+    for blocks in (None, *BLOCK_SHARES):
+        ratios = RATIOS if blocks is None else BESIDE_BLOCKS
+        yield Chain(FAMILY, tuple(architecture_of(teacher, ratio, blocks=blocks) for ratio in ratios))
 
 
 def _input(channels: int, image_size: int | str, native: list[int] | None) -> Question:

@@ -90,6 +90,11 @@ def build(question: dict[str, Any]) -> tuple[nn.Module, Tensor]:
     return built(architecture, question["num_classes"], how.channels, how.size), how.one()
 
 
+def layers(question: dict[str, Any]) -> int:
+    """How many layers of the network of a question of `measure` can be distilled."""
+    return len(_actor(question).layers(None))
+
+
 def rehearse(
     question: dict[str, Any], answer: Answer | None = None, agree: Agree = lambda _: None
 ) -> list[RunWarning]:  # fmt: skip

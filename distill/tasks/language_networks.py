@@ -49,6 +49,13 @@ def measured(task: Any, question: dict[str, Any], untie: bool = False) -> dict[s
     return measure_text(**rest, task=task, student=_student(question), untie=untie).to_dict()
 
 
+def counted_layers(task: Any, question: dict[str, Any]) -> int:
+    """How many layers of the model of a question of `measured` can be distilled: embeddings and blocks."""
+    from distill.models.language.measure import layers_on_meta, sized
+
+    return layers_on_meta(sized(question["config"], task, question["num_classes"], _student(question)), task)
+
+
 def _student(question: dict[str, Any]) -> Architecture | None:
     return Architecture.model_validate(question["student"]) if question.get("student") else None
 

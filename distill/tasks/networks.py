@@ -6,6 +6,7 @@ A task tells it in its folder's module `networks`, which may import torch:
     examine(architecture: Architecture, sent: Sent) -> dict     the report on a teacher; raises `UserError`
     measure(question: dict) -> dict                     an answer to `distill.tasks.forecast.Forecast.questions`
     build(question: dict) -> (module, example)          optional: the network of such a question, and an input to time
+    layers(question: dict) -> int                       optional: of such a network, how many can be distilled
     rehearse(question: dict) -> list[RunWarning]        optional: the run's warnings; raises its refusals
     answers(report: dict) -> bool                       optional: whether the network examined answers this task
 """
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from distill.errors import UnknownName, UserError
+from distill.models.sizes import FORWARD_ERRORS
 from distill.tasks import accepting, names, of_report, part
 from distill.tasks.counting import count
 from distill.types import Architecture, TeacherPreprocessing
@@ -91,4 +93,15 @@ def measure(question: dict[str, Any]) -> dict[str, Any]:
     if "chains" in question:
         return count(question, looking.measure, getattr(looking, "build", None))
     answer: dict[str, Any] = looking.measure(question)
-    return answer
+    return answer | _layers(looking, question)
+
+
+def _layers(looking: Any, question: dict[str, Any]) -> dict[str, int]:
+    """How many layers the network has, where its shapes alone tell."""
+    counted: Callable[[dict[str, Any]], int] | None = getattr(looking, "layers", None)
+    if counted is None:
+        return {}
+    try:
+        return {"layers": counted(question)}
+    except (NotImplementedError, UserError, *FORWARD_ERRORS):
+        return {}

@@ -46,12 +46,19 @@ def recipe_of(run: RunSpec) -> type[Recipe]:
         )
     for name in ("teacher_layers", "student_layers"):
         layers = getattr(config, name)
-        if recipe.needs_layers and layers is not None and len(layers) != config.layers:
+        if recipe.needs_layers and layers is not None and config.layers not in ("auto", len(layers)):
             raise InvalidConfig(
                 f"{name} names {len(layers)} layers, but layers (k) is {config.layers}.",
                 "Make them agree.",
                 {"field": name, "named": len(layers), "layers": config.layers},
             )
+    both = (config.teacher_layers, config.student_layers)
+    if recipe.needs_layers and None not in both and len(both[0] or ()) != len(both[1] or ()):
+        raise InvalidConfig(
+            "teacher_layers and student_layers differ in length; layers pair one to one.",
+            "Name equally many.",
+            {"field": "student_layers", "named": [len(each or ()) for each in both]},
+        )
     return recipe
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from distill import recipes, selection
 from distill.answers import Answer
 from distill.errors import InvalidConfig, UserError
+from distill.layer_count import Side, number_of_layers
 from distill.layers import discover
 from distill.models import Preprocessing
 from distill.models.sizes import FORWARD_ERRORS
@@ -100,22 +101,14 @@ def _layers(cast: Cast) -> tuple[tuple[Layer, ...], tuple[Layer, ...]]:
         students = cast.student.layers(named)
     with _blaming("teacher" if config.teacher_layers is None else "teacher_layers"):
         teachers = teacher.layers(config.teacher_layers)
-    count = config.layers if config.teacher_layers is None else len(config.teacher_layers)
-    for side, actor, found in (("student", cast.student, students), ("teacher", teacher, teachers)):
-        if len(found) < count:
-            raise too_few(config.layers, side, actor.architecture.name, len(found))
+    sides = (
+        Side("student", cast.student.architecture.name, len(students)),
+        Side("teacher", teacher.architecture.name, len(teachers)),
+    )
+    count, _ = number_of_layers(config, sides)
     if config.teacher_layers is None:
         teachers = [teachers[i] for i in even_positions(len(teachers), count)]
     return tuple(students) if named else selection.student_layers(students, count), tuple(teachers)
-
-
-def too_few(wanted: int, side: str, architecture: str, found: int) -> InvalidConfig:
-    """The refusal of `wanted` layers of a network that has `found`."""
-    return InvalidConfig(
-        f"{wanted} layers are to be distilled, but the {side} {architecture} has {found}.",
-        f"Set layers to {found} or less, or name {side}_layers.",
-        {"field": "layers", "layers": wanted, "available": found, "side": side},
-    )
 
 
 def _check(cast: Cast, recipe: type[Recipe], students: tuple[Layer, ...], teachers: tuple[Layer, ...]) -> None:

@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 from distill import own_vocabulary
 from distill.errors import InvalidConfig
 from distill.estimate import SampleWork
-from distill.pruned import FAMILY
-from distill.tasks.candidates import Chain, cut, shrunk, unknown
+from distill.pruned import FAMILY, Pruning
+from distill.tasks.candidates import Chain, cut, cut_by, shrunk, unknown
 from distill.tasks.forecast import Forecast, Misfit, Parts, Question, Report, older
-from distill.types import DistillConfig
+from distill.types import Architecture, DistillConfig
 
 #: Of one word or punctuation mark (our choice; tokenizers make 1.1 to 1.5), and special tokens of a text.
 TOKENS_PER_WORD, SPECIAL_TOKENS = 1.3, 3
@@ -111,6 +111,19 @@ class TextForecast(Forecast):
             reduced = self.reduces and parts.config.text_features != "tokens"
             found += shrunk(parts.teacher, own[0], reduced)
         return found
+
+    def pruned(self, teacher: Report, architecture: Architecture, how: Pruning) -> Architecture:
+        """By options of the teacher's family, whose most important units and heads and every n-th block the run takes:
+        a student as wide as its teacher starts from it."""
+        if how.importance != "magnitude":
+            raise InvalidConfig(
+                "Language models have no batch norms whose scales could say which units stay.",
+                "Use the importance magnitude.",
+                {"field": "student", "importance": how.importance},
+            )
+        if "config" not in teacher:
+            raise InvalidConfig(older("teacher"), "Register the teacher again.", {"field": "student"})
+        return cut_by(teacher, SAME, how)
 
     def work(self, parts: Parts, counted: Mapping[str, Mapping[str, Any]], tested: int) -> SampleWork:
         alive = ALIVE * min(tested, EVALUATION_BATCH) * widest(counted)

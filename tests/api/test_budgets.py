@@ -320,6 +320,9 @@ def test_a_pruned_teacher_is_its_network_with_its_weights(client: TestClient, dr
     shown = made.json()
     assert shown["student"] == {"name": "retort:resnet8", "options": {"width": 16, "prune_ratio": 0.5, "round_to": 4}}
     assert shown["student_weights"] == {"teacher": body["teacher"], "importance": "bn_scale"}
+    made = client.post("/jobs", json=body | {"student": {"prune": {"blocks": 0.5}}}).json()
+    assert made["student"] == {"name": "retort:resnet8", "options": {"width": 16, "prune_blocks": 0.5}}
+    assert made["student_weights"] == {"teacher": body["teacher"]}
 
 
 def test_a_budget_may_be_kept_by_pruning_the_teacher(client: TestClient, driver: Driver, counter: Counter) -> None:
@@ -367,7 +370,8 @@ def test_pruned_teachers_are_choices_where_the_base_job_starts_as_they_do(
     ("prune", "pointer"),
     [({"ratio": ratio}, "/student/prune/ratio") for ratio in (0, 1, -0.5)]
     + [
-        ({}, "/student/prune/ratio"),
+        ({}, "/student/prune"),
+        ({"blocks": 1}, "/student/prune/blocks"),
         ({"ratio": 0.5, "importance": "luck"}, "/student/prune/importance"),
     ],
 )

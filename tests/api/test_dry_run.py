@@ -230,6 +230,46 @@ def test_a_request_that_names_student_layers_is_rehearsed_before_it_is_queued(
     assert named == [["layer3"]]
 
 
+def counted(client: TestClient, driver: Driver, database: Database, layers: int) -> dict[str, Any]:
+    """A request whose networks a worker has counted, this many layers each."""
+    report = {"num_classes": 2, "in_channels": 1, "preprocessing": VIEW | {"origin": "header", "channels": 1}}
+    body = {"teacher": driver.teacher(report=report), "dataset": driver.dataset(report=REPORT)}
+    body |= {"student": STUDENT["name"], "config": {"recipe": "feature_only", "epochs": 2}}
+    with database.write() as session:
+        system.register_worker(session, Worker(id="wrk_a", hostname="h", pid=1, slots=1))
+    assert client.post("/jobs?dry_run=true", json=body, headers={"Prefer": "wait=0"}).status_code == 200
+    with database.write() as session:
+        for question in [row.data for row in session.query(CatalogueEntry).filter_by(kind=costs.WANTED)]:
+            told = {"warnings": []} if "rehearsal" in question else COST | {"layers": layers}
+            costs.answer(session, question, {"cost": told})
+    return body
+
+
+@pytest.mark.parametrize("query", ["", "?dry_run=true"])
+def test_more_layers_than_a_network_has_are_refused_before_the_queue(
+    client: TestClient, driver: Driver, database: Database, query: str
+) -> None:
+    body, headers = counted(client, driver, database, layers=3), {"Prefer": "wait=0"}
+    many = body | {"config": body["config"] | {"layers": 4}}
+    document = problem(client.post(f"/jobs{query}", json=many, headers=headers), 422, "invalid_config")
+    assert pointers(document) == {"/config/layers"}
+    assert client.get("/jobs").json()["items"] == []
+    for config in (body["config"], body["config"] | {"layers": 3}):
+        assert client.post(f"/jobs{query}", json=body | {"config": config}, headers=headers).status_code < 300
+
+
+@pytest.mark.parametrize("query", ["", "?dry_run=true"])
+def test_a_study_of_numbers_of_layers_names_those_that_no_run_takes(
+    client: TestClient, driver: Driver, database: Database, query: str
+) -> None:
+    base, headers = counted(client, driver, database, layers=3), {"Prefer": "wait=0"}
+    space = {"/config/layers": {"choices": [2, 3, 8]}, "/config/learning_rate": {"choices": [0.1, 0.01]}}
+    answer = client.post(f"/studies{query}", json={"base": base, "space": space}, headers=headers)
+    assert pointers(problem(answer, 422, "invalid_config")) == {"/space/~1config~1layers/choices/2"}
+    space["/config/layers"] = {"choices": [2, 3]}
+    assert client.post(f"/studies{query}", json={"base": base, "space": space}, headers=headers).status_code < 300
+
+
 def succeeded(driver: Driver, database: Database, seconds: float, peak: int, **result: Any) -> None:
     """A job like the one asked about, that took `seconds`, half of them for training."""
     job_id = driver.job(config=DistillConfig.model_validate(CONFIG).model_dump(mode="json"), recipe="cross_entropy")

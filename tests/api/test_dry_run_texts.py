@@ -192,3 +192,59 @@ def test_a_vocabulary_that_the_teacher_does_not_allow_is_refused_at_once(
         assert answer.status_code == 200, answer.text
     else:
         assert pointers(problem(answer, 422, "invalid_config")) == {pointer}
+
+
+LLAMA: dict[str, Any] = {
+    "num_classes": 0, "generates": True, "family": "llama", "layers": 6, "width": 64, "heads": 8, "vocabulary": 100,
+    "config": {"model_type": "llama", "intermediate_size": 100, "num_key_value_heads": 4, "head_dim": 8},
+    "architecture": {"name": "transformers:llama", "options": {}},
+}  # fmt: skip
+BERT = LLAMA | {"family": "bert", "generates": False, "num_classes": 2, "config": {"model_type": "bert"}}
+
+
+def cut_out(client: TestClient, driver: Driver, report: dict[str, Any], teacher: dict[str, Any], **prune: Any) -> Any:
+    asked = body(driver, report, teacher) | {"student": {"prune": prune}}
+    return client.post("/jobs?dry_run=true", json=asked, headers={"Prefer": "wait=0"})
+
+
+@pytest.mark.usefixtures("language")
+@pytest.mark.parametrize(
+    ("prune", "options"),
+    [
+        ({"blocks": 0.5}, {"layers": 3}),
+        ({"ratio": 0.5}, {"layers": 6, "inner": 48, "heads": 4, "head_width": 8}),
+        ({"ratio": 0.9, "blocks": 0.99, "round_to": 1}, {"layers": 1, "inner": 10, "heads": 2, "head_width": 8}),
+    ],
+)
+def test_a_language_model_is_cut_by_the_words_of_pictures(
+    client: TestClient, driver: Driver, prune: dict[str, Any], options: dict[str, Any]
+) -> None:
+    """Of 8 heads on 4 of keys and values two go together; hidden units are a multiple of `round_to`."""
+    found = cut_out(client, driver, INSTRUCTIONS, LLAMA, **prune)
+    assert found.status_code == 200, found.text
+    assert found.json()["student"] == {"name": "transformers:auto", "options": options}
+
+
+@pytest.mark.usefixtures("language")
+@pytest.mark.parametrize(
+    ("prune", "options"), [({"ratio": 0.5}, {"layers": 6, "inner": 128}), ({"blocks": 0.3}, {"layers": 4})]
+)
+def test_a_classifier_of_texts_too(
+    client: TestClient, driver: Driver, prune: dict[str, Any], options: dict[str, Any]
+) -> None:
+    found = cut_out(client, driver, REPORT, BERT, **prune)
+    assert found.status_code == 200, found.text
+    assert found.json()["student"]["options"] == options
+
+
+@pytest.mark.usefixtures("language")
+def test_what_cannot_be_cut_is_refused(client: TestClient, driver: Driver) -> None:
+    found = cut_out(client, driver, REPORT, BERT, ratio=0.5, importance="bn_scale")
+    assert problem(found, 422, "invalid_config")["details"]["importance"] == "bn_scale"
+    found = cut_out(client, driver, REPORT, BERT | {"layers": 1}, blocks=0.5)
+    assert problem(found, 422, "invalid_config")["details"]["layers"] == 1
+    asked = body(driver, REPORT, BERT)
+    other = driver.teacher(architecture={"name": "transformers:auto", "options": {}}, report=BERT, sha256="b" * 64)
+    asked["student"] = {"prune": {"ratio": 0.5, "teacher": other}}
+    document = problem(client.post("/jobs", json=asked), 422, "invalid_config")
+    assert pointers(document) == {"/student/prune/teacher"}

@@ -149,3 +149,19 @@ def test_without_a_file_it_is_the_local_grid() -> None:
     assert wanted(["--url", "u", "-f", "s.json"])
     assert wanted(["--file=s.json"])
     assert not wanted(["--dataset", "digits", "--output", "out"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--file", "study.json", "--recipes", "all"), "/config/recipe"),
+        (("--file=study.json", "--dataset=digits"), "base.dataset"),
+        (("--dataset", "digits", "--trials", "3"), "--file"),
+    ],
+)
+def test_options_of_the_other_kind_of_study_are_refused_with_what_takes_their_place(
+    command: Command, arguments: tuple[str, ...], told: str
+) -> None:
+    code, printed = command("study", *arguments)
+    assert code == 1
+    assert told in printed

@@ -95,6 +95,22 @@ def spec(data: DatasetInput, teacher: TeacherInput, student: Architecture = STUD
     return RunSpec(config=config(**changes), student=student, dataset=data, teacher=teacher, **extra)
 
 
+def test_a_number_of_layers_that_nobody_gave_follows_the_student(
+    data: DatasetInput, teacher: TeacherInput, tmp_path: Path
+) -> None:
+    """Embeddings and two blocks are fewer than a job distils that says nothing."""
+    given = spec(data, teacher, recipe="feature_only", epochs=1, layers="auto")
+    events = go(given, tmp_path / "job")
+    resolved = next(event for event in events if event.kind == "resolved").data
+    assert resolved["config"]["layers"] == 3
+    assert STUDENT.name.partition(":")[0] in resolved["reasons"]["layers"]
+    chosen = next(event for event in events if event.kind == "selection").data
+    assert len(chosen["student_layers"]) == len(chosen["teacher_layers"]) == 3
+    with pytest.raises(InvalidConfig) as caught:
+        next(run(spec(data, teacher, layers=4), tmp_path / "refused", Control()))
+    assert caught.value.details["field"] == "layers"
+
+
 @pytest.fixture(scope="module")
 def finished(
     data: DatasetInput, teacher: TeacherInput, tmp_path_factory: pytest.TempPathFactory

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from distill.errors import InvalidConfig
 from distill.models import build, check, load, save, settled
 from distill.models.pruning import cut
-from distill.pruned import RATIO, ROUND_TO, WIDTHS, architecture_of, split
+from distill.pruned import BLOCKS, RATIO, ROUND_TO, SHARE, WIDTHS, architecture_of, split
 from distill.types import Architecture
 
 VIT = {"img_size": 16, "patch_size": 8, "embed_dim": 16, "num_heads": 4, "depth": 2}
@@ -29,7 +29,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "norms of layers": ("timm:convnext_atto", {"dims": [8, 8, 16, 16], "depths": [1, 1, 1, 1]}),
     "transformers": ("transformers:resnet", {"hidden_sizes": [8, 16], "depths": [1, 1], "embedding_size": 8}),
 }
-SIZE = {"attention": 16}
+SIZE = {"attention": 16, "a stage that is no list": 64}
 GROUPED = {"layers": [1, 1, 1, 1], "channels": [8, 8, 16, 16], "stem_width": 8, "cardinality": 4, "base_width": 32}
 WIDE: dict[str, tuple[str, dict[str, Any]]] = {
     "grouped": ("timm:resnext50_32x4d", GROUPED),
@@ -194,3 +194,111 @@ def test_scales_of_batch_norms_want_batch_norms() -> None:
     with pytest.raises(InvalidConfig) as caught:
         cut(build(base, 3, 3, size), architecture, "bn_scale", torch.zeros(1, 3, size, size))
     assert caught.value.details["importance"] == "bn_scale"
+
+
+DEEP: dict[str, tuple[str, dict[str, Any]]] = {
+    "ours": ("retort:resnet20", {"width": 4}),
+    "timm": ("timm:resnet18", {"layers": [2, 3, 2, 2], "channels": [8, 8, 16, 16], "stem_width": 8}),
+    "torchvision": ("torchvision:mobilenet_v2", {"width_mult": 0.25}),
+    "a stage that is no list": ("timm:regnety_002", {}),
+    "transformers": ("transformers:resnet", {"hidden_sizes": [8, 16], "depths": [2, 3], "embedding_size": 8}),
+    "attention": ("timm:vit_tiny_patch16_224", VIT | {"depth": 4}),
+}
+
+
+def _enliven(network: nn.Module) -> None:
+    """So that every block adds something: some constructors begin with blocks that add nothing."""
+    _settle_norms(network)
+    for name, buffer in network.named_buffers():
+        if name.endswith("running_mean"):
+            buffer.zero_()
+    for name, parameter in network.named_parameters():
+        if parameter.dim() > 1:
+            nn.init.kaiming_normal_(parameter)
+        else:
+            nn.init.uniform_(parameter, *((-0.2, 0.2) if name.endswith("bias") else (0.5, 1.5)))
+
+
+def deep(case: str) -> tuple[Architecture, int]:
+    name, options = DEEP[case]
+    return Architecture(name=name, options=options), SIZE.get(case, 32)
+
+
+class Silenced(nn.Module):
+    """In place of a block: what passes it."""
+
+    def forward(self, x: Tensor, *_: Any, **__: Any) -> Tensor:
+        return x
+
+
+@pytest.mark.parametrize("case", DEEP)
+def test_what_is_left_computes_what_the_whole_does_where_the_other_blocks_add_nothing(case: str) -> None:
+    base, size = deep(case)
+    architecture = settled(architecture_of(base, None, blocks=0.5), 3, size)
+    kept = architecture.options[BLOCKS]
+    assert isinstance(kept, dict)
+    torch.manual_seed(0)
+    large, small = build(base, 5, 3, size), build(architecture, 5, 3, size)
+    _enliven(large)
+    x = torch.randn(2, 3, size, size)
+    found = cut(large, architecture, "magnitude", x[:1])
+    before = answers(large, x)
+    small.load_state_dict(found.state_dict())
+    assert torch.equal(answers(small, x), answers(found, x))
+    removed = 0
+    for path, numbers in kept.items():
+        holder = large.get_submodule(path)
+        for number, (name, _) in enumerate(list(holder.named_children())):
+            if number not in numbers:
+                setattr(holder, name, Silenced())
+                removed += 1
+    assert removed
+    assert not torch.equal(answers(large, x), before)
+    torch.testing.assert_close(answers(found, x), answers(large, x), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("case", ["ours", "timm", "attention"])
+def test_blocks_and_channels_go_together_and_the_file_alone_builds_it_again(case: str, tmp_path: Path) -> None:
+    base, size = deep(case)
+    both = settled(architecture_of(base, 0.5, round_to=1, blocks=0.5), 1, size)
+    sizes = [
+        sum(p.numel() for p in build(each, 6, 1, size).parameters())
+        for each in (both, settled(architecture_of(base, 0.5, round_to=1), 1, size), base)
+    ]
+    assert sizes[0] < sizes[1] < sizes[2]
+    network = cut(build(base, 6, 1, size), both, "magnitude", torch.zeros(1, 1, size, size))
+    path = tmp_path / "student.safetensors"
+    save(network, path, {"architecture": both.model_dump_json()})
+    report = check(both, path)
+    assert (report.num_classes, report.in_channels) == (6, 1)
+    x = torch.randn(2, 1, size, size)
+    assert torch.equal(answers(load(both, path), x), answers(network, x))
+
+
+def test_a_stage_keeps_what_changes_its_size_and_both_of_its_ends() -> None:
+    base = Architecture(name="timm:resnet34")
+    kept = settled(architecture_of(base, None, blocks=0.5), 3, 64).options[BLOCKS]
+    assert kept == {"layer1": [2], "layer2": [0, 3], "layer3": [0, 3, 5], "layer4": [0]}
+    again = settled(architecture_of(base, None, blocks=0.5), 1, 32).options[BLOCKS]
+    assert again == kept
+
+
+@pytest.mark.parametrize("name", ["retort:resnet8", "retort:vgg11_small", "timm:densenet121"])
+def test_a_network_without_a_block_to_spare_is_refused_by_name(name: str) -> None:
+    with pytest.raises(InvalidConfig) as caught:
+        settled(architecture_of(Architecture(name=name), None, blocks=0.5), 3, 32)
+    assert name in caught.value.message
+    assert caught.value.details[SHARE] == 0.5
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {SHARE: 0.0}, {SHARE: 1}, {SHARE: True}, {BLOCKS: {"stages.0": [3]}}, {BLOCKS: {"stages.0": []}},
+        {BLOCKS: {"stages.0": [1, 0]}}, {BLOCKS: {"nowhere": [0]}}, {BLOCKS: {"stages.0": [-1]}},
+        {BLOCKS: {"stages.0": [0, 0]}},
+    ],
+)  # fmt: skip
+def test_blocks_that_cannot_be_left_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(InvalidConfig):
+        build(Architecture(name="retort:resnet20", options=options), 10)

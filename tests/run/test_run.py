@@ -213,9 +213,10 @@ def test_bad_input_is_refused_before_any_work(
 ) -> None:
     changes, error, words = BAD[case]
     monkeypatch.setattr("distill.running.scoring.score", _never)
-    given = {"teacher": teacher} | changes
+    given, seen = {"teacher": teacher} | changes, list[Event]()
     with pytest.raises(error, match=words) as caught:
-        go(spec(given.pop("teacher"), **given), tmp_path / "job")
+        go(spec(given.pop("teacher"), **given), tmp_path / "job", watch=seen.append)
+    assert seen == []
     assert caught.value.remedy
     assert caught.value.fault == "user"
     files = [path for path in (tmp_path / "job").rglob("*") if path.is_file()]

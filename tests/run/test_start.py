@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from distill.control import Control
 from distill.errors import InvalidConfig
-from distill.pruned import WIDTHS, architecture_of
+from distill.pruned import BLOCKS, WIDTHS, architecture_of
 from distill.student import load_student
 from distill.training import checkpoint
 from distill.types import Architecture, ComparisonInput, StartInput, TeacherInput, TeacherPreprocessing
@@ -39,6 +39,9 @@ def test_a_student_of_a_finished_run_goes_on(tmp_path: Path) -> None:
     run: dict[str, Any] = {"recipe": "cross_entropy", "epochs": 4, "train_limit": None, "fit_head": False}
     go(spec(**run), tmp_path / "first")
     weights = tmp_path / "first/artifacts/student.safetensors"
+    options = load_student(weights).architecture.options
+    assert options[BLOCKS] == {"stages.0": [1], "stages.1": [0], "stages.2": [0]}
+    assert WIDTHS in options
     start = StartInput(label="the student of job_1", architecture=STUDENT, weights=str(weights))
     events = go(spec(**run | {"epochs": 1, "max_steps": 1}, start=start, learning_rate=1e-6), tmp_path / "second")
     first, second = report_of(tmp_path / "first"), report_of(tmp_path / "second")
@@ -159,11 +162,14 @@ def test_a_pruned_teacher_is_trained_delivered_and_loaded_without_it(tmp_path: P
 
 
 def test_a_pruned_student_is_gone_on_with_compared_and_exported(tmp_path: Path, teacher: TeacherInput) -> None:
-    """Named as its job names it, by ratio alone."""
-    student = architecture_of(teacher.architecture, 0.5, round_to=2)
+    """Named as its job names it, by shares of channels and blocks alone."""
+    student = architecture_of(teacher.architecture, 0.5, round_to=2, blocks=0.5)
     run: dict[str, Any] = {"student": student, "recipe": "cross_entropy", **SMALL}
     go(spec(start=start_of(teacher), **run), tmp_path / "first")
     weights = tmp_path / "first/artifacts/student.safetensors"
+    options = load_student(weights).architecture.options
+    assert options[BLOCKS] == {"stages.0": [1], "stages.1": [0], "stages.2": [0]}
+    assert WIDTHS in options
     start = StartInput(label="the student of job_1", architecture=student, weights=str(weights))
     other = ComparisonInput(
         label="first", architecture=student, weights=str(weights), recipe="cross_entropy", job_id="job_1"

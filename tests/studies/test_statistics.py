@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from distill.search.objectives import Objective
-from distill.search.statistics import front, paired, spread
+from distill.search.pareto import pareto
+from distill.search.statistics import Spread, front, paired, spread
 from distill.search.student_t import cdf, quantile
-from distill.search.table import Run, tabulate
+from distill.search.table import Row, Run, Table, tabulate
 
 
 @pytest.mark.parametrize("freedom", [1, 2, 3, 4, 9, 30, 101])
@@ -91,3 +92,22 @@ def test_diverged_runs_are_in_no_mean_and_are_counted() -> None:
     assert first.difference is not None
     assert (first.difference.mean, first.difference.n) == (pytest.approx(0.3), 1)  # of seed 1 alone
     assert table.comparisons == 0
+
+
+def test_differences_that_cancel_out_are_none() -> None:
+    found = paired({0: 0.3, 1: 0.1, 2: 0.2}, {0: 0.1, 1: 0.2, 2: 0.3}, True)
+    assert found is not None
+    assert found.mean == 0.0
+
+
+def test_what_a_file_says_of_itself_puts_no_configuration_before_another() -> None:
+    """Of three of one network two are worse, whatever their files weigh; the larger network is better."""
+    known = [(0, 0.5, 17_640.0, 100.0), (1, 0.6, 17_640.0, 100.0), (2, 0.4, 17_632.0, 100.0), (3, 0.9, 20_000.0, 120.0)]
+    figures = ("accuracy", "bytes", "parameters")
+    rows = [
+        Row(number, {}, values={name: Spread(value, None, 1) for name, value in zip(figures, values, strict=True)})
+        for number, *values in known
+    ]
+    found = pareto(Table(rows, 0), Objective("bytes", "minimize"), Objective("accuracy", "maximize"))
+    assert [point.configuration for point in found.points if point.best] == [1, 3]
+    assert [point.x for point in found.points] == [17_632.0, 17_640.0, 17_640.0, 20_000.0]

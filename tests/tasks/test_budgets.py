@@ -13,6 +13,7 @@ from distill.models.language import make_student
 from distill.models.language.config import plain
 from distill.models.listing import catalogue
 from distill.models.names import family
+from distill.pruned import Pruning
 from distill.search import sizing
 from distill.student_budget import StudentBudget
 from distill.tasks import chains_counted, networks
@@ -85,6 +86,19 @@ def test_a_language_model_is_cut_into_candidates(family: str, widths: dict[str, 
         assert made.architecture.options["initialise"] == "teacher"
         assert each.figures["parameters"] == sum(parameter.numel() for parameter in made.network.parameters())
     assert len(known) == sum(len(chain.members) for chain in chains)
+
+
+@pytest.mark.parametrize(("family", "widths"), [("gpt2", {}), ("qwen2", {"num_key_value_heads": 2})])
+@pytest.mark.parametrize("how", [{"ratio": 0.5}, {"blocks": 0.5}, {"ratio": 0.7, "blocks": 0.4, "round_to": 2}])
+def test_a_language_model_that_is_pruned_starts_from_its_teacher(
+    family: str, widths: dict[str, int], how: dict[str, Any]
+) -> None:
+    network = tiny.network(family, "generate", width=32, heads=4, **widths)
+    own = {"family": family, "layers": 3, "width": 32, "heads": 4, "config": plain(network.config), "num_classes": 0}
+    found = forecast("generate_text").pruned(own, Architecture(name="transformers:auto"), Pruning(**how))
+    made = make_student(found, network, "generate")
+    assert made.architecture.options["initialise"] == "teacher"
+    assert sum(p.numel() for p in made.network.parameters()) < sum(p.numel() for p in network.parameters())
 
 
 def test_a_chain_ends_behind_twice_a_limit() -> None:

@@ -17,7 +17,7 @@ from distill.recipe_parts.untaught import modules_of
 from distill.tasks.rehearsal import Actor, Cast, rehearse
 from distill.training.mode import Mode
 from distill.training.probe import Example, untaught
-from distill.types import Architecture, DistillConfig
+from distill.types import USUAL_LAYERS, Architecture, DistillConfig
 from tests.recipes.nets import CLASSES, STAGES, TinyCNN, images, labels, pair
 
 VIEW = Preprocessing((0.5,) * 3, (0.5,) * 3, tuple(images().shape[-2:]))  # type: ignore[arg-type]
@@ -84,3 +84,34 @@ def test_what_the_run_would_refuse_is_refused(case: str) -> None:
     with pytest.raises(UserError) as caught:
         rehearse(cast, Reaching(), lambda _: None)
     assert caught.value.details["field"] == field
+
+
+@pytest.mark.parametrize("recipe", [name for name in recipes.names() if recipes.get(name).needs_layers])
+def test_a_number_of_layers_that_nobody_gave_refuses_no_recipe(recipe: str) -> None:
+    """The student has three stages, fewer than a job distils that says nothing."""
+    assert len(actor(TinyCNN(4)).layers(None)) == len(STAGES) + 1
+    short = actor(Shallow(4))
+    assert len(short.layers(None)) < USUAL_LAYERS
+    config = DistillConfig(recipe=recipe)
+    refusal = _refusal(config, short)
+    assert refusal is None or refusal.details["field"] != "layers"
+    told = _refusal(config.model_copy(update={"layers": USUAL_LAYERS}), short)
+    assert told is not None
+    assert (told.details["field"], told.details["side"]) == ("layers", "student")
+
+
+class Shallow(TinyCNN):
+    """Without its last stage."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width)
+        self.stages = self.stages[:2]
+        self.head = nn.Linear(2 * width, CLASSES)
+
+
+def _refusal(config: DistillConfig, student: Actor) -> UserError | None:
+    try:
+        rehearse(Cast(config, CLASSES, student, actor(TinyCNN(8, seed=1))), Reaching(), lambda _: None)
+    except UserError as error:
+        return error
+    return None

@@ -31,6 +31,10 @@ class Findings:
     def add(self, pointer: str, message: str, remedy: str = "", code: str = "invalid_request", **details: Any) -> None:
         self._found.append(Finding(pointer, message, remedy, code, details))
 
+    def names(self, pointer: str) -> bool:
+        """Whether something is wrong there, or below."""
+        return any(f"{each.pointer}/".startswith(f"{pointer}/") for each in self._found)
+
     def __len__(self) -> int:
         return len(self._found)
 

@@ -127,6 +127,8 @@ def _check_network(findings: Findings, noun: str, architecture: str, spec: TaskS
     accepting = tasks.accepting(architecture)
     if spec.name in accepting:
         return True
+    if not accepting and findings.names(f"/{noun}"):
+        return False  # there is no such network, which is said already
     titles = " and ".join(tasks.spec(name).title for name in accepting) or "no task"
     message = f"The dataset is for {spec.title}, the {noun} {architecture} for {titles}."
     remedy = f"Use a network whose name begins with {tasks.prefixes(spec)}."

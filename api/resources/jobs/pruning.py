@@ -11,7 +11,8 @@ from api.resources.jobs.referring import ready
 from api.resources.jobs.schemas import FromTeacher, JobCreate, StudentCreate
 from api.state.context import Context
 from distill import tasks
-from distill.pruned import PrunedStudent, Pruning, architecture_of
+from distill.pruned import PrunedStudent, Pruning
+from distill.tasks.forecast import Forecast, forecast
 from distill.types import Architecture
 from store.tables import Dataset, Teacher
 
@@ -50,12 +51,20 @@ def _student(
     assert teacher is not None
     assert dataset is not None
     _check_task(findings, dataset, place)
-    whole = Architecture.model_validate((teacher.report or {}).get("architecture") or teacher.architecture)
+    task = task_of(dataset)
+    rules, by_weights = (
+        (forecast(task), tasks.spec(task).student_weights) if task in tasks.names() else (Forecast(), True)
+    )
+    if not by_weights and wanted not in known:
+        message = "A language model is cut out of the teacher that the job names, whose tokenizer it reads by."
+        findings.add(pointer, message, "Name that teacher as the job's.", "invalid_config")
+        findings.raise_if_any()
     with findings.at(pointer):
-        found = architecture_of(whole, how.ratio, how.round_to)
+        found = rules.pruned(teacher.report or {}, Architecture.model_validate(teacher.architecture), how)
     findings.raise_if_any()
-    weights = FromTeacher(teacher=teacher.id, importance=how.importance)
-    return StudentCreate(name=found.name, options=found.options, weights=weights)
+    # Of a task without weights to name, a student starts from its teacher where its sizes let it.
+    weights = {"weights": FromTeacher(teacher=teacher.id, importance=how.importance)} if by_weights else {}
+    return StudentCreate(name=found.name, options=found.options, **weights)
 
 
 def _check_task(findings: Findings, dataset: Dataset, place: str) -> None:

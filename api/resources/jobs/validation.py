@@ -84,7 +84,7 @@ def _check_lists(findings: Findings, config: DistillConfig) -> None:
     for name, given in lists.items():
         if given is not None and (not given or len(set(given)) != len(given)):
             findings.add(f"/config/{name}", f"{name} is empty or names a layer twice.", "Name each layer once.")
-        elif given is not None and "layers" in config.model_fields_set and len(given) != config.layers:
+        elif given is not None and config.layers not in ("auto", len(given)):
             message = f"{name} names {len(given)} layers, but layers is {config.layers}."
             findings.add(f"/config/{name}", message, "Leave `layers` out, or make them agree.", "invalid_config")
     both = config.teacher_layers and config.student_layers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Set
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
@@ -10,15 +11,26 @@ from sqlalchemy.orm import Session
 
 from api.errors.handlers import members, pointer
 from api.errors.problems import FieldError, Unprocessable
-from api.resources.jobs import validation
+from api.resources.jobs import measuring, validation
 from api.resources.jobs.findings import Findings
+from api.resources.jobs.plan import Plan
 from api.resources.jobs.schemas import JobCreate
 from api.resources.studies import variations
 from api.resources.studies.base import given, inputs
 from distill import auto_recipe
 from distill.search.space import Assignment, Json, Space, applied, canonical, escaped
+from distill.types import DistillConfig
 
 _CONDITION = "Vary it only `when` it applies, or put values that go together into choices at /config."
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A point that holds together as a job, of which workers may know more. `plan`, `config`: of its job."""
+
+    assignment: Assignment
+    plan: Plan
+    config: DistillConfig
 
 
 Refusal = tuple[str, str]
@@ -26,7 +38,8 @@ Refusal = tuple[str, str]
 
 
 def refusal(error: FieldError) -> Refusal:
-    return error.pointer, error.message
+    """A student that was given by its name alone has it at /student, and in a point at /student/name."""
+    return error.pointer.removesuffix("/name"), error.message
 
 
 class Points:
@@ -37,6 +50,7 @@ class Points:
         self._given = given(base) | {"compare_with": None}
         self._of_base: Set[Refusal] = frozenset()
         self.checked, self.resource, self.inputs = 1, base.config.epochs, set[str]()
+        self.worth_asking = list[Looked]()
 
     def check(self, findings: Findings, refused: Set[Refusal] = frozenset()) -> None:
         """Note points that no job takes: first of one place each, and if these are well of several together. Of a base
@@ -62,7 +76,7 @@ class Points:
             if auto_recipe.asked(job.config):
                 self._note(findings, assignment, "A study's jobs name their recipes.", "Name them.", "invalid_config")
                 return True
-            validation.check(self._session, self._tenant, job, self._dataset_id)
+            plan = validation.check(self._session, self._tenant, job, self._dataset_id)
         except ValidationError as error:
             first: Any = error.errors(include_url=False)[0]
             place = pointer(*members(body, first["loc"]))
@@ -75,6 +89,8 @@ class Points:
             return bool(new)
         self.resource = max(self.resource, job.config.epochs)
         self.inputs |= inputs(job)
+        if measuring.worth_asking(job.config):
+            self.worth_asking.append(Looked(assignment, plan, job.config))
         return False
 
     def _job(self, assignment: Assignment) -> Json:
@@ -86,9 +102,7 @@ class Points:
         return job
 
     def _note(self, findings: Findings, assignment: Assignment, message: str, remedy: str, code: str) -> None:
-        others = variations.described(assignment)
-        said = f"With {others}: {message}" if others else message
-        findings.add(variations.place(self._space, assignment), said, remedy or _CONDITION, code)
+        note(findings, self._space, assignment, message, remedy, code)
 
     def _check_reached(self, findings: Findings, seen: set[str]) -> None:
         """A condition that no other place ever fulfils is a slip."""
@@ -96,3 +110,10 @@ class Points:
             if domain.when is not None and not any(f'"{domain.pointer}"' in each for each in seen):
                 message = f"The condition of {domain.pointer} never holds, so that it is never varied."
                 findings.add(f"/space/{escaped(domain.pointer)}/when", message, _CONDITION, "invalid_config")
+
+
+def note(findings: Findings, space: Space, assignment: Assignment, message: str, remedy: str, code: str) -> None:
+    """Note that no job takes a point."""
+    others = variations.described(assignment)
+    said = f"With {others}: {message}" if others else message
+    findings.add(variations.place(space, assignment), said, remedy or _CONDITION, code)

@@ -17,8 +17,7 @@ from api.http.schemas import ResourcePatch
 from api.resources.jobs import measuring
 from api.resources.jobs import service as jobs_service
 from api.resources.jobs.findings import Findings
-from api.resources.jobs.plan import Plan
-from api.resources.studies import tags, validation
+from api.resources.studies import counted, tags, validation
 from api.resources.studies.budgets import StudySized, moved
 from api.resources.studies.schemas import StudyCreate, StudyDryRun, StudyExtend, StudyOut
 from api.resources.studies.validation import Checked
@@ -74,8 +73,7 @@ def submit(context: Context, tenant: str, sized: StudySized, dataset: str, key: 
             return shown(session, find(session, tenant, earlier)), True
         checked = looked or validation.check(session, settings, tenant, body, dataset)
         validation.still(session, tenant, checked)
-        with _of_base():
-            measuring.refuse_known(session, checked.plan, body.base.config)
+        _refuse_known(session, body, checked)
         study = studies.add(session, _row(tenant, sized, checked))
         if key:
             idempotency.answer(session, tenant, key, 202, study.id)
@@ -100,20 +98,33 @@ async def rehearse(
     """As for a job that is worth it: waits until a worker has put together what runs of the base job will. Raises
     `Unprocessable` for what `submit` would find, and for what these runs would refuse."""
     body = sized.body
-    if not measuring.worth_asking(body.base.config):
+    if not counted.worth_asking(body):
         return
 
-    def look() -> Plan | None:
+    def look() -> Checked | None:
         with context.database.read() as session:
             if idempotency.known(session, tenant, key):
                 return None
-            return validation.check(session, context.settings, tenant, body, dataset).plan
+            return validation.check(session, context.settings, tenant, body, dataset)
 
-    plan = await context.lanes.reading.run(look)
-    if plan is not None:
-        seconds = wait_seconds(prefer, context.settings.inspect_wait_seconds)
-        with _of_base():
-            await measuring.rehearse(context, plan, body.base.config, seconds)
+    checked = await context.lanes.reading.run(look)
+    if checked is not None:
+        await _ask_workers(context, body, checked, prefer)
+
+
+async def _ask_workers(context: Context, body: StudyCreate, checked: Checked, prefer: str | None) -> None:
+    """About the base job and the points, so that `_refuse_known` can tell. Raises `Unprocessable` for the base job."""
+    seconds = wait_seconds(prefer, context.settings.inspect_wait_seconds)
+    with _of_base():
+        await measuring.rehearse(context, checked.plan, body.base.config, seconds)
+    await counted.ask(context, checked, seconds)
+
+
+def _refuse_known(session: Session, body: StudyCreate, checked: Checked) -> None:
+    """Raises `Unprocessable` for what workers found already that runs of base job and points would refuse."""
+    with _of_base():
+        measuring.refuse_known(session, checked.plan, body.base.config)
+    counted.refuse(session, checked)
 
 
 @contextmanager
@@ -166,7 +177,13 @@ async def dry_run(context: Context, tenant: str, sized: StudySized, dataset: str
         with context.database.read() as session:
             return validation.check(session, context.settings, tenant, body, dataset)
 
+    def refuse() -> None:
+        with context.database.read() as session:
+            _refuse_known(session, body, checked)
+
     checked = await context.lanes.reading.run(look)
+    await _ask_workers(context, body, checked, prefer)
+    await context.lanes.reading.run(refuse)
     with _of_base():
         base = await jobs_service.dry_run(context, tenant, body.base, dataset, prefer)
     number, minutes = validation.planned(body, checked), base.estimates.minutes

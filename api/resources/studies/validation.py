@@ -16,7 +16,7 @@ from api.resources.jobs.schemas import JobCreate
 from api.resources.jobs.service import max_runtime
 from api.resources.studies import places
 from api.resources.studies.base import document, inputs, settled
-from api.resources.studies.points import Points, Refusal, refusal
+from api.resources.studies.points import Looked, Points, Refusal, refusal
 from api.resources.studies.schemas import ObjectiveIn, StrategyIn, StudyCreate
 from distill import auto_recipe, parameters, tasks
 from distill.search import strategies
@@ -44,6 +44,7 @@ class Checked:
     resource: int
     checked: int
     inputs: list[str]
+    worth_asking: list[Looked]
 
 
 def check(session: Session, settings: Settings, tenant: str, body: StudyCreate, dataset_id: str) -> Checked:
@@ -72,7 +73,7 @@ def check(session: Session, settings: Settings, tenant: str, body: StudyCreate, 
     assert plan is not None
     return Checked(
         plan, document(settings, body.base, plan), settled(session, space), seeds, strategy, objectives,
-        points.resource, points.checked, sorted(points.inputs | inputs(body.base) | {dataset_id}),
+        points.resource, points.checked, sorted(points.inputs | inputs(body.base) | {dataset_id}), points.worth_asking,
     )  # fmt: skip
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -12,12 +12,18 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from distill.errors import InvalidConfig
 from distill.estimate import NetworkCost
+from distill.layers import discover
+from distill.layers.sequence import sequences
 from distill.models.language.config import positions, read_config
 from distill.models.language.network import Task, for_task, skeleton
 from distill.models.language.student import student_config
 from distill.models.measure import outputs
 from distill.models.stored import Stored, stored
 from distill.types import Architecture
+
+T = TypeVar("T")
+SHORT = 8
+"""Tokens of a text by which layers are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +74,21 @@ def sized(
     return own if student is None else student_config(student, own, task, names, untie).config
 
 
+def layers_on_meta(config: Any, task: Task) -> int:
+    """How many layers of a model of this configuration a run can distil: embeddings and blocks. Raises as
+    `measure_text`."""
+    network = skeleton(config, task)
+    found = _tried(min(SHORT, positions(config)), lambda inputs: discover(network, inputs))
+    return len(sequences(found))
+
+
 def _counted(network: nn.Module, length: int) -> tuple[int, list[int]]:
     """Operations of one text, attention included, and the elements of every leaf module's output."""
+    return _tried(length, lambda inputs: _forward(network, inputs))
+
+
+def _tried(length: int, run: Callable[[dict[str, Tensor]], T]) -> T:
+    """What `run` says of one text of so many tokens without values."""
     ids = torch.zeros(1, length, dtype=torch.long, device="meta")
     # Most families look into a mask of two dimensions, which has no values here. OPT wants that or none, DeBERTa that.
     masks: list[dict[str, Tensor]] = [
@@ -79,7 +98,7 @@ def _counted(network: nn.Module, length: int) -> tuple[int, list[int]]:
     ]
     for mask in masks:
         try:
-            return _forward(network, {"input_ids": ids} | mask)
+            return run({"input_ids": ids} | mask)
         except (RuntimeError, ValueError, NotImplementedError) as error:
             failed = error
     raise InvalidConfig(f"The network does not run: {str(failed)[:200]}", "Choose other options.")

@@ -17,7 +17,7 @@ from distill.data.splits import stratified_sample
 from distill.disagreement import Look
 from distill.errors import InvalidConfig, InvalidDataset
 from distill.layers import SequenceView
-from distill.layers.sequence import Reads
+from distill.layers.sequence import Reads, sequences
 from distill.modalities.text import (
     TextDataset,
     TextLoader,
@@ -142,7 +142,7 @@ class TextTask(RowTask):
     def layers(self, network: Network, named: list[str] | None = None) -> list[Layer]:
         """Embeddings and blocks; a pooled vector after them belongs to the head."""
         found = super().layers(network, named)
-        kept = found if named else [layer for layer in found if len(layer.shape) == 2]
+        kept = found if named else sequences(found)
         return [
             replace(layer, index=i, relative_depth=(i + 1) / len(kept), shape=self.view.shape(layer.shape))
             for i, layer in enumerate(kept)

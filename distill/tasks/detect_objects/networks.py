@@ -12,11 +12,11 @@ from distill.tasks import image_networks
 from distill.tasks.detect_objects import SPEC
 from distill.tasks.detect_objects.answering import elsewhere, reads_logits
 from distill.tasks.detect_objects.heads import head_of
-from distill.tasks.image_networks import build, catalogue_of, examine, measure
+from distill.tasks.image_networks import build, catalogue_of, examine, layers, measure
 from distill.tasks.rehearsal import Actor, Cast
 from distill.warned import RunWarning
 
-__all__ = ["build", "catalogue", "examine", "measure", "rehearse"]
+__all__ = ["build", "catalogue", "examine", "layers", "measure", "rehearse"]
 
 
 def catalogue() -> list[dict[str, str]]:

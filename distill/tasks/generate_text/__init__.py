@@ -42,6 +42,7 @@ SPEC = TaskSpec(
     teacher_files="a Hugging Face folder: one zip, or `config.json`, safetensors and `tokenizer.json` together",
     student_hint="A smaller configuration of its teacher's family, with the teacher's tokenizer: give `layers` and "
     "`width`, or a budget of `parameters`.",
+    prunes=True,
     older_kind="generate",
     pipeline="text-generation",
 )

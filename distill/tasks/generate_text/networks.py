@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from distill.tasks.language_networks import built, catalogue, examine, measured
+from distill.tasks.language_networks import built, catalogue, counted_layers, examine, measured
 
-__all__ = ["answers", "build", "catalogue", "examine", "measure"]
+__all__ = ["answers", "build", "catalogue", "examine", "layers", "measure"]
 
 
 def answers(report: dict[str, Any]) -> bool:
@@ -16,6 +16,10 @@ def answers(report: dict[str, Any]) -> bool:
 
 def measure(question: dict[str, Any]) -> dict[str, Any]:
     return measured("generate", question, _untied(question))
+
+
+def layers(question: dict[str, Any]) -> int:
+    return counted_layers("generate", question)
 
 
 def build(question: dict[str, Any]) -> tuple[Any, Any]:

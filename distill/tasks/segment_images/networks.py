@@ -6,11 +6,11 @@ from typing import Any
 
 from distill.answers.reaching import ReachingMaps
 from distill.tasks import image_networks
-from distill.tasks.image_networks import build, catalogue_of, examine, measure
+from distill.tasks.image_networks import build, catalogue_of, examine, layers, measure
 from distill.tasks.segment_images import SPEC
 from distill.warned import RunWarning
 
-__all__ = ["build", "catalogue", "examine", "measure", "rehearse"]
+__all__ = ["build", "catalogue", "examine", "layers", "measure", "rehearse"]
 
 
 def catalogue() -> list[dict[str, str]]:

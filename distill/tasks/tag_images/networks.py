@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from distill.tasks.image_networks import build, catalogue_of, examine, measure, rehearse
+from distill.tasks.image_networks import build, catalogue_of, examine, layers, measure, rehearse
 from distill.tasks.tag_images import SPEC
 
-__all__ = ["build", "catalogue", "examine", "measure", "rehearse"]
+__all__ = ["build", "catalogue", "examine", "layers", "measure", "rehearse"]
 
 
 def catalogue() -> list[dict[str, str]]:

@@ -2639,10 +2639,10 @@ export interface components {
             };
             /**
              * Layers
-             * @description k: how many teacher layers to distil.
-             * @default 4
+             * @description k: how many teacher layers to distil. `auto`: as many as are named, else 4, or all where student or teacher has fewer.
+             * @default auto
              */
-            layers: number;
+            layers: number | "auto";
             /**
              * Teacher Layers
              * @description Explicit teacher layers by name, in depth order.
@@ -3739,7 +3739,7 @@ export interface components {
          *         "image_size": "auto",
          *         "label_smoothing": 0,
          *         "layer_decay": 1,
-         *         "layers": 4,
+         *         "layers": "auto",
          *         "learning_rate": "auto",
          *         "max_length": "auto",
          *         "max_steps": null,
@@ -4768,15 +4768,22 @@ export interface components {
         };
         /**
          * Pruning
-         * @description Structured pruning: whole channels, hidden units and attention heads go, by equal shares of every layer.
+         * @description Structured pruning: whole channels, hidden units and attention heads go, by equal shares of every layer, or whole
+         *     blocks, by equal shares of every stage, or both.
          */
         Pruning: {
             /**
              * Ratio
-             * @description Share of the channels of every hidden layer that is removed.
+             * @description Share of the channels of every hidden layer that is removed; of a language model, of its hidden units and heads. Null: none.
              * @example 0.5
              */
-            ratio: number;
+            ratio?: number | null;
+            /**
+             * Blocks
+             * @description Share of the blocks of every stage that is removed, both ends kept; a block that changes the size of its input stays. Null: none.
+             * @example 0.5
+             */
+            blocks?: number | null;
             /**
              * Importance
              * @description Which channels stay: those of the largest L2 norm over all weights that go with a channel, or of the largest scale in their batch norms.

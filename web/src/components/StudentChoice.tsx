@@ -9,7 +9,7 @@ import { SchemaField } from "./SchemaField";
 const KINDS: Record<StudentKind, [string, string]> = {
   named: ["By name", "An architecture and its options."],
   budget: ["By budget", "What it may cost. Check only lists the candidates, or the smallest that can be reached."],
-  pruned: ["The teacher, pruned", "The teacher’s own network with a part of its channels, from its weights."],
+  pruned: ["The teacher, pruned", "The teacher’s own network with a part of its channels or blocks, from its weights."],
 };
 
 /** How the student is said: one of the kinds that the service has for these tasks. */

@@ -9,7 +9,7 @@ export interface StudentDraft {
   /** Limits, threads and form, by the fields' names. */
   budget: Record<string, string>;
   families: string;
-  /** Ratio, importance, ...; `teacher` where the job has none or several. */
+  /** Ratio, blocks, importance, ...; `teacher` where the job has none or several. */
   prune: Record<string, string>;
 }
 
@@ -37,7 +37,7 @@ export function unnamed({ kind, budget, families, prune }: StudentDraft, schemas
 
 /** What is still to be said of it; empty where nothing is. */
 export function lacking({ kind, budget, prune }: StudentDraft, schemas: StudentSchemas): string {
-  if (kind === "pruned") return prune.ratio?.trim() ? "" : "the ratio to prune by";
+  if (kind === "pruned") return prune.ratio?.trim() || prune.blocks?.trim() ? "" : "the ratio or the blocks to prune by";
   const limited = Object.entries(schemas.budget).some(([name, schema]) => ask(schema).nullable && budget[name]?.trim());
   return kind === "named" || limited ? "" : "one limit of the budget";
 }
@@ -46,10 +46,10 @@ export function lacking({ kind, budget, prune }: StudentDraft, schemas: StudentS
 export function askedOf(job: Pick<Job, "student" | "student_budget" | "student_weights">): StudentDraft {
   const { budget, families } = (job.student_budget ?? {}) as { budget?: Record<string, unknown>; families?: string[] | null };
   if (budget) return { ...NAMED_STUDENT, kind: "budget", budget: texts(budget), families: (families ?? []).join(", ") };
-  const { prune_ratio: ratio, round_to } = (job.student.options ?? {}) as Record<string, unknown>;
-  if (ratio === undefined) return NAMED_STUDENT;
+  const { prune_ratio: ratio, prune_blocks: blocks, round_to } = (job.student.options ?? {}) as Record<string, unknown>;
+  if (ratio === undefined && blocks === undefined) return NAMED_STUDENT;
   const { teacher, importance } = (job.student_weights ?? {}) as { teacher?: string; importance?: string };
-  return { ...NAMED_STUDENT, kind: "pruned", prune: texts({ ratio, round_to, importance, teacher }) };
+  return { ...NAMED_STUDENT, kind: "pruned", prune: texts({ ratio, blocks, round_to, importance, teacher }) };
 }
 
 const texts = (given: Record<string, unknown>): Record<string, string> =>
