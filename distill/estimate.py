@@ -11,6 +11,7 @@ from math import ceil
 from typing import Any
 
 from distill.head_samples import LEAST_A_CLASS, most_in_time
+from distill.scoring_memory import Sizes, held
 from distill.types import DistillConfig
 
 PROCESS_BYTES = 600 * 2**20  # a trainer with torch, timm and scikit-learn imported and nothing built
@@ -23,6 +24,7 @@ KEPT_CHECKPOINTS = 2
 LOGIT_COPIES = 2  # beside the logits themselves: their softmax and their gradient
 EXPORTS_BYTES = 3 * 2**20  # report, curve, plots, card
 HEAD_WIDTH = 512  # features of one sample that a classifier reads: a ResNet-34's
+ASSUMED_CLASSES = 10  # by which samples are scored, where nobody counted them
 HEAD_EVALUATIONS = 300  # of L-BFGS over its whole path of penalties: 130 to 420 were counted
 
 
@@ -199,8 +201,10 @@ def _remembering_bytes(work: Workload) -> int:
 def _scoring_bytes(work: Workload) -> int:
     if work.teacher is None or not work.needs_layers:
         return 0
-    n = min(work.config.quality_samples, work.train)
-    return min(work.config.quality_memory_bytes, n * 4 * work.features + 8 * n * n)
+    n, budget = min(work.config.quality_samples, work.train), work.config.quality_memory_bytes
+    matrix, room = held(Sizes.even(n, work.classes or ASSUMED_CLASSES), budget, 0, work.features)
+    matrices = 8 * n * (2 * n if matrix.height is None else matrix.height)
+    return budget if room < 0 else min(budget, matrices + VALUE_BYTES * n * work.features)
 
 
 def target_bytes(work: Workload) -> int:

@@ -5,7 +5,8 @@ registers the shards and supplies them, by the code that workers run, within a c
 process trains a linear student for `--epochs` epochs with `--workers` loader processes; its resident memory and that of
 its loader processes are read from /proc after every epoch, the highest of each epoch too. The time to the first batch,
 each with a cache that is empty and without loader processes, is that of `--first` shards (several numbers) and of all.
-A further process scores a tiny teacher of `--classes` classes by `--scored` samples of each within `--budget` bytes.
+A further process scores a tiny teacher of `--classes` classes by `--scored` samples of each within `--budget` bytes;
+`--epochs 0 --first` looks at that alone.
 Prints one JSON object; aims: the last epoch within 5 % of the first, the first batch alike, the scoring's peak within
 its budget.
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import math
 import os
 import platform
 import subprocess
@@ -22,7 +24,7 @@ import sys
 import tarfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,9 +36,10 @@ import torch
 import torch.nn.functional as F
 from minio import Minio
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 
 from benchmarks.data.made_up import put
+from benchmarks.quality.memory import reset_peak, resident
 from distill.data.limits import DEFAULT
 from distill.data.windows import WINDOW
 from distill.errors import RetortError
@@ -49,7 +52,7 @@ from distill.modalities.images.shards import cache
 from distill.modalities.images.shards.index import write
 from distill.modalities.images.shards.supply import INDEX, NAMES, SUPPLY
 from distill.models import build
-from distill.quality import score
+from distill.quality import score, stratified_sample
 from distill.types import Architecture, DatasetInput
 from store.settings import Settings
 from tests.services import s3 as s3_server
@@ -57,10 +60,10 @@ from worker.transfer.shard_lists import listed
 from worker.transfer.shards import Entry
 from worker.transfer.supplier import Kept, Registering, Source, Supplier
 
-PICTURES = 500
-"""Different ones: encoding each anew would take longer than all else."""
+TRAINED = 0.75
+"""Share of the pictures that is surely not held out to test by."""
 BUCKET = "photos"
-SAME = ("batch", "workers", "epochs", "classes", "budget")
+SAME = ("batch", "workers", "epochs", "classes", "budget", "seen")
 
 
 def main() -> None:
@@ -69,6 +72,8 @@ def main() -> None:
     parser.add_argument("--shards", type=int, default=50)
     parser.add_argument("--first", type=int, nargs="*", default=[5, 25])
     parser.add_argument("--side", type=int, default=40)
+    parser.add_argument("--pictures", type=int, default=500, help="different ones; a curve wants all of them to differ")
+    parser.add_argument("--seen", type=int, default=32, help="side of what networks see of them")
     parser.add_argument("--classes", type=int, default=1000)
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--batch", type=int, default=128)
@@ -77,6 +82,8 @@ def main() -> None:
     parser.add_argument("--budget", type=int, default=2 * 2**30, help="bytes that scoring may take")
     parser.add_argument("--of", nargs=2, default=None, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if max(options.scored, default=0) * options.classes > TRAINED * options.images:
+        parser.error(f"{options.images} pictures train by fewer than {max(options.scored)} of each class.")
     torch.set_num_threads(1)
     if options.of is not None:
         what, folder = options.of
@@ -166,7 +173,7 @@ def make(folder: Path, options: argparse.Namespace) -> int:
     folder.mkdir()
     draws = np.random.default_rng(0)
     pictures = []
-    for _ in range(PICTURES):
+    for _ in range(options.pictures):
         data = io.BytesIO()
         small = draws.integers(0, 256, (6, 6, 3), np.uint8)  # as smooth as photographs, and as well compressed
         size = (options.side, options.side + 5)
@@ -176,7 +183,7 @@ def make(folder: Path, options: argparse.Namespace) -> int:
     for shard in range(options.shards):
         with tarfile.open(folder / f"{shard:06}.tar", "w") as archive:
             for number in range(shard * each, (shard + 1) * each):
-                put(archive, f"{number:08}.jpg", pictures[number % PICTURES])
+                put(archive, f"{number:08}.jpg", pictures[number % options.pictures])
                 put(archive, f"{number:08}.cls", str(number % options.classes).encode())
     return sum(path.stat().st_size for path in folder.iterdir())
 
@@ -188,11 +195,12 @@ def opened(folder: Path) -> tuple[Samples, int]:
     return found.train, len(found.classes)
 
 
-SEEN = Preprocessing((0.5,) * 3, (0.25,) * 3, (32, 32), channels=3)
+def seen(options: argparse.Namespace) -> Preprocessing:
+    return Preprocessing((0.5,) * 3, (0.25,) * 3, (options.seen, options.seen), channels=3)
 
 
-def network(classes: int) -> nn.Module:
-    return build(Architecture(name="retort:resnet8", options={"width": 4}), classes, 3, (32, 32))
+def network(classes: int, side: int) -> nn.Module:
+    return build(Architecture(name="retort:resnet8", options={"width": 4}), classes, 3, (side, side))
 
 
 def trained(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -200,7 +208,7 @@ def trained(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     samples, classes = opened(folder)
     begun = time.perf_counter()
     loader = Loader(
-        samples, range(len(samples)), options.batch, SEEN, augmentation="crop_flip", workers=options.workers
+        samples, range(len(samples)), options.batch, seen(options), augmentation="crop_flip", workers=options.workers
     )
     batches = loader.epoch(options.epochs)
     next(batches)
@@ -231,27 +239,27 @@ def trained(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
 def scored(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Peak MiB beyond what was held before, beside the budget; or what a budget that is too small is refused with."""
     samples, classes = opened(folder)
-    order = samples.labels.argsort(stable=True)
-    starts = torch.searchsorted(samples.labels[order].contiguous(), torch.arange(classes))
-    picked = order[(starts[:, None] + torch.arange(options.scored[0])).flatten()].sort().values
-    loader = Loader(samples, picked, options.batch, SEEN, shuffle=False, drop_last=False)
-    teacher = network(classes).eval()
-    layers = discover(teacher, torch.zeros(2, 3, 32, 32))
-    before = memory()["trainer"]
-    begun = time.perf_counter()
-    with Watched() as most:
-        try:
-            curve = list(
-                score(
-                    teacher, layers, lambda: (batch.student for batch in loader.epoch(0)), samples.labels[picked],
-                    len(samples), options.budget,
-                )
-            )  # fmt: skip
-        except RetortError as error:
-            return {"samples": len(picked), "refused": error.to_dict()}
-    return {
-        "samples": len(picked), "layers": len(curve), "budget_mib": options.budget / 2**20,
-        "peak_mib": most.most["trainer"] - before, "seconds": time.perf_counter() - begun,
+    picked = stratified_sample(samples.labels, options.scored[0] * classes, 0)
+    found = {"samples": len(picked), "least_of_a_class": int(samples.labels[picked].bincount(minlength=classes).min())}
+    loader = Loader(samples, picked, options.batch, seen(options), shuffle=False, drop_last=False)
+    teacher = network(classes, options.seen).eval()
+    layers = discover(teacher, torch.zeros(2, 3, options.seen, options.seen))
+    before, begun, used, passes = resident("VmRSS"), time.perf_counter(), time.process_time(), list[int]()
+
+    def batches() -> Iterator[Tensor]:
+        passes.append(1)
+        return (batch.student for batch in loader.epoch(0))
+
+    reset_peak()
+    try:
+        curve = list(score(teacher, layers, batches, samples.labels[picked], len(samples), options.budget))
+    except RetortError as error:
+        return found | {"refused": error.to_dict()}
+    return found | {
+        "layers": len(curve), "pooled": sum(point.pooled for point in curve),
+        "features": [math.prod(point.shape) for point in curve], "passes": len(passes) - 1,
+        "budget_mib": options.budget / 2**20, "peak_mib": (resident("VmHWM") - before) / 2**20,
+        "seconds": time.perf_counter() - begun, "processor_seconds": time.process_time() - used,
     }  # fmt: skip
 
 

@@ -6,9 +6,12 @@ import torch
 from torch import Tensor
 
 from distill.errors import InvalidConfig
+from distill.quality import pairs, within
 from distill.quality.classes import Classes
-from distill.quality.metric import KnowledgeQuality, combine
-from distill.quality.statistics import entropies, mean_norm, nearest, similarity
+from distill.quality.kernel import Kernel
+from distill.quality.metric import KnowledgeQuality, combine, similarities
+from distill.quality.pairs import ClosestDrawn, Means
+from distill.quality.within import Entropies, Within, mean_norms
 
 VALUES = ("separation", "information", "efficiency", "quality")
 
@@ -24,19 +27,21 @@ def check_replicates(replicates: int) -> None:
 
 
 def standard_errors(
-    kernel: Tensor, geometry: Tensor, dims: int, classes: Classes, train_size: int, replicates: int, seed: int
+    kernel: Kernel, geometry: Kernel, classes: Classes, train_size: int, replicates: int, seed: int, together: int
 ) -> dict[str, float]:
     """Standard deviation over `replicates` samples drawn with replacement within each class, by value's name.
 
     `geometry` is the Gram matrix that distances and spreads come from (`kernel`, or the centred one). A replicate is
-    the same Gram matrix with multiplicities. m and d are extremes, which a resample can only leave or pull inwards,
-    so the errors of I, E and Q are estimates from below (**our choice** all the same: no other assumption is needed).
+    the same Gram matrix with multiplicities; a matrix is read once for `together` of them. m and d are extremes, which
+    a resample can only leave or pull inwards, so the errors of I, E and Q are estimates from below (**our choice** all
+    the same: no other assumption is needed).
     """
     generator = torch.Generator().manual_seed(seed)
-    draws = [
-        _replicate(kernel, geometry, dims, classes, train_size, _multiplicities(classes, generator).to(kernel))
-        for _ in range(replicates)
-    ]
+    draws = list[KnowledgeQuality]()
+    while len(draws) < replicates:
+        some = min(together, replicates - len(draws))
+        weights = torch.stack([_multiplicities(classes, generator) for _ in range(some)]).to(kernel.diagonal)
+        draws += _replicates(kernel, geometry, classes, train_size, weights)
     table = torch.tensor([[getattr(draw, name) for name in VALUES] for draw in draws], dtype=torch.float64)
     return dict(zip(VALUES, table.std(0).tolist(), strict=True))
 
@@ -49,12 +54,25 @@ def _multiplicities(classes: Classes, generator: torch.Generator) -> Tensor:
     return torch.bincount(torch.repeat_interleave(starts, counts) + drawn, minlength=classes.samples)
 
 
-def _replicate(
-    kernel: Tensor, geometry: Tensor, dims: int, classes: Classes, train_size: int, weights: Tensor
-) -> KnowledgeQuality:
-    similar = similarity(kernel, classes, weights)
-    distance = float(nearest(geometry, dims, classes, weights).distances.mean())
-    entropy = float(entropies(geometry, dims, classes, weights).values.mean())
-    norm = mean_norm(kernel, classes, weights)
-    degrees = min(classes.samples, dims)
-    return combine(similar, entropy, distance, norm, train_size, degrees)
+def _replicates(
+    kernel: Kernel, geometry: Kernel, classes: Classes, train_size: int, weights: Tensor
+) -> list[KnowledgeQuality]:
+    means, similar = Means(kernel, classes, weights), Within(kernel, classes, weights)
+    closest, entropies = ClosestDrawn(geometry, classes, weights), Entropies(geometry, classes, weights)
+    if geometry is kernel:
+        pairs.read(kernel, [means, closest])
+        within.read(kernel, classes, [similar, entropies])
+    else:
+        pairs.read(kernel, [means])
+        pairs.read(geometry, [closest])
+        within.read(kernel, classes, [similar])
+        within.read(geometry, classes, [entropies])
+    degrees = min(classes.samples, kernel.dims)
+    found = zip(
+        similarities(means, similar),
+        entropies.values.mean(1).tolist(),
+        closest.distances().tolist(),
+        mean_norms(kernel, classes, weights).tolist(),
+        strict=True,
+    )
+    return [combine(*parts, train_size, degrees) for parts in found]

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from distill.errors import InvalidConfig, InvalidDataset
-
-BLOCK_ELEMENTS = 2**22  # 32 MiB of float64: bounds the class blocks that are gathered at once
+from distill.scoring_memory import BLOCK_ELEMENTS
 
 
 @dataclass(frozen=True)

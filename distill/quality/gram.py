@@ -13,7 +13,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-PANELS = 8  # row panels of the product: 1/2 + 1/16 of the full product's operations
+from distill.scoring_memory import PANELS
+
+ALL = slice(None)
 
 
 class Columns(Protocol):
@@ -23,8 +25,9 @@ class Columns(Protocol):
     def dims(self) -> int:
         """D, the columns in all."""
 
-    def blocks(self) -> Iterator[Tensor]:
-        """Float64 column blocks (N, b). A block may be overwritten by the next."""
+    def blocks(self, rows: slice = ALL) -> Iterator[Tensor]:
+        """Float64 column blocks (n, b) of some rows, from left to right. A block is its reader's to change, and may be
+        overwritten by the next."""
 
 
 @dataclass
@@ -39,15 +42,15 @@ class MatrixColumns:
     def dims(self) -> int:
         return self.features.shape[1]
 
-    def blocks(self) -> Iterator[Tensor]:
-        samples = len(self.features)
+    def blocks(self, rows: slice = ALL) -> Iterator[Tensor]:
+        samples = len(range(*rows.indices(len(self.features))))
         width = block_width(samples, self.dims, self.buffer_bytes)
         # One buffer for all blocks: a fresh one each would cost its page faults, a third of the product's time.
-        buffer = torch.empty(samples, width, dtype=torch.float64, device=self.features.device)
+        buffer = torch.empty(samples * width, dtype=torch.float64, device=self.features.device)
         for start in range(0, self.dims, width):
             block = self.features[:, start : start + width]
-            block = block if self.order is None else block.index_select(0, self.order)
-            yield buffer[:, : block.shape[1]].copy_(block)
+            block = block[rows] if self.order is None else block.index_select(0, self.order[rows])
+            yield buffer[: block.numel()].view(block.shape).copy_(block)
 
 
 @dataclass
@@ -61,8 +64,42 @@ class PickedColumns:
     def dims(self) -> int:
         return self.columns.dims
 
-    def blocks(self) -> Iterator[Tensor]:
-        return (block.index_select(0, self.rows) for block in self.columns.blocks())
+    def blocks(self, rows: slice = ALL) -> Iterator[Tensor]:
+        picked = self.rows[rows]
+        first, last = int(picked[0]), int(picked[-1])
+        return (block.index_select(0, picked - first) for block in self.columns.blocks(slice(first, last + 1)))
+
+
+class CentredColumns:
+    """Others' columns minus each one's mean. Those that are constant are exactly zero."""
+
+    def __init__(self, columns: Columns) -> None:
+        self._columns = columns
+        self._centre: Tensor | None = None  # (dims,), once all rows were read
+
+    @property
+    def dims(self) -> int:
+        return self._columns.dims
+
+    def blocks(self, rows: slice = ALL) -> Iterator[Tensor]:
+        if rows == ALL:
+            yield from self._all_rows()
+            return
+        if self._centre is None:
+            for _ in self._all_rows():
+                pass
+        assert self._centre is not None
+        start = 0
+        for block in self._columns.blocks(rows):
+            yield block.sub_(self._centre[start : start + block.shape[1]])
+            start += block.shape[1]
+
+    def _all_rows(self) -> Iterator[Tensor]:
+        centres = list[Tensor]()
+        for block in self._columns.blocks():
+            centres.append(_centre(block))
+            yield block.sub_(centres[-1])
+        self._centre = torch.cat(centres)
 
 
 def block_width(samples: int, dims: int, buffer_bytes: int) -> int:
@@ -72,12 +109,11 @@ def block_width(samples: int, dims: int, buffer_bytes: int) -> int:
     return -(-dims // pieces)
 
 
-def gram(columns: Columns, samples: int, device: torch.device, centred: bool = False) -> Tensor:
-    """K = F F^T (N, N) in float64; with `centred`, of features minus their common mean (same distances and
-    covariances, no common offset to cancel). Columns that are constant are exactly zero when centred."""
+def gram(columns: Columns, samples: int, device: torch.device) -> Tensor:
+    """K = F F^T (N, N) in float64."""
     kernel = torch.zeros(samples, samples, dtype=torch.float64, device=device)
     for block in columns.blocks():
-        add_product(kernel, _centre(block) if centred else block)
+        add_product(kernel, block)
     return mirror(kernel)
 
 
@@ -103,4 +139,4 @@ def mirror(kernel: Tensor) -> Tensor:
 
 def _centre(block: Tensor) -> Tensor:
     low, high = torch.aminmax(block, dim=0)
-    return block - torch.where(low == high, low, block.mean(0))
+    return torch.where(low == high, low, block.mean(0))

@@ -6,14 +6,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from distill.errors import InvalidConfig, NonFiniteFeatures
+from distill.quality import pairs, within
 from distill.quality.classes import Classes, check_train_size, group
-from distill.quality.gram import Columns, MatrixColumns, gram
+from distill.quality.gram import Columns, MatrixColumns
+from distill.quality.kernel import Kernel, WholeKernel
+from distill.quality.pairs import Closest, Means
 from distill.quality.refine import refine
-from distill.quality.statistics import Similarity, entropies, mean_norm, nearest, similarity
+from distill.quality.within import Entropies, Within, mean_norms
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,39 +62,57 @@ def knowledge_quality(features: Tensor, labels: Tensor | Sequence[int], train_si
     features = features.cpu() if features.device.type == "mps" else features  # no float64 there
     classes = group(labels).to(features.device)
     columns = MatrixColumns(features.detach().flatten(1), classes.order)
-    kernel = gram(columns, len(features), features.device)
-    return from_gram(kernel, columns, classes, train_size)[0]
+    return from_kernel(WholeKernel(columns, len(features), features.device), columns, classes, train_size)[0]
 
 
-def from_gram(
-    kernel: Tensor, columns: Columns, classes: Classes, train_size: int, name: str = ""
+def from_kernel(
+    kernel: Kernel, columns: Columns, classes: Classes, train_size: int, name: str = ""
 ) -> tuple[KnowledgeQuality, bool]:
     """Q from a layer's Gram matrix, and whether `columns` had to be read again because rounding hid something."""
     check_finite(kernel, name)
-    ones = torch.ones(classes.samples, dtype=torch.float64, device=kernel.device)
-    near = nearest(kernel, columns.dims, classes, ones)
-    entropy = entropies(kernel, columns.dims, classes, ones)
-    similar = similarity(kernel, classes, ones)
-    norm = mean_norm(kernel, classes, ones)
-    refined = not bool(near.resolved.all() and entropy.resolved.all())
+    ones = kernel.diagonal.new_ones(1, classes.samples)
+    closest, means = Closest(kernel, classes), Means(kernel, classes, ones)
+    pairs.read(kernel, [closest, means])
+    similar, entropies = Within(kernel, classes, ones), Entropies(kernel, classes, ones)
+    within.read(kernel, classes, [similar, entropies])
+    near, spread = closest.nearest(), entropies.values[0]
+    refined = not bool(near.resolved.all() and entropies.resolved.all())
     if refined:
-        near, entropy = refine(columns, classes, near, entropy)
-    distance, spread = float(near.distances.mean()), float(entropy.values.mean())
+        near, spread = refine(kernel, columns, classes, near, entropies)
+    (similarity,) = similarities(means, similar)
+    distance, norm = float(near.distances.mean()), float(mean_norms(kernel, classes, ones))
     degrees = min(classes.samples, columns.dims)
-    return combine(similar, spread, distance, norm, train_size, degrees), refined
+    return combine(similarity, float(spread.mean()), distance, norm, train_size, degrees), refined
 
 
-def check_finite(kernel: Tensor, name: str) -> None:
+def check_finite(kernel: Kernel, name: str) -> None:
     """Raise `NonFiniteFeatures` when a squared norm is not finite."""
-    bad = int((~kernel.diagonal().isfinite()).sum())
+    bad = int((~kernel.diagonal.isfinite()).sum())
     if bad:
         raise NonFiniteFeatures(
-            f"Layer {name!r} has NaN or infinite features for {bad} of {len(kernel)} samples."
+            f"Layer {name!r} has NaN or infinite features for {bad} of {len(kernel.diagonal)} samples."
             if name
-            else f"The features of {bad} of {len(kernel)} samples are NaN or infinite.",
+            else f"The features of {bad} of {len(kernel.diagonal)} samples are NaN or infinite.",
             "Check the checkpoint and the input normalisation; half-precision teachers may overflow.",
             {"layer": name, "samples": bad},
         )
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """`intra`, `inter` means of P, and `minimum` m = mean_c min P over the class block."""
+
+    intra: float
+    inter: float
+    minimum: float
+
+
+def similarities(means: Means, similar: Within) -> list[Similarity]:
+    """For each row of weights: intra = mean_c w'Pw / W_c^2 over the class block, inter = mean_c mean_{c' != c} of the
+    block means, and m."""
+    inter = (means.everywhere() - similar.means) / (similar.means.shape[1] - 1)
+    values = [value.mean(1).tolist() for value in (similar.means, inter, similar.minima)]
+    return [Similarity(*found) for found in zip(*values, strict=True)]
 
 
 def combine(

@@ -16,7 +16,7 @@ from distill.layers import WHOLE, FeatureView, capture
 from distill.layers.forward import batch_size, forward, replace_tensors, tensors
 from distill.layers.modes import evaluating
 from distill.quality.classes import Classes
-from distill.quality.gram import MatrixColumns
+from distill.quality.gram import ALL, MatrixColumns
 from distill.quality.plan import Stored, is_channels_last
 
 Batches = Callable[[], Iterable[Any]]
@@ -221,10 +221,10 @@ class PassColumns:
     def dims(self) -> int:
         return self._stored.dims
 
-    def blocks(self) -> Iterator[Tensor]:
+    def blocks(self, rows: slice = ALL) -> Iterator[Tensor]:
         width = -(-self.dims // self._stored.pieces)
         for start in range(0, self.dims, width):
             part = slice(start, min(start + width, self.dims))
             (features,) = self._passes.fill([(self._stored, part)]).values()
-            yield from MatrixColumns(features, None, self._buffer_bytes).blocks()
+            yield from MatrixColumns(features, None, self._buffer_bytes).blocks(rows)
             del features

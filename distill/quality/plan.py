@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from distill.errors import InvalidConfig
 from distill.quality.classes import Classes
-from distill.quality.statistics import chunk_elements
+from distill.quality.kernel import block_groups, pairs
+from distill.scoring_memory import Matrix, Sizes, held, needed_bytes, too_small
 from distill.types import Layer
 
 Oversize = Literal["auto", "blocks", "pool"]
-BUFFER_BYTES = 32 * 2**20
-OVERHEAD_BYTES = 32 * 2**20  # workspaces of the libraries, and their code touched for the first time (measured: 20)
 
 
 @dataclass(frozen=True)
@@ -32,62 +30,60 @@ class Stored:
 
 @dataclass(frozen=True)
 class Plan:
-    """Groups of layers, one forward pass a group (a group of one may take several); `buffer_bytes` of a product."""
+    """Groups of layers, one forward pass a group. A layer of several pieces is a group by itself, and takes a pass for
+    each of them as often as its columns are read: `reads`. `matrix`: how every layer's Gram matrix is held."""
 
     groups: tuple[tuple[Stored, ...], ...]
-    buffer_bytes: int
+    matrix: Matrix
+    reads: int = 1
 
     @property
     def passes(self) -> int:
-        return sum(max(stored.pieces for stored in group) for group in self.groups)
+        pieces = (max(stored.pieces for stored in group) for group in self.groups)
+        return sum(count * self.reads if count > 1 else 1 for count in pieces)
 
 
-def working_bytes(classes: Classes, buffer_bytes: int) -> int:
-    """What is taken beside features and forward pass: the Gram matrix and a centred one, the class blocks, row chunks
-    (or candidate pairs: `distill.quality.refine`), a column block in both precisions, and the libraries' own."""
-    samples = classes.samples
-    largest = max(rows.shape[0] * rows.shape[1] ** 2 for _, rows, _ in classes.blocks())
-    chunk = chunk_elements(samples)
-    return OVERHEAD_BYTES + 8 * (2 * samples**2 + max(3 * largest, 3 * chunk)) + 2 * buffer_bytes
+def sizes_of(classes: Classes) -> Sizes:
+    """What the classes' blocks take."""
+    groups = [sum(map(pairs, group)) for group in block_groups(classes)]
+    return Sizes(classes.samples, max(map(pairs, classes.blocks())), max(groups), len(groups))
 
 
 def make_plan(
     layers: Sequence[Layer],
     item_bytes: Sequence[int],
     classes: Classes,
-    forward_bytes: int,
+    forward_bytes: Callable[[int], int],
     memory_bytes: int,
     oversize: Oversize,
     max_passes: int,
+    bootstrap: int = 0,
 ) -> Plan:
-    """A plan whose peak stays below `memory_bytes`. Raises `InvalidConfig` when not even one column block would fit."""
-    buffer = min(BUFFER_BYTES, memory_bytes // 16)
-    usable = memory_bytes - working_bytes(classes, buffer) - forward_bytes
-    if usable < classes.samples * 8 * 64:
-        needed = memory_bytes - usable + classes.samples * 8 * 64
-        raise InvalidConfig(
-            f"Scoring {classes.samples} samples takes at least {needed / 2**20:.0f} MiB; the budget is "
-            f"{memory_bytes / 2**20:.0f} MiB.",
-            "Raise `quality_memory_bytes`, or lower `quality_samples` or the batch size.",
-            {"needed_bytes": needed, "memory_bytes": memory_bytes},
-        )
-    return _fitted(layers, item_bytes, classes.samples, usable, buffer, oversize, max_passes)
+    """A plan whose peak stays below `memory_bytes`: whole matrices where they fit, otherwise strips. `forward_bytes`:
+    what a forward pass takes within a budget. Raises `InvalidConfig` when not even one column block would fit."""
+    sizes, dims = sizes_of(classes), max(math.prod(layer.shape) for layer in layers)
+    needed = needed_bytes(sizes, memory_bytes, forward_bytes, dims, bootstrap)
+    if needed is not None:
+        raise too_small(classes.samples, needed, memory_bytes)
+    matrix, usable = held(sizes, memory_bytes, forward_bytes(memory_bytes), dims, bootstrap)
+    return _fitted(layers, item_bytes, matrix, matrix.reads(sizes, bootstrap), usable, oversize, max_passes)
 
 
 def _fitted(
     layers: Sequence[Layer],
     item_bytes: Sequence[int],
-    samples: int,
+    matrix: Matrix,
+    reads: int,
     usable: int,
-    buffer: int,
     oversize: Oversize,
     max_passes: int,
 ) -> Plan:
     """Unpooled if it may be and takes at most `max_passes`; otherwise pooled, the largest layers first."""
+    samples = matrix.samples
 
     def plan(cap: float) -> Plan:
         stored = [_stored(layer, size, samples, usable, cap) for layer, size in zip(layers, item_bytes, strict=True)]
-        return Plan(_grouped(stored, usable), buffer)
+        return Plan(_grouped(stored, usable), matrix, reads)
 
     whole = plan(math.inf)
     if oversize == "blocks" or (oversize == "auto" and whole.passes <= max_passes):

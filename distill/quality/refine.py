@@ -11,32 +11,32 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from distill.quality import pairs, within
 from distill.quality.classes import Classes
-from distill.quality.gram import Columns, gram
-from distill.quality.statistics import (
-    Entropies,
-    Nearest,
-    centred_entropy,
-    chunk_elements,
-    entropies,
-    nearest,
-    rounding,
-)
+from distill.quality.gram import Columns, add_product, mirror
+from distill.quality.kernel import Kernel, Part, portions
+from distill.quality.pairs import Closest, Nearest, rounding
+from distill.quality.within import Entropies, centred_entropy
+from distill.scoring_memory import BLOCK_ELEMENTS, chunk_elements
 
 
-def refine(columns: Columns, classes: Classes, near: Nearest, entropy: Entropies) -> tuple[Nearest, Entropies]:
-    """Both with every class resolved, to float64 of a direct computation."""
-    device, ones = near.lower.device, near.lower.new_ones(classes.samples)
-    kernel = gram(columns, classes.samples, device, centred=True)
-    near = _tighter(near, nearest(kernel, columns.dims, classes, ones))
-    again = entropies(kernel, columns.dims, classes, ones)
-    entropy = Entropies(torch.where(entropy.resolved, entropy.values, again.values), entropy.resolved | again.resolved)
+def refine(
+    kernel: Kernel, columns: Columns, classes: Classes, near: Nearest, entropies: Entropies
+) -> tuple[Nearest, Tensor]:
+    """Nearest strangers and entropies (C,) with every class resolved, to float64 of a direct computation."""
+    centred = kernel.centred()
+    closest = Closest(centred, classes)
+    pairs.read(centred, [closest])
+    near = _tighter(near, closest.nearest())
+    again = Entropies(centred, classes, near.lower.new_ones(1, classes.samples))
+    within.read(centred, classes, [again])
+    values, resolved = torch.where(entropies.resolved, entropies.values, again.values)[0], entropies.resolved[0]
     if not near.resolved.all():
-        near = _direct_distances(columns, kernel, classes, near)
-    del kernel  # its memory is what the class blocks below may take
-    if not entropy.resolved.all():
-        entropy = _direct_entropies(columns, classes, entropy)
-    return near, entropy
+        near = _direct_distances(columns, centred, classes, near)
+    del centred, closest  # its memory is what the class blocks below may take
+    if not (resolved | again.resolved[0]).all():
+        values = _direct_entropies(columns, classes, values, resolved | again.resolved[0])
+    return near, values
 
 
 def _tighter(first: Nearest, second: Nearest) -> Nearest:
@@ -45,51 +45,57 @@ def _tighter(first: Nearest, second: Nearest) -> Nearest:
     return Nearest(*(torch.where(keep, a, b) for a, b in pairs))
 
 
-def _direct_distances(columns: Columns, kernel: Tensor, classes: Classes, near: Nearest) -> Nearest:
+def _direct_distances(columns: Columns, kernel: Kernel, classes: Classes, near: Nearest) -> Nearest:
     """First the closest pair of each unclear class, then every pair that can still be closer than that one."""
     unclear, samples = ~near.resolved, classes.samples
     exact = near.upper.clone()
     exact[unclear] = pair_distances(columns, near.rows[unclear] * samples + near.others[unclear], samples)
     below = torch.where(unclear & (exact > 0), exact, -1.0)
-    for pairs in _candidates(kernel, columns.dims, classes, below):
-        found = pair_distances(columns, pairs, samples)
-        for part in _portions(len(pairs), _step(samples)):
-            exact.scatter_reduce_(0, classes.sorted[pairs[part] // samples], found[part], "amin")
+    for found_pairs in _candidates(kernel, classes, below) if bool((below > 0).any()) else ():
+        found = pair_distances(columns, found_pairs, samples)
+        for part in _steps(len(found_pairs), _step(samples)):
+            exact.scatter_reduce_(0, classes.sorted[found_pairs[part] // samples], found[part], "amin")
         below.copy_(torch.where(below > 0, exact, below))
     values = torch.where(unclear, exact, (near.lower + near.upper) / 2)
     return Nearest(values, values, near.rows, near.others)
 
 
-def _candidates(kernel: Tensor, dims: int, classes: Classes, below: Tensor) -> Iterator[Tensor]:
+def _candidates(kernel: Kernel, classes: Classes, below: Tensor) -> Iterator[Tensor]:
     """Pairs i N + j of different classes whose squared distance may be at most `below` (C,) of i's class, -1 for none;
     of N^2 pairs as many at once as `chunk_elements` says. `below` may fall between two portions."""
-    samples = len(kernel)
+    samples = classes.samples
     held: list[Tensor] = []
-    for part in _portions(samples, max(_step(samples) // samples, 1)):
-        pairs = _close(kernel, part, dims, classes, below) + part.start * samples
-        if sum(map(len, held)) + len(pairs) > chunk_elements(samples):
-            ready = torch.cat(held)
-            held.clear()
-            yield ready
-            del ready
-        held.append(pairs)
+    for part in kernel.parts(_step(samples)):
+        for close in _close(kernel, part, classes, below):
+            if sum(map(len, held)) + len(close) > chunk_elements(samples):
+                ready = torch.cat(held)
+                held.clear()
+                yield ready
+                del ready
+            held.append(close)
     ready = torch.cat(held)
     held.clear()
     if len(ready):
         yield ready
 
 
-def _close(kernel: Tensor, part: slice, dims: int, classes: Classes, below: Tensor) -> Tensor:
-    """The candidates in some rows of the Gram matrix, as positions in them."""
-    slack, square = 1 - rounding(dims), kernel.diagonal()
-    limit = below[classes.sorted[part], None]
-    lower = (square[part, None] + square).mul_(slack).sub_(kernel[part], alpha=2)
-    keep = (lower <= limit) & (limit >= 0) & (classes.sorted[part, None] != classes.sorted)
-    return keep.flatten().nonzero()[:, 0]
+def _close(kernel: Kernel, part: Part, classes: Classes, below: Tensor) -> Iterator[Tensor]:
+    """The candidates of a part's rows, and of the columns that are in no other part."""
+    slack, square, own = 1 - rounding(kernel.dims), kernel.diagonal, classes.sorted
+    samples = len(square)
+    lower = (square[part.rows, None] + square[part.first :]).mul_(slack).sub_(part.values, alpha=2)
+    lower.masked_fill_(own[part.rows, None] == own[part.first :], torch.inf)
+    limit = below[own]
+    rows, others = (lower <= limit[part.rows, None]).nonzero(as_tuple=True)
+    yield (rows + part.rows.start) * samples + others + part.first
+    if part.beyond < samples:
+        right = lower[:, part.beyond - part.first :]
+        others, rows = (right <= limit[part.beyond :]).nonzero(as_tuple=True)
+        yield (rows + part.beyond) * samples + others + part.rows.start
 
 
-def _portions(length: int, step: int) -> Iterator[slice]:
-    return (slice(start, min(start + step, length)) for start in range(0, length, step))
+def _steps(length: int, step: int) -> Iterator[slice]:
+    return portions(slice(0, length), step)
 
 
 def _step(samples: int) -> int:
@@ -101,24 +107,44 @@ def pair_distances(columns: Columns, pairs: Tensor, samples: int) -> Tensor:
     """|f_i - f_j|^2 for the given pairs i N + j, summed in float64 over the column blocks."""
     total = torch.zeros(len(pairs), dtype=torch.float64, device=pairs.device)
     for block in columns.blocks():
-        for part in _portions(len(pairs), max(_step(samples) // block.shape[1], 1)):
+        for part in _steps(len(pairs), max(_step(samples) // block.shape[1], 1)):
             difference = block[pairs[part] // samples].sub_(block[pairs[part] % samples])
             total[part] += difference.square_().sum(1)
     return total
 
 
-def _direct_entropies(columns: Columns, classes: Classes, entropy: Entropies) -> Entropies:
-    """Entropies of the unclear classes from features minus the class's first sample: zero where all are equal."""
-    unclear = (~entropy.resolved).nonzero()[:, 0].tolist()
+def _direct_entropies(columns: Columns, classes: Classes, values: Tensor, resolved: Tensor) -> Tensor:
+    """Entropies (C,), those of the unclear classes from features minus the class's first sample: zero where all are
+    equal."""
+    values = values.clone()
+    for some in _together(classes, (~resolved).nonzero()[:, 0].tolist()):
+        for c, total in _direct_grams(columns, classes, some).items():
+            even = total.new_full((1, len(total)), 1 / len(total))
+            values[c] = centred_entropy(total[None], even, columns.dims)[1][0]
+    return values
+
+
+def _together(classes: Classes, unclear: list[int]) -> Iterator[list[int]]:
+    """Classes whose blocks are held at once."""
+    held, size = list[int](), 0
+    for c in unclear:
+        own = int(classes.counts[c]) ** 2
+        if held and size + own > BLOCK_ELEMENTS:
+            yield held
+            held, size = [], 0
+        held.append(c)
+        size += own
+    yield held
+
+
+def _direct_grams(columns: Columns, classes: Classes, some: list[int]) -> dict[int, Tensor]:
     starts, counts = classes.starts.tolist(), classes.counts.tolist()
-    grams = {c: entropy.values.new_zeros(counts[c], counts[c]) for c in unclear}
-    for block in columns.blocks():
+    device = classes.sorted.device
+    grams = {c: torch.zeros(counts[c], counts[c], dtype=torch.float64, device=device) for c in some}
+    first = min(starts[c] for c in some)
+    last = max(starts[c] + counts[c] for c in some)
+    for block in columns.blocks(slice(first, last)):
         for c, total in grams.items():
-            members = block[starts[c] : starts[c] + counts[c]]
-            centred = members - members[:1]
-            total.addmm_(centred, centred.T)
-    values = entropy.values.clone()
-    for c, total in grams.items():
-        even = total.new_full((1, len(total)), 1 / len(total))
-        values[c] = centred_entropy(total[None], even, columns.dims)[1][0]
-    return Entropies(values, torch.ones_like(entropy.resolved))
+            members = block[starts[c] - first : starts[c] - first + counts[c]]
+            add_product(total, members - members[:1])
+    return {c: mirror(total) for c, total in grams.items()}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 
+import torch
 from torch import Tensor, nn
 
 from distill import processes
@@ -13,10 +14,12 @@ from distill.errors import InvalidConfig
 from distill.layers import WHOLE, FeatureView
 from distill.quality.bootstrap import check_replicates, standard_errors
 from distill.quality.classes import Classes, check_train_size, group
-from distill.quality.gram import Columns, MatrixColumns, PickedColumns, gram
-from distill.quality.metric import from_gram
+from distill.quality.gram import Columns, MatrixColumns, PickedColumns
+from distill.quality.kernel import Kernel, StripKernel, WholeKernel
+from distill.quality.metric import from_kernel
 from distill.quality.passes import Batches, PassColumns, Passes
 from distill.quality.plan import Oversize, Plan, Stored, make_plan
+from distill.scoring_memory import Matrix
 from distill.types import Layer, LayerQuality
 
 FORWARD_SHARE = 0.25  # of the budget: larger batches are run in parts
@@ -60,27 +63,37 @@ def score(  # noqa: PLR0913 - the public entry, options by keyword
     check_replicates(bootstrap)
     check_train_size(train_size)
     passes = Passes(model, batches, group(labels), view)
-    plan = _planned(passes, layers, memory_bytes, oversize, max_passes)
+    plan = _planned(passes, layers, memory_bytes, oversize, max_passes, bootstrap)
     passes.reserve(plan.groups)
-    measured = partial(_measured, passes=passes, train_size=train_size, bootstrap=bootstrap, seed=seed)
+    kernel = partial(_kernel, plan.matrix, passes.device)
+    measured = partial(
+        _measured, kernel=kernel, train_size=train_size, bootstrap=bootstrap, seed=seed, together=plan.matrix.together
+    )
 
     def measure(stored: Stored, columns: Columns) -> LayerQuality:
         return measured(stored, _Rows.of(columns, passes.classes, (counted or {}).get(stored.layer.name)))
 
     for members in plan.groups:
-        yield from _group(passes, members, plan.buffer_bytes, measure)
+        yield from _group(passes, members, plan.matrix.buffer_bytes, measure)
 
 
-def _planned(passes: Passes, layers: Sequence[Layer], memory_bytes: int, oversize: Oversize, max_passes: int) -> Plan:
+def _planned(
+    passes: Passes, layers: Sequence[Layer], memory_bytes: int, oversize: Oversize, max_passes: int, bootstrap: int
+) -> Plan:
     names = [layer.name for layer in layers]
     if not names or len(set(names)) != len(names):
         raise InvalidConfig("The layers to score are none, or one is named twice.", "Use `discover`'s layers.")
     probe = passes.probe(names)
     item_bytes = [probe.item_bytes[name] for name in names]
-    most = int(memory_bytes * FORWARD_SHARE) // max(probe.row_bytes, 1)
-    passes.rows_at_once = max(min(most, probe.rows), 1)
-    forward_bytes = passes.rows_at_once * probe.row_bytes
-    return make_plan(layers, item_bytes, passes.classes, forward_bytes, memory_bytes, oversize, max_passes)
+
+    def rows_at_once(memory: int) -> int:
+        return max(min(int(memory * FORWARD_SHARE) // max(probe.row_bytes, 1), probe.rows), 1)
+
+    passes.rows_at_once = rows_at_once(memory_bytes)
+    return make_plan(
+        layers, item_bytes, passes.classes, lambda memory: rows_at_once(memory) * probe.row_bytes, memory_bytes,
+        oversize, max_passes, bootstrap,
+    )  # fmt: skip
 
 
 def _group(
@@ -117,16 +130,29 @@ class _Rows:
         return cls(PickedColumns(columns, rows), own, own.samples)
 
 
+def _kernel(matrix: Matrix, device: torch.device, columns: Columns, samples: int) -> Kernel:
+    """A layer's Gram matrix, held as planned."""
+    if matrix.height is None:
+        return WholeKernel(columns, samples, device)
+    return StripKernel(columns, samples, device, min(matrix.height, samples))
+
+
 def _measured(
-    stored: Stored, scored: _Rows, passes: Passes, train_size: int, bootstrap: int, seed: int
+    stored: Stored,
+    scored: _Rows,
+    kernel: Callable[[Columns, int], Kernel],
+    train_size: int,
+    bootstrap: int,
+    seed: int,
+    together: int,
 ) -> LayerQuality:
     layer, classes, columns = stored.layer, scored.classes, scored.columns
-    kernel = gram(columns, classes.samples, passes.device)
-    quality, refined = from_gram(kernel, columns, classes, train_size, layer.name)
+    matrix = kernel(columns, classes.samples)
+    quality, refined = from_kernel(matrix, columns, classes, train_size, layer.name)
     errors = None
     if bootstrap:
-        geometry = gram(columns, classes.samples, passes.device, centred=True) if refined else kernel
-        errors = standard_errors(kernel, geometry, columns.dims, classes, train_size, bootstrap, seed)
+        geometry = matrix.centred() if refined else matrix
+        errors = standard_errors(matrix, geometry, classes, train_size, bootstrap, seed, together)
     values = {name: value for name, value in asdict(quality).items() if name not in ("intra", "inter")}
     return LayerQuality(
         **asdict(layer), **values, pooled=stored.extent is not None, standard_error=errors, samples=scored.samples

@@ -17,6 +17,7 @@ from distill.estimate import SampleWork
 from distill.held_out import held_out
 from distill.pruned import Pruning, architecture_of
 from distill.recorded import recorded_classes
+from distill.scoring_memory import Sizes, needed_bytes, too_small
 from distill.tasks import learnt_elsewhere, part, spec
 from distill.tasks.candidates import Chain
 from distill.tasks.spec import TaskSpec
@@ -189,6 +190,25 @@ def too_few(parts: Parts) -> Iterator[Misfit]:
         message = f"{sum(known)} training samples leave {sum(known) - held} to train on and {held} to validate."
         remedy = "Use more samples of each class, or another validation_fraction."
         yield Misfit("/dataset", message, remedy, "invalid_config", {"samples": sum(known)})
+
+
+def scoring_misfits(parts: Parts) -> Iterator[Misfit]:
+    """A budget for the Q curve that is too small for its samples, whatever the networks take: of data that are grouped
+    by their labels, by the inspection's counts. What it does not tell is left to the run, as is a part of the training
+    samples. A curve has the same number of every class, and all of a class that has fewer."""
+    config, counts = parts.config, parts.dataset.get("counts") or {}
+    scores = config.recipe in recipes.names() and recipes.registry.flag(config.recipe, "needs_layers", default=True)
+    known = [number for number in counts.get("train") or [] if isinstance(number, int) and number]
+    if not scores or not parts.teachers or len(known) < 2 or config.train_limit or config.pseudo_classes != "auto":
+        return
+    fraction = 0.0 if "validation" in counts else config.validation_fraction
+    kept = (number - (held_out(number, fraction) if fraction else 0) for number in known)
+    samples = sum(min(number, config.quality_samples // len(known)) for number in kept)
+    budget = config.quality_memory_bytes
+    needed = needed_bytes(Sizes(samples, 1, 1, 1), budget, lambda _: 0, 1) if samples else None
+    if needed is not None:
+        found = too_small(samples, needed, budget)
+        yield Misfit("/config/quality_memory_bytes", found.message, found.remedy, found.code, found.details)
 
 
 def weight_misfits(parts: Parts) -> Iterator[Misfit]:

@@ -220,6 +220,24 @@ def test_a_recipe_that_reads_logits_wants_a_teacher_of_the_datasets_classes(
     assert "features alone" in document["remedy"]
 
 
+@pytest.mark.parametrize("path", ["/jobs", "/jobs?dry_run=true"])
+def test_a_budget_that_no_curve_fits_in_is_refused_before_the_queue(
+    client: TestClient, driver: Driver, path: str
+) -> None:
+    report = {"classes": ["a", "b"], "counts": {"train": [3000, 3000], "test": [3, 3]}}
+    made = body(driver, teacher=driver.teacher(report={"num_classes": 2}), dataset=driver.dataset(report=report))
+
+    def ask(**config: Any) -> Any:
+        return client.post(path, json=made | {"config": {"recipe": "feature_only"} | config})
+
+    document = problem(ask(quality_memory_bytes=2**26), 422, "invalid_config")
+    assert pointers(document) == {"/config/quality_memory_bytes"}
+    needed = document["details"]["needed_bytes"]
+    assert ask(quality_memory_bytes=needed).status_code in (200, 202)
+    assert ask(quality_memory_bytes=2**26, quality_samples=500).status_code in (200, 202)
+    assert ask(quality_memory_bytes=2**26, recipe="logit").status_code in (200, 202)
+
+
 def test_a_comparison_must_have_succeeded_on_the_same_data(client: TestClient, driver: Driver) -> None:
     dataset = driver.dataset(kind="archive", digest="a" * 64)
     other = driver.job(dataset_id=dataset, recipe="cross_entropy")

@@ -113,14 +113,15 @@ def test_large_batches_run_in_parts_with_the_same_result(sample, monkeypatch):
 
 @pytest.mark.parametrize("oversize", ["blocks", "pool", "auto"])
 def test_a_layer_that_does_not_fit_is_cut_or_pooled(sample, oversize, monkeypatch):
-    from distill.quality import passes, plan
+    from distill import scoring_memory
+    from distill.quality import passes
 
     room = SAMPLES * 8 * 16 * 16 * 4 // 3
-    monkeypatch.setattr(plan, "working_bytes", lambda classes, buffer: BUDGET - room)
+    monkeypatch.setattr(scoring_memory, "whole_bytes", lambda sizes, buffer: BUDGET - room)
     monkeypatch.setattr(passes, "FORWARD_SAFETY", 0)
     whole = None
     with monkeypatch.context() as patch:
-        patch.setattr(plan, "working_bytes", lambda classes, buffer: 0)
+        patch.setattr(scoring_memory, "whole_bytes", lambda sizes, buffer: 0)
         whole = scored(sample)
     curve = scored(sample, oversize=oversize, max_passes=2)
     large = [math.prod(point.shape) > room / (4 * SAMPLES) for point in curve]
@@ -133,12 +134,12 @@ def test_a_layer_that_does_not_fit_is_cut_or_pooled(sample, oversize, monkeypatc
 
 
 def test_near_duplicates_across_classes_are_exact_in_column_blocks_too(sample, monkeypatch):
-    from distill.quality import plan
+    from distill import scoring_memory
 
     images, labels = sample[0].clone().double(), sample[1].clone()
     images[1], labels[0], labels[1] = images[0] + 1e-9, 0, 1
     model = make_model().double().eval()
-    monkeypatch.setattr(plan, "working_bytes", lambda classes, buffer: BUDGET - 2_300_000)
+    monkeypatch.setattr(scoring_memory, "whole_bytes", lambda sizes, buffer: BUDGET - 2_300_000)
     curve = scored((images, labels), model, oversize="blocks")
     for point in curve:
         with torch.no_grad():
@@ -150,11 +151,11 @@ def test_near_duplicates_across_classes_are_exact_in_column_blocks_too(sample, m
 
 
 def test_a_pooled_layer_has_the_values_of_the_pooled_feature(sample, monkeypatch):
-    from distill.quality import plan
+    from distill import scoring_memory
 
     images, labels = sample
     model = make_model().eval()
-    monkeypatch.setattr(plan, "working_bytes", lambda classes, buffer: BUDGET - 1_500_000)
+    monkeypatch.setattr(scoring_memory, "whole_bytes", lambda sizes, buffer: BUDGET - 1_500_000)
     point = scored(sample, model, oversize="auto", max_passes=1)[0]
     extent = pooled_extent((8, 16, 16), 8 * 8 * 8)
     assert extent == (8, 8)

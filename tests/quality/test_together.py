@@ -9,21 +9,31 @@ import pytest
 import torch
 from torch import Tensor
 
+from distill import scoring_memory
 from distill.errors import InvalidConfig
 from distill.layers import discover
 from distill.quality import score
 from tests.recipes.nets import TinyCNN, images
 from tests.training.test_distributed import run_two
 
-# Sizes of the sample's batches, and whether a layer is to take several passes.
-CASES: dict[str, tuple[tuple[int, ...], bool]] = {
-    "three batches": ((7, 5, 3), False),
-    "one batch, and a process without any": ((15,), False),
-    "layers that take several passes": ((7, 5, 3), True),
+# Sizes of the sample's batches, whether a layer is to take several passes, and whether no whole matrix is to fit.
+CASES: dict[str, tuple[tuple[int, ...], bool, bool]] = {
+    "three batches": ((7, 5, 3), False, False),
+    "one batch, and a process without any": ((15,), False, False),
+    "layers that take several passes": ((7, 5, 3), True, False),
+    "strips": ((7, 5, 3), False, True),
+    "strips of layers that take several passes": ((7, 5, 3), True, True),
 }
 
 
-def curve(sizes: tuple[int, ...], cut: bool) -> list[dict[str, Any]]:
+def curve(sizes: tuple[int, ...], cut: bool, strips: bool) -> list[dict[str, Any]]:
+    with pytest.MonkeyPatch.context() as patch:
+        if strips:
+            patch.setattr(scoring_memory, "whole_bytes", lambda *_: 2**60)
+        return _curve(sizes, cut)
+
+
+def _curve(sizes: tuple[int, ...], cut: bool) -> list[dict[str, Any]]:
     model, given = TinyCNN(8).eval(), [images(size, 16, seed) for seed, size in enumerate(sizes)]
     labels, layers = [i % 4 for i in range(sum(sizes))], discover(model, images(2))
     budget, passes = 1 if cut else 2**30, list[None]()

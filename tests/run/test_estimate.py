@@ -65,7 +65,8 @@ def test_the_state_of_an_optimizer_is_what_it_keeps_of_the_parameters(name: str)
 
 def test_memory_and_disk_follow_what_optimizer_and_recipe_keep() -> None:
     cost = NetworkCost(1_000_000, 1_000, 8, 1)
-    work = Workload(DistillConfig(batch_size=10), cost, cost, True, 1000, 16, 10, SampleWork(1))
+    config = DistillConfig(batch_size=10, quality_samples=100)
+    work = Workload(config, cost, cost, True, 1000, 16, 10, SampleWork(1))
     less = replace(work, optimizer_state=1.0)
     assert memory_bytes(work) - memory_bytes(less) == 4_000_000
     assert disk_bytes(work) - disk_bytes(less) == 16_000_000  # two checkpoints, each in both places
@@ -73,6 +74,17 @@ def test_memory_and_disk_follow_what_optimizer_and_recipe_keep() -> None:
     remembering = replace(work, remembered=256)
     assert disk_bytes(remembering) - disk_bytes(work) == 4 * 4 * 256 * 1000
     assert memory_bytes(remembering) - memory_bytes(work) > 4 * 256 * 1000
+
+
+def test_memory_of_scoring_is_that_of_two_matrices_or_of_a_strip_within_the_budget() -> None:
+    def scoring(samples: int, mib: int) -> int:
+        config = DistillConfig(quality_samples=samples, quality_memory_bytes=mib * 2**20)
+        work = Workload(config, COST, COST, True, 10**6, 0, 0, SampleWork(0, features=1000))
+        return memory_bytes(work) - memory_bytes(replace(work, needs_layers=False))
+
+    assert scoring(5000, 2048) == pytest.approx(16 * 5000**2 + 4 * 5000 * 1000, abs=10_000)
+    assert 4 * 50_000 * 1000 < scoring(50_000, 2048) < 4 * 50_000 * 1000 + 2**28
+    assert scoring(50_000, 400) == pytest.approx(400 * 2**20, abs=10_000)
 
 
 @pytest.mark.parametrize("name", recipes.without("needs_regions"))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from distill import labels_needed, recipes
 from distill.tasks.classify_images import SPEC
-from distill.tasks.forecast import Misfit, Parts, class_misfits, skew_cautions, weight_misfits
+from distill.tasks.forecast import Misfit, Parts, class_misfits, scoring_misfits, skew_cautions, weight_misfits
 from distill.tasks.image_forecast import ImageForecast
 from distill.warned import RunWarning
 
@@ -28,6 +28,7 @@ class Classifiers(ImageForecast):
     def lacking(self, parts: Parts) -> Iterator[Misfit]:
         yield from _label_settings(parts)
         yield from weight_misfits(parts)
+        yield from scoring_misfits(parts)
         if parts.classes:
             if parts.probe is not None:
                 yield Misfit("/probe", *PROBE_BESIDE_LABELS, "invalid_config")

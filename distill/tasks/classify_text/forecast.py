@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from distill.tasks.classify_text import SPEC
-from distill.tasks.forecast import Misfit, Parts, class_misfits, skew_cautions, weight_misfits
+from distill.tasks.forecast import Misfit, Parts, class_misfits, scoring_misfits, skew_cautions, weight_misfits
 from distill.tasks.text_forecast import TextForecast
 from distill.warned import RunWarning
 
@@ -22,7 +22,8 @@ class Classifiers(TextForecast):
         return skew_cautions(parts, SPEC.samples)
 
     def lacking(self, parts: Parts) -> Iterator[Misfit]:
-        return weight_misfits(parts)
+        yield from weight_misfits(parts)
+        yield from scoring_misfits(parts)
 
     def headed(self, parts: Parts) -> bool:
         return parts.needs_teacher or (parts.teacher or {}).get("num_classes") == (parts.classes or 0)
