@@ -25,14 +25,18 @@ from typing import Any
 
 import torch
 
-from benchmarks.train.shards_memory import BUCKET, SEEN, Registered, make, opened, put_all, supplied
+from benchmarks.train.shards_memory import BUCKET, Registered, make, opened, put_all, supplied
 from distill.data.windows import WINDOW
 from distill.modalities.images import Loader
+from distill.modalities.images.preprocessing import Preprocessing
 from distill.modalities.images.shards import cache
 from store.settings import Settings
 from tests.services import s3 as s3_server
 from worker.transfer.supplier import Kept
 
+PICTURES = 500
+"""Different ones."""
+SEEN = Preprocessing((0.5,) * 3, (0.25,) * 3, (32, 32), channels=3)
 STEPS = ("open", "loader", "batch", "all")
 
 
@@ -57,6 +61,7 @@ def main() -> None:
 def measured(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Medians by number of shards."""
     options.shards, options.images = max(options.counts), max(options.counts) * options.each
+    options.pictures = PICTURES
     make(folder / "shards", options)
     files = sorted((folder / "shards").iterdir())
     room = 2 * WINDOW * max(path.stat().st_size for path in files)
