@@ -24,6 +24,7 @@ def worker_settings(settings: Settings, address: str) -> dict[str, str]:
         "RETORT_S3_REGION": settings.s3_region,
         "RETORT_S3_ACCESS_KEY": settings.s3_access_key,
         "RETORT_S3_SECRET_KEY": settings.s3_secret_key.get_secret_value(),
+        "RETORT_SECRETS_KEY": settings.secrets_key.get_secret_value(),
     }
 
 

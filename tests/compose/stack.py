@@ -31,11 +31,11 @@ Row = dict[str, Any]
 class Stack:
     """`compose(...)` is the command line on this project; nothing here knows more than a user does."""
 
-    def __init__(self, project: str) -> None:
+    def __init__(self, project: str, **settings: str) -> None:
         port, s3_port = free_ports(2)
         self.project, self.url, self.s3 = project, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{s3_port}"
         kept = {name: value for name, value in os.environ.items() if name in BUILDING or name[:7] != "RETORT_"}
-        self._environment = kept | {"RETORT_PORT": str(port), "RETORT_S3_PORT": str(s3_port)}
+        self._environment = kept | {"RETORT_PORT": str(port), "RETORT_S3_PORT": str(s3_port)} | settings
         self._command = [*COMPOSE, "-p", project]
         self._key = ""
 
@@ -46,10 +46,11 @@ class Stack:
         other._command = [*self._command, "-f", "docker-compose.yml", "-f", file]
         return other
 
-    def alone(self, file: str, settings: Path) -> Stack:
-        """A project of this file and these settings alone."""
+    def alone(self, settings: Path, *files: str) -> Stack:
+        """A project of these files and settings alone."""
         other = copy(self)
-        other._command = [*self._command, "-f", file, "--env-file", str(settings)]
+        named = [part for file in files for part in ("-f", file)]
+        other._command = [*self._command, *named, "--env-file", str(settings)]
         return other
 
     def compose(self, *arguments: str, content: bytes | None = None, seconds: float = UP_SECONDS) -> bytes:
@@ -98,6 +99,12 @@ class Stack:
         """As a crash does: SIGKILL to the container, which the restart policy then starts again."""
         docker("kill", "--signal", "KILL", self.containers(service)[0]["Name"])
 
+    def joining(self) -> bytes:
+        """The settings of a worker that reaches this service by the address of the engine's machine."""
+        address = gateway()
+        self.over("deploy/several-machines.yml", RETORT_PRIVATE_ADDRESS=address).up("--scale", "worker=0")
+        return self.compose("exec", "-T", "api", "python", "-m", "store.joining", address)
+
     def volumes(self) -> set[str]:
         return set(docker("volume", "ls", "-q", "--filter", f"label=com.docker.compose.project={self.project}").split())
 
@@ -111,6 +118,11 @@ class Stack:
 
     def destroy(self) -> None:
         self.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
+
+
+def gateway() -> str:
+    """By which containers reach the engine's machine."""
+    return docker("network", "inspect", "bridge", "-f", "{{(index .IPAM.Config 0).Gateway}}").strip()
 
 
 def docker(*arguments: str) -> str:

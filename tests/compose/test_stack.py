@@ -277,11 +277,9 @@ def certificate(folder: Path) -> None:
 
 def test_a_worker_on_another_machine(stack: Stack, client: httpx.Client, tmp_path: Path) -> None:
     """As far as one engine can show it: another project, thus another network, joined by the host's address alone."""
-    address = docker("network", "inspect", "bridge", "-f", "{{(index .IPAM.Config 0).Gateway}}").strip()
-    stack.over("deploy/several-machines.yml", RETORT_PRIVATE_ADDRESS=address).up("--scale", "worker=0")
     joining = tmp_path / "worker.env"
-    joining.write_bytes(stack.compose("exec", "-T", "api", "python", "-m", "store.joining", address))
-    far = Stack(f"{stack.project}-far").alone("deploy/worker.yml", joining)
+    joining.write_bytes(stack.joining())
+    far = Stack(f"{stack.project}-far").alone(joining, "deploy/worker.yml")
     try:
         far.compose("up", "-d")
         wait_for(client, submit_long(client, epochs=1, wait=False), 240, status="succeeded")

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from store.database import Database
+from store.joining import worker_settings
 from store.settings import Settings
 from tests.services.processes import find_program
 from tests.store.support import claimed, new_dataset, new_job
@@ -32,6 +33,7 @@ OF_COMPOSE = {
     "RETORT_TORCH", "RETORT_TORCHVISION", "RETORT_TORCH_INDEX", "RETORT_WHEELS", "RETORT_WORKER_CPUS",
     "RETORT_WORKER_MEMORY", "RETORT_API_MEMORY", "RETORT_STOP_GRACE", "RETORT_GPUS", "RETORT_CERTIFICATES",
     "RETORT_HTTPS_PORT", "RETORT_HTTPS_S3_PORT", "RETORT_EXTRAS", "RETORT_RAY_SHARED", "RETORT_RAY_HEAD",
+    "RETORT_RAY_PORT",
 }  # fmt: skip
 PATCHES = {"gpu.yaml", "trainer-user.yaml"}
 #: Of Kubernetes alone: not in kubernetes-validate's schemas.
@@ -99,6 +101,42 @@ def test_the_rights_of_a_worker_are_those_that_its_users_take() -> None:
     assert service["cap_drop"] == container["securityContext"]["capabilities"]["drop"] == ["ALL"]
     assert "no-new-privileges:true" in service["security_opt"]
     assert "RETORT_WORKER_UID=10001" in (ROOT / "Dockerfile").read_text()
+
+
+@pytest.mark.parametrize("name", ["api.yaml", "migrate.yaml", "worker.yaml", "ray.yaml"])
+def test_a_pod_finds_every_file_that_its_settings_name(name: str) -> None:
+    """A file that is named and not there keeps a process from starting."""
+    settings = one("ConfigMap", "settings.yaml")["data"]
+    named = {Path(value).name for key, value in settings.items() if key.endswith("_FILE")}
+    specs = [each["spec"]["template"]["spec"] for each in documents(name) if each["kind"] in {"Deployment", "Job"}]
+    assert specs
+    for spec in specs:
+        (secret,) = (each["secret"] for each in spec["volumes"] if each["name"] == "secrets")
+        assert named <= {item["path"] for item in secret["items"]} if "items" in secret else True
+
+
+def test_a_worker_elsewhere_is_told_what_the_files_of_secrets_hold(tmp_path: Path) -> None:
+    """deploy/worker.yml names none of the files, which are the first machine's."""
+    told = worker_settings(Settings(data_dir=tmp_path), "10.0.0.5")
+    text = (ROOT / "deploy" / "worker.yml").read_text().replace("!override", "").replace("!reset", "")
+    here = yaml.safe_load(text)["services"]["worker"]["environment"]
+    first = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["worker"]["environment"]
+    files = {variable for variable in first if variable.endswith("_FILE")}
+    assert files
+    for variable in files:
+        assert here[variable] == ""
+        assert variable.removesuffix("_FILE") in set(told) & set(here)
+
+
+def test_rays_pods_are_asked_what_they_answer() -> None:
+    """KubeRay's own probes ask a part of Ray that the images lack; the ports are those that `ray start` is told."""
+    spec = one("RayCluster", "ray.yaml")["spec"]
+    (hosts,) = spec["workerGroupSpecs"]
+    for group, port in ((spec["headGroupSpec"], 6379), (hosts, int(hosts["rayStartParams"]["node-manager-port"]))):
+        (container,) = group["template"]["spec"]["containers"]
+        assert [container[probe]["tcpSocket"]["port"] for probe in ("readinessProbe", "livenessProbe")] == [port, port]
+        pod = {"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": "ray"}, "template": group["template"]}
+        kubernetes_validate.validate(pod, "1.37", strict=True)
 
 
 def test_a_worker_has_longer_to_end_than_its_jobs() -> None:

@@ -37,10 +37,12 @@ with distributed.group() as rank, distributed.in_shares(sys.argv[4] == "shares")
         newest = checkpoint.existing(folder)[-1] if attempt else None
         control = Control()
         at = handover if attempt == 0 and handover and rank == 1 else None
-        events, outcome = drain(train(recipe, tiny_data(), settings, folder, control, newest), control, at)
+        data = tiny_data(validation=20)  # three batches for two processes
+        events, outcome = drain(train(recipe, data, settings, folder, control, newest), control, at)
         distributed.agree(lambda: None)
         assert (outcome.ending == "handover") == (attempt == 0 and handover > 0), outcome
-    torch.save(recipe.state_dict(), folder / f"student-{rank}.pt")
+    told = [event.data["values"] for event in events if event.data.get("split") == "validation"]
+    torch.save((recipe.state_dict(), told[-1]), folder / f"student-{rank}.pt")
 """
 
 JUDGED = """
@@ -81,12 +83,14 @@ def test_the_first_process_judges_the_fitted_student_for_all(tmp_path: Path, cas
 def test_two_processes_equal_one(tmp_path: Path, handover: int, accumulation: int, lying: str) -> None:
     one = tiny_recipe(dropout=0.0)
     settings = config(gradient_accumulation=accumulation, clip_norm=1.0, ema_decay=0.9)
-    drain(train(one, tiny_data(), settings, tmp_path / "one", Control()))
+    events, _ = drain(train(one, tiny_data(validation=20), settings, tmp_path / "one", Control()))
+    (*_, judged) = (event.data["values"] for event in events if event.data.get("split") == "validation")
 
     folder = tmp_path / "two"
     folder.mkdir()
     run_two(SCRIPT, [str(folder), str(handover), str(accumulation), lying])
-    states = [torch.load(folder / f"student-{rank}.pt") for rank in range(2)]
+    states, told = zip(*(torch.load(folder / f"student-{rank}.pt") for rank in range(2)), strict=True)
+    assert told[0] == told[1] == pytest.approx(judged, rel=1e-3, abs=1e-3)
     for name, value in one.state_dict().items():
         assert torch.equal(states[0][name], states[1][name])
         torch.testing.assert_close(states[0][name], value, rtol=1e-3, atol=2e-4)

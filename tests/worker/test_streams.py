@@ -192,6 +192,18 @@ def survivors_of(world: World) -> list[int]:
 
 
 @pytest.mark.long
+def test_parquet_shards_are_registered_by_a_real_inspector(here: World, tmp_path: Path) -> None:
+    """It unpacks them where it is shut in, and makes its sheet of pictures of what it unpacked."""
+    write_parquet_shards(tmp_path / "site", 3, 8, names=["cat", "dog", "bird"])
+    with site(tmp_path / "site") as served:
+        row = inspected(here, served.url("{000..002}.parquet"))
+    assert (row.status, row.error) == ("ready", None)
+    assert row.report is not None
+    assert row.report["classes"] == ["cat", "dog", "bird"]
+    assert row.report["thumbnails"]["rows"] == 3
+
+
+@pytest.mark.long
 def test_what_a_real_inspector_refuses_is_written_into_the_row(here: World, served: Site) -> None:
     """A label beyond the classes in the last shard; then one that its server does not have."""
     write_tar(served.folder / "000003.tar", sample(50, "7"))

@@ -223,6 +223,8 @@ def run(
         process.end(0)
     if (folder / ANSWER).is_file():
         answer: dict[str, Any] = json.loads((folder / ANSWER).read_text())
+        if answer.get("error", {}).get("code") == Internal.code:  # whose remedy sends to this log
+            log.error("an inspector failed: %s", "\n".join(process.tail))
         return answer
     log.error("an inspector died: %s", "\n".join(process.tail))
     assert process.exit_code is not None

@@ -69,10 +69,15 @@ def gpu_devices(root: Path = Path("/dev")) -> tuple[str, ...]:
     return tuple(sorted(str(path) for pattern in patterns for path in root.glob(pattern) if not path.is_dir()))
 
 
+def written(workspaces: Sequence[str]) -> tuple[str, ...]:
+    """The folders that a process confined by `of_job` writes: another user than the worker must be granted them all."""
+    return (*workspaces, TEMPORARY)
+
+
 def of_job(folder: Path, workspaces: Sequence[str], read_only: Sequence[str] = ()) -> Confinement:
     """The confinement of the trainer that works in `folder`, of which it writes `workspaces` and reads the rest."""
     temporary = folder / TEMPORARY
-    own = (*(folder / name for name in workspaces), temporary)
+    own = tuple(folder / name for name in written(workspaces))
     for path in own:
         path.mkdir(exist_ok=True)
     data, scratch = os.environ.get("RETORT_DATA_DIR", ""), folder.parent.parent

@@ -22,13 +22,13 @@ from distill.modalities.images.shards import supply
 from distill.modalities.images.shards.supply import SUPPLY
 from distill.types import Event, RunSpec
 from worker.errors import Internal, disk_full
-from worker.isolation.confinement import TEMPORARY, confine, of_job
+from worker.isolation.confinement import confine, of_job, written
 from worker.isolation.plan import Isolation
 from worker.isolation.required import NAMED_SETS, check
 from worker.processes import lifeline
 
 SPEC, WORK, INPUTS = "spec.json", "run", "inputs"
-WRITABLE = (WORK, INPUTS, TEMPORARY)
+WRITABLE = written((WORK, INPUTS))
 
 
 def main(arguments: list[str]) -> int:

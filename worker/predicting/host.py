@@ -20,6 +20,7 @@ from store.database import Database
 from store.objects import ObjectStore
 from store.settings import Settings
 from worker.isolation import users
+from worker.isolation.confinement import written
 from worker.isolation.users import User
 from worker.jobs.exits import explain_exit
 from worker.jobs.trainer import INPUTS, WORK
@@ -75,7 +76,7 @@ class Host:
             "memory_bytes": self._settings.predictor_memory_bytes,
         }  # fmt: skip
         (self._folder / LOAD).write_text(json.dumps(told))
-        users.grant(self._folder, self._user, [WORK])
+        users.grant(self._folder, self._user, written([WORK]))
         environment = child_environment(self._settings, {"CUDA_VISIBLE_DEVICES": ""})
         self._process = TrainerProcess(self._command, self._folder, environment, self._user)
         for event in self._events(check):

@@ -9,6 +9,8 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
+DIGEST_BYTES = 32
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
@@ -36,6 +38,17 @@ class Digests(Sequence[bytes]):
 
     def __init__(self, rows: NDArray[np.uint8]) -> None:
         self.rows = rows
+
+    @classmethod
+    def of(cls, digests: Sequence[bytes]) -> Digests:
+        return cls(np.frombuffer(b"".join(digests), np.uint8).reshape(-1, DIGEST_BYTES))
+
+    def pick(self, indices: NDArray[np.int64]) -> Digests:
+        return Digests(self.rows[indices])
+
+    def joined(self) -> bytes:
+        """All of them, one after the other."""
+        return self.rows.tobytes()
 
     def __len__(self) -> int:
         return len(self.rows)

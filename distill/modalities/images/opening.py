@@ -41,7 +41,7 @@ class Split:
     labels: NDArray[np.int64]
     sizes: NDArray[np.int64]
     gray: NDArray[np.bool_]
-    digests: Sequence[bytes]
+    digests: Digests
     pixels: NDArray[np.uint8] | None
 
     def __len__(self) -> int:
@@ -63,7 +63,7 @@ class Split:
             self.labels[indices],
             self.sizes[indices],
             self.gray[indices],
-            [self.digests[i] for i in indices],
+            self.digests.pick(indices),
             None if self.pixels is None else self.pixels[indices],
         )
 
@@ -149,7 +149,7 @@ def digest(classes: tuple[str, ...], splits: dict[str, Split], between: PixelRan
         split = splits[name]
         whole.update(f"\n{name} {len(split)}\n".encode())
         whole.update(split.labels.astype("<i8").tobytes())
-        whole.update(b"".join(split.digests))
+        whole.update(split.digests.joined())
     return whole.hexdigest()
 
 
@@ -215,7 +215,7 @@ class _Scan(Scan):
             self.labels if every else self.labels[good],
             self.shapes,
             np.array(self.gray, np.bool_),
-            self.digests,
+            Digests.of(self.digests),
             self._stacked(),
         )
 

@@ -38,7 +38,8 @@ class _Store:
 
     def __getstate__(self) -> dict[str, Any]:
         # Loader processes decode; they need neither the digests nor pixels that are decoded already.
-        return {"split": replace(self.split, digests=[], pixels=None), "known": None, "_tensors": {}}
+        split = replace(self.split, digests=self.split.digests[:0], pixels=None)
+        return {"split": split, "known": None, "_tensors": {}}
 
     def tensor(self, device: torch.device) -> Tensor | None:
         host = self._tensors.get(torch.device("cpu"))

@@ -47,8 +47,8 @@ class ShardCache:
         """Raise `InvalidConfig` where so many bytes never fit."""
         if size_bytes > self.budget_bytes:
             raise InvalidConfig(
-                f"Shards of {size_bytes:,} bytes are needed at one time, and {self.budget_bytes:,} may be kept in "
-                f"{str(self.folder)!r}.",
+                f"Shards of {size_bytes:,} bytes are needed at one time, and {self.budget_bytes:,} may be kept on this "
+                "machine.",
                 f"Raise {BYTES}, or write smaller shards.",
                 {"needed_bytes": size_bytes, "budget_bytes": self.budget_bytes},
             )
@@ -114,11 +114,13 @@ class ShardCache:
 
 
 def _touched(path: Path) -> bool:
-    """Whether the file is there; it counts as read now."""
+    """Whether the file is there; it counts as read now, where this process may say so: an inspector may not."""
     try:
         os.utime(path)
     except FileNotFoundError:
         return False
+    except PermissionError:
+        return path.is_file()
     return True
 
 

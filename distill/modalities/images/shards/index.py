@@ -72,12 +72,20 @@ class Index:
         height, width, gray, shard, lot, reason, decoded, peak = (
             rows.column(name).to_numpy()[places] for name in rows.column_names
         )
-        digests = np.frombuffer(b"".join(self.rows.column("sha256").to_pylist()), np.uint8).reshape(-1, 32)
+        digests = _bytes_of(self.rows.column("sha256"))
         sizes = np.stack([height, width], axis=1).astype(np.int64)
         return Known(
             sizes, gray.astype(bool), digests[places], shard.astype(np.int64), lot, reason == "", reason,
             decoded.astype(bool), peak.astype(np.int64),
         )  # fmt: skip
+
+
+def _bytes_of(column: pa.ChunkedArray) -> NDArray[np.uint8]:
+    """(n, width), uint8: a column of binaries of one width as it lies in memory."""
+    array = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+    width = column.type.byte_width
+    begin, end = array.offset * width, (array.offset + len(array)) * width
+    return np.frombuffer(array.buffers()[1] or b"", np.uint8)[begin:end].reshape(-1, width)
 
 
 def write(index: Index, path: Path) -> None:
