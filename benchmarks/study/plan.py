@@ -67,6 +67,7 @@ RULES = (
     arm("feature_only", "last", settings={"layers": 1}, feature_loss="procrustes"),
     *(arm("feature_only", rule) for rule in ("last", "top_q")),
 )
+SETTLED = (FIRST[0], FIRST[1], RULES[0])  # labels alone, three layers by `auto`, the deepest layer alone
 GUARDS: tuple[dict[str, Any], ...] = ({"fit_head": False}, {"fit_head": True})
 STANDARD = tuple(
     arm("feature_only", "even", settings={"layers": k} | guard, **more)
@@ -82,14 +83,18 @@ SHARES = (4_500, 13_500)  # a tenth and 30 % of the images that train
 def planned(layers: Mapping[str, Iterable[str]]) -> Iterator[Run]:
     """Every run after tuning, in order. `layers`: pair -> the teacher's candidate layers, as far as they are known."""
     yield from _stage("first", FIRST, SEEDS[:1])
-    yield from _stage("rules", RULES, SEEDS[:1])
+    yield from _stage("rules", RULES[:1], SEEDS[:1])
+    for seed in SEEDS[1:]:
+        yield from _stage("seeds", SETTLED, (seed,))
+    yield from _stage("rules", RULES[1:], SEEDS[:1])
     for pair in PAIRS:
         for name in layers.get(pair.name, ()):
             alone = {"layers": 1, "teacher_layers": (name,)}
             yield Run("worth", pair.name, arm("feature_only", settings=alone), 0, TUNING_EPOCHS)
     yield from _stage("methods", METHODS, SEEDS[:1])
+    rest = tuple(arm for arm in FIRST + METHODS + RULES if arm not in SETTLED)
     for seed in SEEDS[1:]:
-        yield from _stage("seeds", FIRST + METHODS + RULES, (seed,))
+        yield from _stage("seeds", rest, (seed,))
     yield from _stage("standard", STANDARD, SEEDS[:1])
     yield from _stage("depth", DEPTH, SEEDS[:1])
     for epochs in (5, 50):
