@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from api.errors.problems import ELSEWHERE
+
 Codes = Mapping[int, tuple[str, ...]]
 
 #: Of any operation.
@@ -35,7 +37,6 @@ WRITES: Codes = {403: ("origin_not_allowed",), 409: ("lost_race",)}
 _KEYED: Codes = {409: ("idempotency_key_in_flight",), 422: ("idempotency_key_reused",)}
 #: What an inspection that could not be made answers with.
 _SYSTEM = ("input_damaged", "oom_host", "trainer_crashed", "disk_full", "sandbox_unavailable")
-_URLS = ("url_refused", "name_not_resolved")
 _UPLOADS = ("upload_used", "upload_not_complete")
 _STORED: Codes = {403: ("quota_exceeded",), 500: _SYSTEM, 503: ("no_catalogue",)}
 _ACTION: Codes = {409: ("illegal_transition",)}
@@ -108,12 +109,12 @@ OPERATIONS: Mapping[str, Codes] = {
     "retry_job": _all(_QUEUES, {409: ("not_retryable",)}),
     "register_teacher": _all(
         _STORED, _KEYED, {400: ("malformed_multipart",), 409: ("job_not_succeeded", *_UPLOADS)},
-        {422: ("invalid_teacher", "invalid_config", "unknown_name", *_URLS)},
-        {500: ("reference_unavailable", *_URLS[1:])},
+        {422: ("invalid_teacher", "invalid_config", "unknown_name", "url_refused")},
+        {502: ELSEWHERE},
     ),
     "register_dataset": _all(
         _STORED, _KEYED, {400: ("malformed_multipart",), 409: _UPLOADS},
-        {422: ("invalid_dataset", "unknown_name", *_URLS), 500: ("reference_unavailable", *_URLS[1:])},
+        {422: ("invalid_dataset", "unknown_name", "url_refused"), 502: ELSEWHERE},
     ),
     "update_dataset": {409: ("name_fixed",)},
     "delete_teacher": {409: ("in_use",)}, "delete_dataset": {409: ("in_use",)},
@@ -130,7 +131,7 @@ OPERATIONS: Mapping[str, Codes] = {
     "revoke_api_key": {409: ("own_key",)},
     "set_tenant_quotas": {403: ("not_operator",)},
     "create_webhook": {
-        403: ("quota_exceeded",), 422: _URLS, 500: _URLS[1:], 503: ("resolver_unavailable",),
+        403: ("quota_exceeded",), 422: ("url_refused", "name_not_resolved"), 503: ("resolver_unavailable",),
     },
     "redeliver_webhook": {409: ("webhook_disabled",)}, "test_webhook": {409: ("webhook_disabled",)},
     "get_metrics": {403: ("not_operator",)},

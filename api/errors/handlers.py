@@ -45,7 +45,7 @@ def _problem(error: Problem) -> Problem:
 
 @problem_of.register
 def _retort(error: RetortError) -> Problem:
-    kind = problems.Unprocessable if error.fault == "user" else problems.InternalError
+    kind = problems.class_of(error.fault, error.code)
     return kind(error.message, error.remedy, code=error.code, details=error.details)
 
 

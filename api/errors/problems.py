@@ -87,6 +87,12 @@ class InternalError(Problem):
     retryable = True
 
 
+class BadGateway(Problem):
+    """A server that the request names did not answer."""
+
+    status, code, title, fault, retryable = 502, "reference_unavailable", "Bad gateway", "system", True
+
+
 class Unavailable(Problem):
     """A service that we need does not answer."""
 
@@ -143,6 +149,17 @@ class Unprocessable(Problem):
 
 class TooManyRequests(Problem):
     status, code, title, retryable = 429, "too_many_requests", "Too many requests", True
+
+
+#: What servers elsewhere did, and nothing of the service.
+ELSEWHERE = ("reference_unavailable", "name_not_resolved")
+
+
+def class_of(fault: str, code: str) -> type[Problem]:
+    """The class of an error that says whose fault it is."""
+    if fault == "user":
+        return Unprocessable
+    return BadGateway if code in ELSEWHERE else InternalError
 
 
 def by_status() -> dict[int, type[Problem]]:

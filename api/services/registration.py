@@ -14,7 +14,7 @@ from fastapi import Response
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
-from api.errors.problems import Conflict, Forbidden, InternalError, NotFound, Problem, Unprocessable
+from api.errors.problems import Conflict, Forbidden, NotFound, Problem, class_of
 from api.http.forms import invalid
 from api.http.idempotency import located, replayed
 from api.http.negotiation import applied, wait_seconds
@@ -148,7 +148,7 @@ def refusal(row: Teacher | Dataset) -> Problem:
     """The problem that answers a registration whose inspection refused the file, or could not look at it."""
     error: dict[str, Any] = row.error or {}
     code = error.get("code", "invalid_input")
-    kind = InternalError if error.get("fault") == "system" else Forbidden if code == QUOTA else Unprocessable
+    kind = Forbidden if code == QUOTA else class_of(error.get("fault", "user"), code)
     return kind(
         error.get("message", "The inspection refused this input."),
         error.get("remedy", ""),

@@ -145,6 +145,32 @@ def test_a_checkpoint_that_inspection_refuses_leaves_nothing(
 
 
 @pytest.mark.usefixtures("driver")
+@pytest.mark.parametrize(
+    ("code", "fault", "status"),
+    [
+        ("invalid_teacher", "user", 422),
+        ("quota_exceeded", "user", 403),
+        ("reference_unavailable", "system", 502),
+        ("name_not_resolved", "system", 502),
+        ("input_damaged", "system", 500),
+    ],
+)
+def test_an_inspections_error_answers_with_whose_fault_it_is(
+    client: TestClient, inspector: Inspector, code: str, fault: str, status: int
+) -> None:
+    error = {
+        "code": code,
+        "message": "It did not come.",
+        "remedy": "Look there.",
+        "fault": fault,
+        "retryable": fault == "system",
+    }
+    inspector.verdict = lambda row: ("invalid", {"error": error})
+    document = problem(post_teacher(client), status, code)
+    assert (document["fault"], document["retryable"]) == (fault, fault == "system")
+
+
+@pytest.mark.usefixtures("driver")
 def test_a_registration_nobody_inspects_in_time_is_accepted(client: TestClient, inspector: Inspector) -> None:
     inspector.verdict = None
     answer = post_teacher(client, headers={"Prefer": "wait=0"})

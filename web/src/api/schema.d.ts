@@ -8850,7 +8850,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "idempotency_key_reused" | "invalid_teacher" | "invalid_config" | "unknown_name" | "url_refused" | "name_not_resolved";
+                        code?: "invalid_request" | "idempotency_key_reused" | "invalid_teacher" | "invalid_config" | "unknown_name" | "url_refused";
                     };
                 };
             };
@@ -8874,7 +8874,19 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "internal" | "object_missing" | "input_damaged" | "oom_host" | "trainer_crashed" | "disk_full" | "sandbox_unavailable" | "reference_unavailable" | "name_not_resolved";
+                        code?: "internal" | "object_missing" | "input_damaged" | "oom_host" | "trainer_crashed" | "disk_full" | "sandbox_unavailable";
+                    };
+                };
+            };
+            /** @description Bad gateway */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "reference_unavailable" | "name_not_resolved";
                     };
                 };
             };
@@ -9544,7 +9556,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "idempotency_key_reused" | "invalid_dataset" | "unknown_name" | "url_refused" | "name_not_resolved";
+                        code?: "invalid_request" | "idempotency_key_reused" | "invalid_dataset" | "unknown_name" | "url_refused";
                     };
                 };
             };
@@ -9568,7 +9580,19 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "internal" | "object_missing" | "input_damaged" | "oom_host" | "trainer_crashed" | "disk_full" | "sandbox_unavailable" | "reference_unavailable" | "name_not_resolved";
+                        code?: "internal" | "object_missing" | "input_damaged" | "oom_host" | "trainer_crashed" | "disk_full" | "sandbox_unavailable";
+                    };
+                };
+            };
+            /** @description Bad gateway */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "reference_unavailable" | "name_not_resolved";
                     };
                 };
             };
@@ -17874,7 +17898,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "internal" | "object_missing" | "name_not_resolved";
+                        code?: "internal" | "object_missing";
                     };
                 };
             };
