@@ -112,7 +112,7 @@ def rehearse(
 
 
 def _actor(asked: dict[str, Any]) -> Actor:
-    architecture, native = Architecture.model_validate(asked["architecture"]), asked["native_size"]
+    architecture, native = Architecture.model_validate(asked["architecture"]), asked.get("native_size")
     how = preprocessing(
         architecture, asked["image_size"], None if native is None else tuple(native), asked["in_channels"]
     )

@@ -151,13 +151,14 @@ def test_what_is_wrong_is_pointed_at(
         ({"teacher_layers": ["a", "b"]}, 2),
         ({"student_layers": ["a"]}, 1),
         ({"teacher_layers": ["a"], "student_layers": ["b"]}, 1),
-        ({}, 4),
+        ({}, "auto"),
     ],
 )
 def test_layers_that_are_named_are_counted(
-    client: TestClient, driver: Driver, config: dict[str, list[str]], layers: int
+    client: TestClient, driver: Driver, config: dict[str, list[str]], layers: int | str
 ) -> None:
-    """The run refuses another number: a request that leaves it out means the layers that it names."""
+    """The run refuses another number: a request that leaves it out means the layers that it names, and where it names
+    none, what the run finds."""
     answer = client.post("/jobs", json=body(driver, config={"recipe": "feature_only"} | config))
     assert answer.json()["config"]["layers"] == layers
 

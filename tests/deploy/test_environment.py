@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+import sys
 import tomllib
 from collections.abc import Iterable
 from importlib import metadata
@@ -35,10 +37,18 @@ def needed(extras: Iterable[str]) -> set[str]:
         found.add((package, extra))
         for text in requirements(package):
             requirement = Requirement(text)
-            if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
+            if wanted(requirement, extra):
                 name = canonicalize_name(requirement.name)
                 waiting += [(name, each) for each in ("", *requirement.extras)]
     return {package for package, _ in found}
+
+
+def wanted(requirement: Requirement, extra: str) -> bool:
+    """By this Python or by the first release of its series: one list is for all of them."""
+    if requirement.marker is None:
+        return True
+    releases = (platform.python_version(), f"{sys.version_info[0]}.{sys.version_info[1]}.0")
+    return any(requirement.marker.evaluate({"extra": extra, "python_full_version": each}) for each in releases)
 
 
 def requirements(package: str) -> list[str]:
