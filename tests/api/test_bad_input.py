@@ -7,7 +7,6 @@ import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import numpy as np
@@ -160,20 +159,15 @@ def test_a_teacher_of_other_classes_than_the_dataset_is_refused_at_once(client: 
     assert client.delete(f"/teachers/{teacher}").status_code == 204
 
 
-def test_more_layers_than_there_are_fail_the_job_by_the_users_fault(client: httpx.Client) -> None:
+SHORT = {"quality_samples": 50, "train_limit": 100, "test_limit": 50, "max_steps": 2}
+
+
+def test_more_layers_than_there_are_are_refused_before_the_queue(client: httpx.Client) -> None:
     teacher = post_teacher(client, weights()).raise_for_status().json()["id"]
-    config: dict[str, Any] = {"layers": 60, "quality_samples": 50, "train_limit": 100, "test_limit": 50, "max_steps": 2}
-    body = {"teacher": teacher, "dataset": {"named": "digits"}, "student": STUDENT, "config": config}
-    job = client.post("/jobs", json=body).raise_for_status().json()
-    ended = client.get(f"/jobs/{job['id']}", headers={"Prefer": "wait=1"}).json()
-    while ended["status"] not in {"succeeded", "failed"}:
-        ended = client.get(f"/jobs/{job['id']}", headers={"Prefer": "wait=60"}).json()
-    assert ended["status"] == "failed"
-    assert (ended["error"]["code"], ended["error"]["fault"]) == ("invalid_config", "user")
-    assert "60" in ended["error"]["message"] + ended["error"]["remedy"]
-    assert "retry" not in ended["links"]
-    problem(client.post(f"/jobs/{job['id']}/retry"), 409, "not_retryable")
-    assert client.delete(f"/jobs/{job['id']}").status_code == 204
+    body = {"teacher": teacher, "dataset": {"named": "digits"}, "student": STUDENT, "config": SHORT | {"layers": 60}}
+    document = problem(client.post("/jobs", json=body), 422, "invalid_config")
+    assert [error["pointer"] for error in document["errors"]] == ["/config/layers"]
+    assert client.delete(f"/teachers/{teacher}").status_code == 204
 
 
 @pytest.mark.parametrize("phase", ["queued", "running"])
