@@ -48,7 +48,9 @@ def same(strips: Found, whole: Found, rel: float) -> None:
     """Equal to `rel`, or to what the rounding of cosines near 1 makes of S, I and Q."""
     per_nat = COSINE * whole[0].entropy / math.log(5)
     allowed = dict.fromkeys(("separation", "intra", "inter", "minimum_similarity"), COSINE)
-    allowed |= {"information": per_nat, "quality": COSINE + math.sqrt(per_nat * whole[0].efficiency)}
+    # A replicate may lack a near-duplicate whose distance keeps the efficiency of all samples small.
+    efficiency = whole[0].efficiency + 3 * whole[2].get("efficiency", 0.0)
+    allowed |= {"information": per_nat, "quality": COSINE + math.sqrt(per_nat * efficiency)}
     for ours, theirs in ((asdict(strips[0]), asdict(whole[0])), (strips[2], whole[2])):
         for name, value in theirs.items():
             assert ours[name] == pytest.approx(value, rel=rel, abs=allowed.get(name, 1e-15)), name
