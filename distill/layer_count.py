@@ -27,10 +27,15 @@ def number_of_layers(config: DistillConfig, sides: Iterable[Side]) -> tuple[int,
         if (refused := too_few(config, fewest)) is not None:
             raise refused
         return config.layers, f"{config.layers}, as given"
-    if fewest.available < USUAL_LAYERS:
-        found = fewest.available
+    found = usual(fewest.available)
+    if found < USUAL_LAYERS:
         return found, f"{found} in place of {USUAL_LAYERS}: the {fewest.role} {fewest.architecture} has no more"
-    return USUAL_LAYERS, f"{USUAL_LAYERS}: no number was given"
+    return found, f"{found}: no number was given"
+
+
+def usual(available: int) -> int:
+    """How many are distilled of so many where nobody gave a number."""
+    return min(USUAL_LAYERS, available)
 
 
 def too_few(config: DistillConfig, side: Side) -> InvalidConfig | None:

@@ -30,6 +30,11 @@ BLOCK_SHARES, BESIDE_BLOCKS = (1 / 3, 2 / 3), (0.75, 0.5, 0.25, None)
 """Of the same by blocks, and what of the channels each of these loses beside (our choice)."""
 
 
+def rounded_down(number: float) -> int:
+    """The whole number below it; one that is missed by rounding alone is met: 20 (1 - 0.9) is 2."""
+    return int(number + 1e-9)
+
+
 class Pruning(Model):
     """Structured pruning: whole channels, hidden units and attention heads go, by equal shares of every layer, or whole
     blocks, by equal shares of every stage, or both."""

@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
-import subprocess
 import sys
 import time
 from collections import defaultdict
@@ -25,14 +23,10 @@ from typing import Any
 
 import torch
 
-from benchmarks.train.shards_memory import BUCKET, Registered, make, opened, put_all, supplied
+from benchmarks.train.shards_memory import Registered, make, opened, stored
 from distill.data.windows import WINDOW
 from distill.modalities.images import Loader
 from distill.modalities.images.preprocessing import Preprocessing
-from distill.modalities.images.shards import cache
-from store.settings import Settings
-from tests.services import s3 as s3_server
-from worker.transfer.supplier import Kept
 
 PICTURES = 500
 """Different ones."""
@@ -65,14 +59,8 @@ def measured(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     make(folder / "shards", options)
     files = sorted((folder / "shards").iterdir())
     room = 2 * WINDOW * max(path.stat().st_size for path in files)
-    (folder / "s3").mkdir()
     found: dict[int, dict[str, list[float]]] = {count: defaultdict(list) for count in options.counts}
-    with s3_server.running(folder / "s3") as server:
-        settings = Settings(
-            data_dir=folder / "data", s3_endpoint=server.endpoint, s3_access_key=s3_server.ACCESS_KEY,
-            s3_secret_key=s3_server.SECRET_KEY, dataset_buckets=BUCKET, shard_cache_bytes=room,
-        )  # fmt: skip
-        put_all(server, files)
+    with stored(folder, files, room) as settings:
         registered = {count: Registered(folder / f"of-{count}", settings, count) for count in options.counts}
         for number in range(options.rounds):
             for count in random.Random(number).sample(options.counts, len(options.counts)):
@@ -88,18 +76,7 @@ def measured(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
 
 def taken(registered: Registered, batch: int) -> dict[str, float]:
     """What one job needs, from an empty cache."""
-    with TemporaryDirectory(dir=registered.folder) as work:
-        folder = Path(work)
-        (folder / "made.shards").symlink_to(registered.folder / "made.shards")
-        settings = registered.settings.model_copy(update={"shard_cache": folder / "cache"})
-        entries = registered.entries
-        with supplied(settings, Kept(settings, entries), len(entries), folder):
-            command = [sys.executable, "-m", "benchmarks.train.first_batch", "--of", work, f"--batch={batch}"]
-            environment = os.environ | {cache.FOLDER: str(folder / "own")}
-            used = time.process_time()
-            told = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
-            used = time.process_time() - used
-    found: dict[str, float] = json.loads(told.stdout)
+    found, used = registered.run("benchmarks.train.first_batch", f"--batch={batch}", "--of")
     return found | {"supplier_processor": used}
 
 

@@ -3,12 +3,10 @@
 Makes small JPEGs in `--shards` tars in a bucket of a real S3 server (SeaweedFS). This process is the worker: it
 registers the shards and supplies them, by the code that workers run, within a cache of a quarter of them. A second
 process trains a linear student for `--epochs` epochs with `--workers` loader processes; its resident memory and that of
-its loader processes are read from /proc after every epoch, the highest of each epoch too. The time to the first batch,
-each with a cache that is empty and without loader processes, is that of `--first` shards (several numbers) and of all.
-A further process scores a tiny teacher of `--classes` classes by `--scored` samples of each within `--budget` bytes;
-`--epochs 0 --first` looks at that alone.
-Prints one JSON object; aims: the last epoch within 5 % of the first, the first batch alike, the scoring's peak within
-its budget.
+its loader processes are read from /proc after every epoch, the highest of each epoch too. A further process scores a
+tiny teacher of `--classes` classes by `--scored` samples of each within `--budget` bytes; `--epochs 0` looks at that
+alone. Prints one JSON object; aims: the last epoch within 5 % of the first, the scoring's peak within its budget. How
+long the first batch takes is measured by `benchmarks.train.first_batch`.
 """
 
 from __future__ import annotations
@@ -25,6 +23,7 @@ import tarfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -70,7 +69,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=200_000)
     parser.add_argument("--shards", type=int, default=50)
-    parser.add_argument("--first", type=int, nargs="*", default=[5, 25])
     parser.add_argument("--side", type=int, default=40)
     parser.add_argument("--pictures", type=int, default=500, help="different ones; a curve wants all of them to differ")
     parser.add_argument("--seen", type=int, default=32, help="side of what networks see of them")
@@ -80,14 +78,14 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--scored", type=int, nargs="*", default=[5, 50], help="samples a class")
     parser.add_argument("--budget", type=int, default=2 * 2**30, help="bytes that scoring may take")
-    parser.add_argument("--of", nargs=2, default=None, help=argparse.SUPPRESS)
+    parser.add_argument("--of", default=None, help=argparse.SUPPRESS)
+    parser.add_argument("folder", nargs="?", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if max(options.scored, default=0) * options.classes > TRAINED * options.images:
         parser.error(f"{options.images} pictures train by fewer than {max(options.scored)} of each class.")
     torch.set_num_threads(1)
     if options.of is not None:
-        what, folder = options.of
-        print(json.dumps((trained if what == "train" else scored)(Path(folder), options)))
+        print(json.dumps((trained if options.of == "train" else scored)(options.folder, options)))
         return
     with TemporaryDirectory(prefix="retort-shards-") as folder:
         print(json.dumps(measured(Path(folder), options), indent=2))
@@ -98,30 +96,27 @@ def measured(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     total = make(folder / "shards", options)
     files = sorted((folder / "shards").iterdir())
     budget = max(total // 4, 2 * WINDOW * max(path.stat().st_size for path in files))
-    (folder / "s3").mkdir()
-    with s3_server.running(folder / "s3") as server:
-        settings = Settings(
-            data_dir=folder / "data", s3_endpoint=server.endpoint, s3_access_key=s3_server.ACCESS_KEY,
-            s3_secret_key=s3_server.SECRET_KEY, dataset_buckets=BUCKET, shard_cache_bytes=budget,
-        )  # fmt: skip
-        put_all(server, files)
-        registered = {
-            count: Registered(folder / f"of-{count}", settings, count) for count in (*options.first, len(files))
-        }
-        found = registered[len(files)].child("train", options)
-        found["seconds_to_the_first_batch"] = {
-            count: each.child("train", options, "--epochs=0", "--workers=0")["first"]
-            for count, each in registered.items()
-        }
-        found["scoring"] = [
-            registered[len(files)].child("score", options, f"--scored={each}") for each in options.scored
-        ]
+    with stored(folder, files, budget) as settings:
+        registered = Registered(folder / "registered", settings, len(files))
+        found = registered.child("train", options) if options.epochs else {}
+        found["scoring"] = [registered.child("score", options, f"--scored={each}") for each in options.scored]
     machine = {"machine": platform.processor() or platform.machine(), "torch": torch.__version__}
     return vars(options) | machine | {"bytes": total, "cache_bytes": budget} | found
 
 
-def put_all(server: s3_server.S3, files: Sequence[Path]) -> None:
-    """Into the bucket, and away from here."""
+@contextmanager
+def stored(folder: Path, files: Sequence[Path], cache_bytes: int) -> Iterator[Settings]:
+    """The files in a bucket of an S3 server, and no more here; settings of a service that reads it."""
+    (folder / "s3").mkdir()
+    with s3_server.running(folder / "s3") as server:
+        _put_all(server, files)
+        yield Settings(
+            data_dir=folder / "data", s3_endpoint=server.endpoint, s3_access_key=s3_server.ACCESS_KEY,
+            s3_secret_key=s3_server.SECRET_KEY, dataset_buckets=BUCKET, shard_cache_bytes=cache_bytes,
+        )  # fmt: skip
+
+
+def _put_all(server: s3_server.S3, files: Sequence[Path]) -> None:
     host = server.endpoint.removeprefix("http://")
     store = Minio(endpoint=host, access_key=s3_server.ACCESS_KEY, secret_key=s3_server.SECRET_KEY, secure=False)
     store.make_bucket(bucket_name=BUCKET)
@@ -147,19 +142,26 @@ class Registered:
         self.entries: list[Entry] = source.all()
 
     def child(self, what: str, options: argparse.Namespace, *more: str) -> dict[str, Any]:
-        """What a process finds that is supplied with the shards, from an empty cache."""
+        """What a process of this program finds that is supplied with the shards, from an empty cache."""
+        same = [f"--{name}={getattr(options, name)}" for name in SAME]
+        found, _ = self.run("benchmarks.train.shards_memory", "--of", what, *same, *more)
+        print(what, more, found, file=sys.stderr, flush=True)
+        return found
+
+    def run(self, module: str, *arguments: str) -> tuple[dict[str, Any], float]:
+        """What a module prints as JSON that is supplied with the shards, from an empty cache: its last argument is the
+        folder that it works in. Beside it the seconds of this processor that supplying took."""
         with TemporaryDirectory(dir=self.folder) as work:
             folder = Path(work)
             (folder / "made.shards").symlink_to(self.folder / "made.shards")
             settings = self.settings.model_copy(update={"shard_cache": folder / "cache"})
             with supplied(settings, Kept(settings, self.entries), len(self.entries), folder):
-                same = [f"--{name}={getattr(options, name)}" for name in SAME]
-                command = [sys.executable, "-m", "benchmarks.train.shards_memory", "--of", what, work, *same, *more]
                 environment = os.environ | {cache.FOLDER: str(folder / "own")}
+                command, used = [sys.executable, "-m", module, *arguments, work], time.process_time()
                 told = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
+                used = time.process_time() - used
         found: dict[str, Any] = json.loads(told.stdout)
-        print(what, more, found, file=sys.stderr, flush=True)
-        return found
+        return found, used
 
 
 def supplied(settings: Settings, source: Source, count: int, folder: Path) -> Supplier:
@@ -204,19 +206,11 @@ def network(classes: int, side: int) -> nn.Module:
 
 
 def trained(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Seconds to the first batch; resident MiB after every epoch and at most within it, images/s of the last."""
+    """Resident MiB after every epoch and at most within it, images/s of the last."""
     samples, classes = opened(folder)
-    begun = time.perf_counter()
     loader = Loader(
         samples, range(len(samples)), options.batch, seen(options), augmentation="crop_flip", workers=options.workers
     )
-    batches = loader.epoch(options.epochs)
-    next(batches)
-    first = time.perf_counter() - begun
-    batches.close()  # type: ignore[attr-defined]  # a generator
-    if not options.epochs:
-        loader.close()
-        return {"first": first}
     student = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(48, classes))  # the loader is measured
     optimizer = torch.optim.SGD(student.parameters(), lr=0.05)
     after, highest, rate = [], [], 0.0
@@ -233,7 +227,7 @@ def trained(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         print(epoch, after[-1], file=sys.stderr, flush=True)
     loader.close()
     grown = {role: after[-1][role] / max(after[0][role], 1e-9) - 1 for role in after[0]}
-    return {"first": first, "images_per_second": rate, "mib_after": after, "mib_most": highest, "grown": grown}
+    return {"images_per_second": rate, "mib_after": after, "mib_most": highest, "grown": grown}
 
 
 def scored(folder: Path, options: argparse.Namespace) -> dict[str, Any]:

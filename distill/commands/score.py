@@ -20,6 +20,7 @@ from distill.commands.failure import Failed
 from distill.commands.study import parse_architecture, parse_dataset, said_by
 from distill.curve import reading, to_csv, to_png, to_svg
 from distill.errors import InvalidConfig, RetortError
+from distill.layer_count import usual
 from distill.selection import check_count
 from distill.types import USUAL_LAYERS, Architecture, DistillConfig, LayerQuality, QCurve, RunSpec, TeacherInput
 
@@ -130,7 +131,7 @@ def score(**options: Any) -> None:
 
 
 def _count(request: Request, available: int) -> int:
-    return min(USUAL_LAYERS, available) if request.layers is None else request.layers
+    return usual(available) if request.layers is None else request.layers
 
 
 def write(curve: QCurve, folder: Path) -> None:

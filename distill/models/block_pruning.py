@@ -18,6 +18,7 @@ from distill.layers.trace import Call, trace
 from distill.models.blocks import blocks_for
 from distill.models.fewer_blocks import Kept, copied_without
 from distill.models.sizes import FORWARD_ERRORS
+from distill.pruned import rounded_down
 
 
 def kept_blocks(network: nn.Module, example: Tensor, share: float) -> Kept:
@@ -48,7 +49,7 @@ def _staying(members: Sequence[Call | None], share: float) -> Iterator[int]:
     """Numbers of those that stay. None: no block."""
     for stage in _stages(members):
         headed = not _adds(members[stage[0]])
-        wanted = max(1, int(len(stage) * (1 - share) + 1e-9))
+        wanted = max(1, rounded_down(len(stage) * (1 - share)))
         places = (0,) if wanted == 1 and headed else blocks_for(len(stage), wanted)
         yield from (stage[place] for place in places)
 

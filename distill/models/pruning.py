@@ -29,7 +29,7 @@ from distill.models.fewer_blocks import copied_without
 from distill.models.names import is_dense, resolve
 from distill.models.sizes import FORWARD_ERRORS
 from distill.models.widths import narrow, widths_between
-from distill.pruned import BLOCKS, RATIO, ROUND_TO, ROUNDED, SHARE, WIDTHS, split, whole_in_width
+from distill.pruned import BLOCKS, RATIO, ROUND_TO, ROUNDED, SHARE, WIDTHS, rounded_down, split, whole_in_width
 from distill.types import Architecture, Importance
 
 Size = tuple[int, int]
@@ -298,7 +298,7 @@ def _least(graph: Any, group: Any, importance: Tensor, ratio: float, round_to: i
         folds = max((_folds(graph, dep) for dep, _ in group), default=1)
         blocks, step = channels.view(folds, -1).T, round_to // gcd(round_to, folds)
         scores = importance.view(folds, -1).mean(0)
-    stay = int(len(scores) * (1 - ratio) + 1e-9)  # 0.9 of 20 leaves 2
+    stay = rounded_down(len(scores) * (1 - ratio))
     stay = max(stay - stay % step, step)
     lost = torch.argsort(scores.cpu(), stable=True)[: max(0, len(scores) - stay)]
     found: list[int] = blocks[lost].flatten().sort().values.tolist()

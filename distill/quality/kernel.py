@@ -6,9 +6,9 @@ turned, the rows below it. The class blocks are products of their own, sum_c n_c
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ from distill.scoring_memory import BLOCK_ELEMENTS
 
 GATHERED = 2**19
 """Features of class members that are gathered at once: 4 MiB."""
+T = TypeVar("T")
 Block = tuple[Tensor, Tensor, Tensor]
 """Of `Classes.blocks`: classes (b,), rows (b, n), real (b, n)."""
 
@@ -133,15 +134,22 @@ def portions(of: slice, step: int) -> Iterator[slice]:
     return (slice(start, min(start + step, of.stop)) for start in range(of.start, of.stop, step))
 
 
-def block_groups(classes: Classes) -> Iterator[list[Block]]:
-    """The class blocks that are computed together: at most `BLOCK_ELEMENTS` pairs, unless one block has more."""
-    held: list[Block] = []
-    for block in classes.blocks():
-        if held and sum(map(pairs, (*held, block))) > BLOCK_ELEMENTS:
+def bunched(items: Iterable[T], size: Callable[[T], int], most: int) -> Iterator[list[T]]:
+    """Consecutive items together, at most `most` in all, unless one alone has more."""
+    held, total = list[T](), 0
+    for item in items:
+        if held and total + size(item) > most:
             yield held
-            held = []
-        held.append(block)
-    yield held
+            held, total = [], 0
+        held.append(item)
+        total += size(item)
+    if held:
+        yield held
+
+
+def block_groups(classes: Classes) -> Iterator[list[Block]]:
+    """The class blocks that are computed together."""
+    return bunched(classes.blocks(), pairs, BLOCK_ELEMENTS)
 
 
 def pairs(block: Block) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from distill.quality.classes import Classes
-from distill.quality.kernel import block_groups, pairs
+from distill.quality.kernel import block_groups, bunched, pairs
 from distill.scoring_memory import Matrix, Sizes, held, needed_bytes, too_small
 from distill.types import Layer
 
@@ -108,16 +108,7 @@ def _stored(layer: Layer, item_bytes: int, samples: int, usable: int, cap: float
 
 def _grouped(stored: Sequence[Stored], usable: int) -> tuple[tuple[Stored, ...], ...]:
     """Consecutive layers that fit together."""
-    groups: list[tuple[Stored, ...]] = []
-    room = 0
-    for one in stored:
-        if groups and one.bytes <= room:
-            groups[-1] = (*groups[-1], one)
-        else:
-            groups.append((one,))
-            room = usable
-        room -= one.bytes
-    return tuple(groups)
+    return tuple(map(tuple, bunched(stored, lambda one: one.bytes, usable)))
 
 
 def is_channels_last(shape: tuple[int, ...]) -> bool:

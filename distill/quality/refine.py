@@ -14,7 +14,7 @@ from torch import Tensor
 from distill.quality import pairs, within
 from distill.quality.classes import Classes
 from distill.quality.gram import Columns, add_product, mirror
-from distill.quality.kernel import Kernel, Part, portions
+from distill.quality.kernel import Kernel, Part, bunched, portions
 from distill.quality.pairs import Closest, Nearest, rounding
 from distill.quality.within import Entropies, centred_entropy
 from distill.scoring_memory import BLOCK_ELEMENTS, chunk_elements
@@ -117,24 +117,12 @@ def _direct_entropies(columns: Columns, classes: Classes, values: Tensor, resolv
     """Entropies (C,), those of the unclear classes from features minus the class's first sample: zero where all are
     equal."""
     values = values.clone()
-    for some in _together(classes, (~resolved).nonzero()[:, 0].tolist()):
+    counts = classes.counts.tolist()
+    for some in bunched((~resolved).nonzero()[:, 0].tolist(), lambda c: counts[c] ** 2, BLOCK_ELEMENTS):
         for c, total in _direct_grams(columns, classes, some).items():
             even = total.new_full((1, len(total)), 1 / len(total))
             values[c] = centred_entropy(total[None], even, columns.dims)[1][0]
     return values
-
-
-def _together(classes: Classes, unclear: list[int]) -> Iterator[list[int]]:
-    """Classes whose blocks are held at once."""
-    held, size = list[int](), 0
-    for c in unclear:
-        own = int(classes.counts[c]) ** 2
-        if held and size + own > BLOCK_ELEMENTS:
-            yield held
-            held, size = [], 0
-        held.append(c)
-        size += own
-    yield held
 
 
 def _direct_grams(columns: Columns, classes: Classes, some: list[int]) -> dict[int, Tensor]:

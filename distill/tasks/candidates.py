@@ -10,7 +10,7 @@ from typing import Any
 from distill.errors import InvalidConfig, UnknownName
 from distill.language_families import FAMILIES
 from distill.pruned import FAMILY as PRUNED
-from distill.pruned import Pruning
+from distill.pruned import Pruning, rounded_down
 from distill.tasks import accepting
 from distill.types import Architecture
 
@@ -111,9 +111,9 @@ def cut_by(teacher: Mapping[str, Any], name: str, how: Pruning) -> Architecture:
     """One of these: without `how.ratio` of its hidden units and heads, and `how.blocks` of its blocks. At least one
     block, one group of heads and `round_to` hidden units stay. Raises `InvalidConfig` where nothing goes."""
     layers, parts = teacher["layers"], _Parts.of(teacher)
-    options = {"layers": layers if how.blocks is None else max(1, int(layers * (1 - how.blocks) + 1e-9))}
+    options = {"layers": layers if how.blocks is None else max(1, rounded_down(layers * (1 - how.blocks)))}
     if how.ratio is not None:
-        options |= parts.left(1 - how.ratio, how.round_to, round_=lambda number: int(number + 1e-9))
+        options |= parts.left(1 - how.ratio, how.round_to, round_=rounded_down)
     whole = {"layers": layers} | parts.left(1)
     if whole | options == whole:
         raise InvalidConfig(

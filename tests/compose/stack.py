@@ -9,6 +9,8 @@ import json
 import os
 import shlex
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -118,6 +120,18 @@ class Stack:
 
     def destroy(self) -> None:
         self.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
+
+
+@contextmanager
+def built(project: str, **settings: str) -> Iterator[Stack]:
+    """A project whose images are there, and of which nothing is left afterwards."""
+    made = Stack(project, **settings)
+    try:
+        made.build()
+        yield made
+    finally:
+        made.destroy()
+    assert made.leftovers() == []
 
 
 def gateway() -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.compose.stack import COMPOSE, Row, Stack, docker, gateway
+from tests.compose.stack import COMPOSE, Row, Stack, built, docker, gateway
 from tests.embedded.service import wait_for
 from tests.services.processes import free_ports
 from tests.worker.support import wait_until
@@ -32,13 +32,8 @@ CONFIG = {
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     """The first machine, without a worker."""
-    made = Stack(f"retort-ray-{os.getpid()}", RETORT_EXTRAS=",ray")
-    try:
-        made.build()
+    with built(f"retort-ray-{os.getpid()}", RETORT_EXTRAS=",ray") as made:
         yield made
-    finally:
-        made.destroy()
-    assert made.leftovers() == []
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.compose.stack import COMPOSE, Stack, docker
+from tests.compose.stack import COMPOSE, Stack, built, docker
 from tests.embedded.service import wait_for
 from tests.integration import main_job
 from tests.services.processes import free_ports
@@ -43,13 +43,8 @@ WORKER, TRAINER = 10001, 10101  # user ids; 10100 is the inspectors'
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    made = Stack(f"retort-test-{os.getpid()}")
-    try:
-        made.build()
+    with built(f"retort-test-{os.getpid()}") as made:
         yield made
-    finally:
-        made.destroy()
-    assert made.leftovers() == []
     assert made.volumes() == set()
 
 

@@ -124,18 +124,23 @@ def test_channels_of_small_scales_go_where_batch_norms_decide() -> None:
     assert all(torch.equal(tensor, again[name]) for name, tensor in found.state_dict().items())
 
 
+def is_built_again(network: nn.Module, architecture: Architecture, size: int, folder: Path) -> None:
+    """By its file alone, with its six classes and one channel, which are read off the tensors."""
+    path = folder / "student.safetensors"
+    save(network, path, {"architecture": architecture.model_dump_json()})
+    report = check(architecture, path)
+    assert (report.num_classes, report.in_channels) == (6, 1)
+    x = torch.randn(2, 1, size, size)
+    assert torch.equal(answers(load(architecture, path), x), answers(network, x))
+
+
 @pytest.mark.parametrize("case", ["zero-padded shortcuts", "depthwise", "attention"])
 def test_its_file_alone_builds_it_again(case: str, tmp_path: Path) -> None:
     """Of other numbers of classes and channels too, which are read off the tensors."""
     base, size = whole(case)
     architecture = settled(architecture_of(base, 0.4, round_to=2), 1, size)
     network = build(architecture, 6, 1, size).eval()
-    path = tmp_path / "student.safetensors"
-    save(network, path, {"architecture": architecture.model_dump_json()})
-    report = check(architecture, path)
-    assert (report.num_classes, report.in_channels) == (6, 1)
-    x = torch.randn(2, 1, size, size)
-    assert torch.equal(answers(load(architecture, path), x), answers(network, x))
+    is_built_again(network, architecture, size, tmp_path)
 
 
 def test_widths_that_are_recorded_need_no_graph() -> None:
@@ -267,12 +272,7 @@ def test_blocks_and_channels_go_together_and_the_file_alone_builds_it_again(case
     ]
     assert sizes[0] < sizes[1] < sizes[2]
     network = cut(build(base, 6, 1, size), both, "magnitude", torch.zeros(1, 1, size, size))
-    path = tmp_path / "student.safetensors"
-    save(network, path, {"architecture": both.model_dump_json()})
-    report = check(both, path)
-    assert (report.num_classes, report.in_channels) == (6, 1)
-    x = torch.randn(2, 1, size, size)
-    assert torch.equal(answers(load(both, path), x), answers(network, x))
+    is_built_again(network, both, size, tmp_path)
 
 
 def test_a_stage_keeps_what_changes_its_size_and_both_of_its_ends() -> None:

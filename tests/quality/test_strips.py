@@ -20,6 +20,7 @@ from distill.quality.classes import group
 from distill.quality.gram import MatrixColumns, PickedColumns
 from distill.quality.kernel import Kernel, StripKernel, WholeKernel
 from distill.quality.metric import KnowledgeQuality, from_kernel
+from distill.quality.pairs import rounding
 from distill.quality.plan import make_plan
 from distill.types import Layer
 from tests.quality.test_exact import CASES, COSINE, even, normal
@@ -44,16 +45,18 @@ def found(
     return quality, refined, errors
 
 
-def same(strips: Found, whole: Found, rel: float) -> None:
-    """Equal to `rel`, or to what the rounding of cosines near 1 makes of S, I and Q."""
+def same(strips: Found, whole: Found, rel: float, distance: float = 0.0) -> None:
+    """Equal to `rel`, or to what the rounding of cosines near 1 makes of S, I and Q; standard errors also to that of a
+    distance, an efficiency of `distance`: replicates are not refined, and may lack a near-duplicate of all samples."""
     per_nat = COSINE * whole[0].entropy / math.log(5)
     allowed = dict.fromkeys(("separation", "intra", "inter", "minimum_similarity"), COSINE)
-    # A replicate may lack a near-duplicate whose distance keeps the efficiency of all samples small.
-    efficiency = whole[0].efficiency + 3 * whole[2].get("efficiency", 0.0)
-    allowed |= {"information": per_nat, "quality": COSINE + math.sqrt(per_nat * efficiency)}
-    for ours, theirs in ((asdict(strips[0]), asdict(whole[0])), (strips[2], whole[2])):
+    allowed |= {"information": per_nat, "quality": COSINE + math.sqrt(per_nat * whole[0].efficiency)}
+    drawn = {name: getattr(whole[0], name) + 3 * whole[2].get(name, 0.0) for name in ("efficiency", "information")}
+    quality = COSINE + math.sqrt(per_nat * drawn["efficiency"]) + math.sqrt(drawn["information"] * distance)
+    of_errors = allowed | {"efficiency": 1e-15 + distance, "quality": quality}
+    for ours, theirs, most in ((asdict(strips[0]), asdict(whole[0]), allowed), (strips[2], whole[2], of_errors)):
         for name, value in theirs.items():
-            assert ours[name] == pytest.approx(value, rel=rel, abs=allowed.get(name, 1e-15)), name
+            assert ours[name] == pytest.approx(value, rel=rel, abs=most.get(name, 1e-15)), name
 
 
 @pytest.mark.parametrize("height", [1, 7, 32, 1000])
@@ -91,10 +94,15 @@ def test_of_some_rows_and_with_a_bootstrap_too(drawn, replicates, together):
     strips = partial(StripKernel, height=min(height, rows))
     ours = found(strips, features, labels, replicates, together, counted)
     theirs = found(WholeKernel, features, labels, replicates, max(replicates, 1), counted)
-    if theirs[1]:  # replicates are not refined: where the values had to be, rounding is a part of the errors
-        assert ours[2].keys() == theirs[2].keys()
-        ours, theirs = (*ours[:2], {}), (*theirs[:2], {})
-    same(ours, theirs, 3e-5)
+    same(ours, theirs, 3e-5, rounded_distance(features if counted is None else features[counted], theirs[0]))
+
+
+def rounded_distance(features: Tensor, quality: KnowledgeQuality) -> float:
+    """The efficiency of a distance that is nothing but the rounding of centred Gram matrices."""
+    rows, dims = features.shape
+    largest = float((features - features.mean(0)).square().sum(1).max())
+    distance = math.sqrt(4 * rounding(dims) * largest)
+    return 2 * distance / quality.mean_norm * (50_000 / math.pi) ** (1 / min(rows, dims))
 
 
 MIB = 2**20
