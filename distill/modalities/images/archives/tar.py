@@ -23,7 +23,7 @@ from distill.modalities.images.sources import Picked, Source, SpanImages
 
 _BLOCK = 512
 _EXTENDED_BYTES = 64 * 1024
-_LISTS = frozenset({".txt", ".json", ".xml", ".yaml", ".yml", ".names", ".labels"})  # classes, splits, boxes
+_LISTS = frozenset({".txt", ".json", ".xml", ".yaml", ".yml", ".names", ".labels", ".cls"})  # classes, splits, boxes
 _REGULAR = frozenset({b"0", b"\0", b"7"})
 
 
