@@ -361,7 +361,7 @@ def test_the_key_of_a_bad_sample_is_named(tmp_path, fault):
 def test_a_row_with_a_label_that_its_names_lack_is_named(tmp_path):
     folder = write_parquet_shards(tmp_path / "s", 2, 6, names=["a", "b", "c"])
     table = pq.read_table(folder / "001.parquet")
-    labels = table.column("label").to_pylist()[:-1] + [7]
+    labels = [*table.column("label").to_pylist()[:-1], 7]
     pq.write_table(table.set_column(1, table.schema.field("label"), [labels]), folder / "001.parquet")
     with pytest.raises(InvalidDataset) as caught:
         open_dataset(of_shards(folder / "*.parquet"))
