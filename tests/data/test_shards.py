@@ -379,6 +379,13 @@ def test_what_other_loaders_count_through_is_refused_before_a_server_is_asked(gi
     assert caught.value.details["shards"]
 
 
+@pytest.mark.parametrize("given_", ["s3://photos/*.tar", "hf://datasets/a/b@c/{0..1}.parquet", "ftp://h/0.tar"])
+def test_a_command_says_which_addresses_it_does_not_read(given_):
+    with pytest.raises(InvalidDataset) as caught:
+        listed(given_)
+    assert caught.value.details == {"shards": given_}
+
+
 def test_a_colon_twice_in_an_address_counts_nothing():
     assert expanded("https://[::1]/{1..2}.tar?a={b}") == [f"https://[::1]/{i}.tar?a={{b}}" for i in (1, 2)]
 
