@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> int:
             (folder_path / CONVERTED).mkdir()  # shut in, no folder can be made
         elif "source" in request:
             answer["converted"] = _convert(request, folder_path)  # in a sandbox with limits of its own
-        limit(request.get(ALLOWED, CPU_SECONDS))
+        limit(request.pop(ALLOWED, CPU_SECONDS))
         if what in CONFINED:
             caches = {"TORCHINDUCTOR_CACHE_DIR": folder, "XDG_CACHE_HOME": folder}  # torch would make one on import
             os.environ |= {"TMPDIR": folder} | caches
