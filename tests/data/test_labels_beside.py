@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from distill.data.limits import DEFAULT
 from distill.errors import InvalidDataset
 from distill.modalities.images import inspect, open_dataset
+from distill.modalities.images.shards.webdataset import read_tar
 from distill.types import DatasetInput
 from tests.data.files import archive, image_bytes, write_tar, write_zip
 from tests.data.shard_files import sample
@@ -46,6 +48,23 @@ def test_train_and_test_parts_number_the_classes_alike(tmp_path: Path) -> None:
     data = open_dataset(DatasetInput(kind="archive", name="s", files=files))
     assert Counter(data.test.labels.tolist()) == {0: 1, 1: 2, 2: 1}
     assert (len(data.train), len(data.test)) == (30, 4)
+
+
+def test_tars_one_behind_the_other_are_read_to_their_end(tmp_path: Path) -> None:
+    parts = [write_tar(tmp_path / "s.tar", shard(n * 9, n * 9 + 9)).read_bytes() for n in range(3)]
+    (tmp_path / "a.tar").write_bytes(b"".join(parts) + b"what is no tar is no member")
+    report = inspect(archive(tmp_path / "a.tar"))
+    assert (report.classes, sum(map(sum, report.counts.values()))) == (("0", "1", "2"), 27)
+    assert len(list(read_tar(tmp_path / "a.tar", "a.tar", DEFAULT))) == 27
+
+
+def test_shards_within_an_archive_are_named(tmp_path: Path) -> None:
+    """What a folder of shards is packed to."""
+    tars = {f"{n}.tar": write_tar(tmp_path / "s.tar", shard(n * 9, n * 9 + 9)).read_bytes() for n in range(3)}
+    with pytest.raises(InvalidDataset) as caught:
+        inspect(archive(write_zip(tmp_path / "a.zip", tars)))
+    assert caught.value.details == {"tars": ["0.tar", "1.tar", "2.tar"]}
+    assert caught.value.remedy
 
 
 @pytest.mark.parametrize("held", [b"\xff\xfe", b"1" * 2**20])
