@@ -33,7 +33,7 @@ from distill.modalities.images import Loader, large, open_dataset
 from distill.modalities.images.preprocessing import Preprocessing
 from distill.types import DatasetInput
 
-SIZES, SIDE, QUALITY = ((1200, 1600), (3000, 4000)), 224, 90
+SIZES, SIDE = ((1200, 1600), (3000, 4000)), 224
 SEEN = Preprocessing((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), (SIDE, SIDE), "bilinear", 3)
 Arm = Callable[[int], None]
 """Reads every image once, in a round of this number."""
@@ -44,6 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=8, help="of 12 megapixels, and six times as many of 2")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--quality", type=int, default=90, help="of the JPEGs")
     options = parser.parse_args()
     torch.set_num_threads(1)
     print(
@@ -53,22 +54,22 @@ def main() -> None:
     )
     for (height, width), images in zip(SIZES, (options.images * 6, options.images), strict=True):
         with TemporaryDirectory(prefix="retort-bench-") as folder:
-            files = made(Path(folder), height, width, images)
+            files = made(Path(folder), (height, width), images, options.quality)
             about = f"{width} x {height}, {statistics.mean(map(len, files)) / 1000:.0f} kB"
             for name, (seconds, peak) in measured(arms(Path(folder), files), images, options.rounds).items():
                 print(f"| {about} | {name} | {1 / seconds:.1f} | {seconds * 1000:.1f} | {peak / 1e6:.0f} |", flush=True)
 
 
-def made(folder: Path, height: int, width: int, images: int) -> list[bytes]:
+def made(folder: Path, size: tuple[int, int], images: int, quality: int) -> list[bytes]:
     """The files' bytes; also below `folder` by class. Each is another window of two pictures."""
-    random, files = np.random.default_rng(0), []
+    (height, width), random, files = size, np.random.default_rng(0), []
     for number in range(images):
         if number % max(images // 2, 1) == 0:
             pixels = spectrum(random, height * 2 // 3, width * 2 // 3).astype(np.float32)
             pixels = np.clip((pixels - pixels.mean()) / pixels.std() * 55 + 120, 0, 255).astype(np.uint8)
         picture = Image.fromarray(np.ascontiguousarray(np.roll(pixels, number * 72, 2).transpose(1, 2, 0)))
         buffer = io.BytesIO()
-        picture.resize((width, height), Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=QUALITY)
+        picture.resize((width, height), Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=quality)
         files.append(buffer.getvalue())
         for split in ("train", "test")[: 2 if number < 2 else 1]:
             place = folder / split / f"class{number % 2}"
