@@ -35,6 +35,7 @@ from store.tables import (
     Upload,
 )
 from store.tidying import orphans, retention
+from tests.services.tables import opened
 from tests.store.support import claimed, event_list, migrated, new_dataset, new_job
 
 DAY = 86400.0
@@ -302,8 +303,7 @@ def test_a_store_that_is_mostly_unknown_is_left_alone(
     sqlite_url: str, folder_store: ObjectStore, tmp_path: Path
 ) -> None:
     """As when the database is another deployment's."""
-    database = Database(sqlite_url)
-    database.migrate()
+    database = opened(sqlite_url)
     for number in range(orphans.FEW + 1):
         put(folder_store, tmp_path, f"teachers/tch_{number}/w")
     with pytest.raises(orphans.TooMany):
