@@ -46,8 +46,16 @@ def settings_of(mode: str, request: pytest.FixtureRequest, folder: Path, **value
         s3 = request.getfixturevalue("s3")
         given |= {"s3_endpoint": s3.endpoint, "s3_public_endpoint": s3.endpoint, "s3_bucket": s3.new_bucket()}
         given |= {"s3_access_key": ACCESS_KEY, "s3_secret_key": SECRET_KEY}
-        given |= {"database_url": request.getfixturevalue("postgres").new_database()}
+        given |= {"database_url": _lent(request)}
     return Settings(**given)
+
+
+def _lent(request: pytest.FixtureRequest) -> str:
+    """Given back after whatever the asking fixture ends."""
+    postgres = request.getfixturevalue("postgres")
+    url: str = postgres.lend()
+    request.addfinalizer(lambda: postgres.take_back(url))
+    return url
 
 
 @contextmanager
