@@ -14,6 +14,7 @@ from distill.data.limits import Limits
 from distill.data.windows import WINDOW
 from distill.modalities.images.shards import origin
 from distill.modalities.images.shards.cache import ShardCache
+from distill.modalities.images.shards.held import Held
 from distill.modalities.images.shards.parquet_rows import unpack
 from distill.modalities.images.shards.record import Shard
 from distill.modalities.images.shards.refusal import changed, gone
@@ -30,6 +31,10 @@ class Shelf:
     limits: Limits
     supply: Supply | None = None
     _trusted: dict[int, Path] = field(default_factory=dict)
+    _held: Held = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._held = Held(self.supply.held_seconds if self.supply else 0.0)
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_trusted": {}}
@@ -49,6 +54,10 @@ class Shelf:
             self._trusted[number] = found
             return found
         return self.cache.get(shard.sha256, shard.kept_bytes, lambda part: self._make(number, part))
+
+    def read(self, number: int, offset: int, size: int) -> bytes:
+        """At most `size` bytes of shard `number` from `offset`. Raises as `path` does, and `OSError`."""
+        return self._held.read(number, self.path, offset, size)
 
     def in_place(self, number: int) -> bool:
         """Whether the shard is read where it lies: a tar of this machine."""
