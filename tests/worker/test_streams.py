@@ -321,7 +321,7 @@ def test_an_asker_gets_its_own_shards_whatever_it_writes(settings: Settings, ser
     secret.write_text("x")
     with of_job(settings, entries_of(served, ["000000.tar"]), tmp_path / "j") as supply:
         wanted = tmp_path / "j" / "wanted"
-        for name in ("1", "-1", "x", "99999999999999999999", "٣"):
+        for name in ("1", "-1", "x", "9" * 20, "٣", "0-", "0-x", f"1-{'a' * 16}", f"0-{'a' * 200}"):
             (wanted / name).write_text("1")
         (wanted / "2").symlink_to(secret)
         (wanted / "folder").mkdir()

@@ -9,7 +9,7 @@ import os
 import re
 import threading
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -33,7 +33,9 @@ LOOK_SECONDS, CLOSE_SECONDS = 0.03, 60.0
 FETCHERS = 4
 """Shards that come at once."""
 REQUESTS = 1000
-"""Requests that are taken at one look, and that one refusal answers: a trainer may write what it likes."""
+"""Requests that are taken at one look: a trainer may write what it likes."""
+MARKS = 10_000
+"""Marks of requests that are remembered: who asked before that, and still waits, asks again."""
 _REQUEST = re.compile(rf"(\d{{1,9}})(?:-([0-9a-f]{{{2 * supply.MARK_BYTES}}}))?", re.ASCII)
 INSPECTED = 4
 """Shards that an inspection has at once: it reads one after the other, and of the next one ahead."""
@@ -64,8 +66,8 @@ class Supplier:
         told = {"wanted": str(wanted), "kept": str(kept), "budget_bytes": budget_bytes, "held_seconds": held_seconds}
         (folder / supply.FACTS).write_text(json.dumps(told))
         self._closed, self._lock = threading.Event(), threading.Lock()
-        self._coming: dict[int, list[str]] = {}
-        self._refused: dict[int, list[str]] = {}
+        self._coming: set[int] = set()
+        self._marked: deque[tuple[int, str]] = deque(maxlen=MARKS)
         self._pool = ThreadPoolExecutor(FETCHERS, "shards")
         self._thread = threading.Thread(target=self._look, name="supplier", daemon=True)
 
@@ -107,9 +109,9 @@ class Supplier:
             for number, mark in self._requests():
                 with self._lock:
                     first = number not in self._coming
-                    marks = self._coming.setdefault(number, [])
-                    marks.append(mark)
-                    del marks[:-REQUESTS]
+                    self._coming.add(number)
+                    if mark:
+                        self._marked.append((number, mark))
                 if first:
                     self._pool.submit(self._answer, number)
 
@@ -142,9 +144,8 @@ class Supplier:
             log.exception("shard %d was not supplied", number)
             error = disk_full(broken) or Internal(f"A shard could not be supplied: {broken}", "See the worker's log.")
         with self._lock:
-            marks = self._coming.pop(number)
-            if error is not None:  # askers of an earlier refusal may not have read it yet
-                marks = self._refused[number] = [*self._refused.get(number, ()), *marks][-REQUESTS:]
+            self._coming.remove(number)
+            marks = {mark for asked, mark in self._marked if asked == number}
         if error is not None:
             with suppress(OSError):  # the asker is gone, and its folder with it
                 supply.refuse(self._folder, number, marks, error)

@@ -18,7 +18,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -146,7 +146,7 @@ def error_of(told: Mapping[str, Any]) -> RetortError:
     return error
 
 
-def refuse(folder: Path, number: int, marks: Sequence[str], error: RetortError) -> None:
+def refuse(folder: Path, number: int, marks: Iterable[str], error: RetortError) -> None:
     """Answer the requests of these marks by an error, whole or not at all; the supplier's side."""
     part = folder / GIVEN / f"{number}{REFUSED}.part"
     part.write_text(json.dumps({"asked": list(marks), "error": told_of(error)}, default=str))
