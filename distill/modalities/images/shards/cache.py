@@ -4,10 +4,10 @@ A shard is kept under its sha256, so that two datasets that hold it share it. Wh
 it while the others wait; what was not read for the longest time makes room. A reader may meet a file that has just
 made room: it asks again.
 
-Several machines may name one folder of a network file system (decision 0040). Each makes a shard under a name of its
-own and puts it in its place whole; room is taken first, by a file that all see, and given back where another machine
-took it at the same time. So bytes and budget need no lock that holds across machines; where one does, no shard is made
-twice.
+Several machines may name one folder of a network file system (decision 0040). A shard is made under a name that no
+other process uses and put in its place whole; room is taken first, by a file that all see, and given back where another
+machine took it at the same time. So bytes and budget need no lock that holds across machines; where one does, no shard
+is made twice.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import fcntl
 import os
 import random
 import re
+import secrets
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -27,7 +28,7 @@ from distill.errors import InvalidConfig
 FOLDER, BYTES = "RETORT_SHARD_CACHE", "RETORT_SHARD_CACHE_BYTES"
 DEFAULT_BYTES = 64 * 2**30
 _WAIT_SECONDS = 0.05
-_SILENT_SECONDS = 3600.0
+SILENT_SECONDS = 3600.0
 """What another machine makes and has not written to for so long was given up. Its lock says nothing here."""
 _PART = ".part"
 
@@ -60,7 +61,7 @@ class ShardCache:
         for folder in (self.folder, self._locks):
             folder.mkdir(parents=True, exist_ok=True)
         with self._locked(key):
-            if not _touched(path):
+            while not _touched(path):
                 self._make(path, size_bytes, make)
         return path
 
@@ -79,11 +80,12 @@ class ShardCache:
         return sum(size for _, _, size in self._files())
 
     def _make(self, path: Path, size_bytes: int, make: Callable[[Path], None]) -> None:
-        part = path.with_name(f"{path.name}.{self._owner}{_PART}")
+        part = path.with_name(f"{path.name}.{self._owner}.{secrets.token_hex(4)}{_PART}")
         self._reserve(part, size_bytes)
         try:
             make(part)
-            part.replace(path)
+            with suppress(FileNotFoundError):  # who shares no locks with this process has given up on it
+                part.replace(path)
         finally:
             part.unlink(missing_ok=True)
 
@@ -115,9 +117,9 @@ class ShardCache:
 
     def _abandoned(self, part: Path, silent_seconds: float) -> bool:
         """Whether the process that made it is no more: its lock went with it."""
-        key, _, owner = part.stem.partition(".")
-        if owner not in ("", self._owner):
-            return silent_seconds > _SILENT_SECONDS
+        key, *owner = part.stem.split(".")
+        if owner and owner[0] != self._owner:
+            return silent_seconds > SILENT_SECONDS
         with (self._locks / key).open("a") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from distill.data.limits import Limits
 from distill.data.windows import WINDOW
 from distill.modalities.images.shards import origin
-from distill.modalities.images.shards.cache import ShardCache
+from distill.modalities.images.shards.cache import SILENT_SECONDS, ShardCache
 from distill.modalities.images.shards.held import Held
 from distill.modalities.images.shards.parquet_rows import unpack
 from distill.modalities.images.shards.record import Shard
@@ -83,8 +84,8 @@ class Shelf:
             _fetch(shard, part)
             return
         making = part.parent / "making" / part.stem
-        shutil.rmtree(making, ignore_errors=True)  # of a process that was killed
         making.mkdir(parents=True)
+        _clear(making)
         try:
             unpack(self._raw(number, making / "raw.parquet"), making / "images", self.limits)
             (making / "images").replace(part)
@@ -101,6 +102,15 @@ class Shelf:
             return copy
         self._trust(number, there)
         return there
+
+
+def _clear(making: Path) -> None:
+    """Remove what processes that were killed left of the same shard."""
+    shard, now = making.name.partition(".")[0], making.stat().st_mtime
+    for other in making.parent.glob(f"{shard}*"):
+        with suppress(FileNotFoundError):
+            if now - other.stat().st_mtime > SILENT_SECONDS:
+                shutil.rmtree(other, ignore_errors=True)
 
 
 def _fetch(shard: Shard, path: Path) -> None:
