@@ -58,20 +58,22 @@ class Supply:
             self._note_reading(number)
             return given
         mark, pause = secrets.token_hex(MARK_BYTES), LOOK_SECONDS
-        self.ask(number, mark)
+        asked = self.ask(number, mark)
         while not _there(given):
             self._raise_refusal(number, mark)
-            if time.monotonic() - self._said[number] > AGAIN_SECONDS:
-                self.ask(number, mark)
+            if time.monotonic() - asked > AGAIN_SECONDS:
+                asked = self.ask(number, mark)
             time.sleep(pause)
             pause = min(pause * 1.2, SELDOM_SECONDS)
         return given
 
-    def ask(self, number: int, mark: str = "") -> None:
-        """Say that the shard is needed, and go on. A refusal names the `mark` of what it answers."""
+    def ask(self, number: int, mark: str = "") -> float:
+        """Say that the shard is needed, and go on; the time of this process's clock. A refusal names the `mark` of what
+        it answers."""
         path = self.wanted / (f"{number}-{mark}" if mark else str(number))
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o644))
-        self._said[number] = time.monotonic()
+        self._said[number] = now = time.monotonic()
+        return now
 
     @cached_property
     def wanted(self) -> Path:
