@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from distill import processes
+from distill import offload, processes
 from distill.answers import Answer, ClassAnswer
 from distill.layers.forward import batch_size, forward, tensors
 from distill.layers.modes import evaluating
@@ -52,7 +52,7 @@ def predictions(
     processes take turns at the batches. `answer`: one of rows of classes, unless named `ClassAnswer`; `keep`: whether
     the result has `log_probabilities`."""
     mode, answer = mode or Mode(), answer or ClassAnswer()
-    model.to(device).eval()
+    offload.put(model, device).eval()
 
     def answers(batch: Any) -> tuple[Tensor, ...]:
         with mode.autocast(device):
@@ -131,7 +131,8 @@ def price(model: nn.Module, example: Any, file_bytes: int | None = None) -> dict
 @torch.no_grad()
 def latency(model: nn.Module, example: Any, repeats: int = LATENCY_REPEATS) -> dict[str, Any]:
     """Milliseconds of one forward pass of `example` in eval mode: the median and the quartiles of up to `repeats` runs
-    (fewer where 5 seconds are over, at least 3) after 5 to warm up."""
+    (fewer where 5 seconds are over, at least 3) after 5 to warm up. `offloaded`: True where each pass took the weights
+    from the host's memory to the device (`distill.offload`), else absent."""
     with evaluating(model):
         for _ in range(LATENCY_WARMUP):
             _once(model, example)
@@ -139,7 +140,8 @@ def latency(model: nn.Module, example: Any, repeats: int = LATENCY_REPEATS) -> d
         while len(times) < 3 or (len(times) < repeats and time.perf_counter() < end):
             times.append(_once(model, example) * 1e3)
     low, median, high = statistics.quantiles(times, n=4)
-    return {
+    moved = {"offloaded": True} if offload.rests(model) else {}
+    return moved | {
         "median_ms": median, "quartiles_ms": [low, high], "n": len(times), "warmup": LATENCY_WARMUP,
         "batch_size": batch_size(example), "threads": torch.get_num_threads(), "device": _device_name(_device(example)),
         "dtype": "fp32",

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from distill import auto_recipe, processes, tasks
+from distill import auto_recipe, offload, processes, tasks
 from distill.control import Control
 from distill.errors import OutOfMemoryGpu, OutOfMemoryHost
 from distill.export import export
@@ -52,7 +52,8 @@ def run(spec: RunSpec, folder: Path, control: Control) -> Events:
     scoring and evaluation, the first alone writes and packages, and the others' events are copies to be ignored.
     Raises RetortError: UserError for what cannot work, Diverged, AtChance, OutOfMemoryHost, OutOfMemoryGpu.
     """
-    with memory_errors(), distributed.in_shares(spec.sharding == "full"):
+    shares = spec.sharding == "full" and processes.world() > 1
+    with memory_errors(), distributed.in_shares(shares), offload.offloading(shares):
         threads = settle()
         if spec.export is not None:
             yield from export_later(spec, folder, control)
@@ -205,7 +206,7 @@ def _plain(figure: Any) -> float:
 
 def _package(session: Session) -> Events:
     task, folder = session.task, session.folder / "artifacts"
-    task.student.module.cpu()
+    offload.take_back(task.student.module)
     companions = tuple(companion_contexts(session))
     if session.config.exports:
         scratch = session.folder / "work" / "exports"

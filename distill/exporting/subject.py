@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from distill import offload
 from distill.evaluate import latency
 from distill.export import Context, Graph
 from distill.layers.forward import to_device
@@ -69,7 +70,7 @@ class Subject:
         if not self.task.answer.taught:
             return None
         found = self.task.predict(self.network)
-        self.network.module.cpu()  # evaluation took it to the run's device
+        offload.take_back(self.network.module)  # evaluation took it to the run's device
         return found
 
     @cached_property

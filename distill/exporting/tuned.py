@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from distill import offload
 from distill.control import Control
 from distill.errors import UserError
 from distill.exporting.subject import Subject
@@ -120,7 +121,7 @@ def distilled(task: Task, report: Report) -> Distilled:
 
 def _shapes(task: Task, network: Any, names: list[str]) -> list[tuple[int, ...]]:
     """Of one sample, in the order of the names, of which some may come twice."""
-    network.module.to(task.device)
+    offload.put(network.module, task.device)
     found = {layer.name: layer.shape for layer in task.layers(network, list(dict.fromkeys(names)))}
     return [found[name] for name in names]
 

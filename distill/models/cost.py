@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from distill import offload
 from distill.layers.forward import batch_size, forward, to_device
 from distill.layers.modes import evaluating
 
@@ -52,7 +53,7 @@ def _on_meta(model: nn.Module, example: Any) -> tuple[nn.Module, Any]:
     """A copy of shapes without storage; the model itself is left alone."""
     memo: dict[int, object] = {id(buffer): buffer.to("meta") for buffer in model.buffers()}
     memo |= {id(p): nn.Parameter(p.to("meta"), requires_grad=False) for p in model.parameters()}
-    return copy.deepcopy(model, memo), to_device(example, torch.device("meta"))
+    return offload.wake(copy.deepcopy(model, memo)), to_device(example, torch.device("meta"))
 
 
 def _counted(model: nn.Module, example: Any) -> int:

@@ -15,6 +15,7 @@ from distill.errors import InvalidConfig
 from distill.layers import WHOLE, FeatureView, capture
 from distill.layers.forward import batch_size, forward, replace_tensors, tensors
 from distill.layers.modes import evaluating
+from distill.offload import device_of
 from distill.quality.classes import Classes
 from distill.quality.gram import ALL, MatrixColumns
 from distill.quality.plan import Stored, is_channels_last
@@ -62,8 +63,7 @@ class Passes:
 
     def __init__(self, model: nn.Module, batches: Batches, classes: Classes, view: FeatureView = WHOLE) -> None:
         self._model, self._batches, self._view = model, batches, view
-        parameter = next(model.parameters(), None)
-        self._model_device = torch.device("cpu") if parameter is None else parameter.device
+        self._model_device = device_of(model)
         # Apple's GPUs have no float64: there the products run on the CPU.
         self.device = self._model_device if self._model_device.type != "mps" else torch.device("cpu")
         self.classes = classes.to(self.device)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from torch import nn
 
+from distill import offload
 from distill.errors import InvalidConfig
 from distill.export import Context
 from distill.running.session import Session
@@ -35,6 +36,6 @@ def _made(session: Session) -> Mapping[str, nn.Module]:
 def companion_contexts(session: Session) -> Iterator[Context]:
     """What exporters are given of each, whose figures stand in the student's place."""
     for name, network in session.companions.items():
-        network.module.cpu()
+        offload.take_back(network.module)
         report = session.report | {"student": session.report["companions"][name]}
         yield replace(session.task.context(network, report), name=name)

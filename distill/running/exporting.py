@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from distill import auto_recipe, export
+from distill import auto_recipe, export, offload
 from distill.control import Control
 from distill.exporting.all import export_all
 from distill.exporting.subject import Subject
@@ -25,7 +25,7 @@ def export_later(spec: RunSpec, folder: Path, control: Control) -> Iterator[Even
     task = open_task(_opened(spec, report["recipe"]), folder / "work")
     network = task.comparison
     assert network is not None
-    network.module.cpu()
+    offload.take_back(network.module)
     subject = Subject(task, network, task.context(network, report), folder / "work" / "exports")
     artifacts = folder / "artifacts"
     found = yield from export_all([subject], given.requests, artifacts, control, strict=True)

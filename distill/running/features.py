@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from distill import offload
 from distill.layers import capture
 from distill.layers.forward import forward
 from distill.layers.modes import evaluating
@@ -50,8 +51,8 @@ def _held_out(session: Session) -> Report:
     task, recipe = session.task, session.recipe
     assert recipe is not None
     for network in (task.student.module, session.teacher.module):
-        network.to(task.device)
-    recipe.to(task.device)
+        offload.put(network, task.device)
+    offload.put(recipe, task.device)
     teacher = Teacher(recipe, Mode(), task.device)
     found = validate_by_teacher(recipe, task.taught_source(), teacher, Mode(), task.device)
     return {"held_out_loss": {"value": found["loss"], "n": len(task.splits.test)}}

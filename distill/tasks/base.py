@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
+from distill import offload
 from distill.answers import Answer
 from distill.disagreement import Apart, Look
 from distill.export import Context, Delivery
@@ -110,7 +111,7 @@ class Task(ABC):
         network, reasons = self.make_student()
         if self.config.layer_decay < 1:
             distances(network.module)  # refuses networks whose blocks have no known order
-        network.module.to(self.device)
+        offload.put(network.module, self.device)
         self.reasons |= reasons
         return network
 

@@ -102,7 +102,8 @@ def parallel(trained: nn.Module) -> nn.Module:
 def follow(module: nn.Module) -> None:
     """Give every process the first one's parameters and buffers."""
     for value in module.state_dict().values() if world() > 1 else ():
-        dense = value.contiguous()  # a copy where the memory format is another
+        # A copy where the memory format is another, or the device: NCCL sends what lies on one.
+        dense = (value.cuda() if dist.get_backend() == "nccl" else value).contiguous()
         dist.broadcast(dense, src=0)
         value.copy_(dense)
 

@@ -20,9 +20,8 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from distill.errors import InvalidConfig
+from distill.offload import blocks
 from distill.processes import world
-
-CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
 def shard(module: nn.Module, *parts: nn.Module, device: torch.device) -> None:
@@ -32,16 +31,6 @@ def shard(module: nn.Module, *parts: nn.Module, device: torch.device) -> None:
     for each in (*(block for part in (parts or (module,)) for block in blocks(part)), *parts, module):
         fully_shard(each, mesh=mesh, reshard_after_forward=True)
     _state(module)._lazy_init()  # the module is the root, though a part of it may be called first
-
-
-def blocks(network: nn.Module) -> Iterator[nn.Module]:
-    """What is gathered at a time: the outermost elements of the network's containers that have parts of their own. An
-    element without is left to its network, which may use its weights without calling it."""
-    for part in network.children():
-        if not isinstance(network, CONTAINERS) or isinstance(part, CONTAINERS):
-            yield from blocks(part)
-        elif any(True for _ in part.children()) and any(True for _ in part.parameters()):
-            yield part
 
 
 def is_sharded(module: nn.Module) -> bool:

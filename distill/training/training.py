@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from distill import offload
 from distill.control import Control
 from distill.recipe_parts.base import Recipe
 from distill.training import distributed, sharding
@@ -92,22 +93,22 @@ class Training:
 
     def place(self) -> None:
         """Put the networks where they run."""
-        recipe, teacher = self.recipe, self.recipe.teacher
+        recipe, teacher = offload.wake(self.recipe), self.recipe.teacher
         if self.sharded:
             sharding.shard(recipe, recipe.student, device=self.device)
         else:
             recipe.to(self.device)
         if teacher is not None and self.sharded:
-            sharding.shard(teacher, device=self.device)
+            sharding.shard(offload.wake(teacher), device=self.device)
         elif teacher is not None:
-            teacher.to(self.device)
+            offload.put(teacher, self.device)
 
     def take_back(self) -> None:
         """Networks that lie in shares are whole again: the trained one where it ran, the teacher on the CPU."""
         for network in (self.recipe, self.recipe.teacher) if self.sharded else ():
             if network is not None:
                 sharding.gather(network)
-        self.recipe.to(self.device)
+        offload.put(self.recipe, self.device)
 
     def teacher(self) -> Teacher:
         return Teacher(self.recipe, self.resolved.teacher, self.device)

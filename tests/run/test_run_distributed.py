@@ -17,16 +17,22 @@ SCRIPT = """
 import sys
 from pathlib import Path
 import torch
+from distill import offload
 from distill.control import Control
 from distill.run import run
 from distill.training import distributed
 from distill.types import RunSpec
 torch.set_num_threads(1)
-with distributed.group() as rank:
+asked = []
+def none_free(device):
+    asked.append(device)
+    return 0
+with distributed.group() as rank, offload.offloading(asked=False, room=none_free):
     spec = RunSpec.model_validate_json(Path(sys.argv[1]).read_text())
     kinds = [event.kind for event in run(spec, Path(sys.argv[2]), Control())]
     assert (kinds[-1] == "done") == (rank == 0), kinds[-1]
     assert ("artifact" in kinds) == (rank == 0)
+    assert bool(asked) == (spec.sharding == "full")  # whole networks run block by block before and after the training
 """
 
 

@@ -137,6 +137,7 @@ import sys
 from pathlib import Path
 import torch
 from distill.errors import InvalidConfig
+from distill import offload
 from distill.training import distributed, sharding
 torch.set_num_threads(1)
 def held(*tensors):
@@ -157,7 +158,7 @@ class Around(torch.nn.Module):  # its block is never called
 with distributed.group() as rank:
     torch.manual_seed(0)
     network = torch.nn.Sequential(*(Block() for _ in range(8)))
-    blocks = sum(1 for _ in sharding.blocks(network))
+    blocks = sum(1 for _ in offload.blocks(network))
     before = {name: value.clone() for name, value in network.state_dict().items()}
     sharding.shard(network, device=torch.device("cpu"))
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, fused=True)

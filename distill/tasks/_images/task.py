@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from distill import offload
 from distill.disagreement import Look
 from distill.errors import InvalidConfig, InvalidTeacher
 from distill.layers.forward import forward
@@ -82,7 +83,7 @@ class ImageTask(Task):
         self.reasons |= self.weigh()
         for network in (self.teacher, self.comparison):
             if network is not None:
-                network.module.to(self.device)
+                offload.put(network.module, self.device)
 
     @abstractmethod
     def open(self, scratch: Path) -> None:

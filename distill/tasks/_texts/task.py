@@ -11,7 +11,7 @@ from typing import Any, ClassVar, cast
 import torch
 from torch import Tensor
 
-from distill import own_vocabulary
+from distill import offload, own_vocabulary
 from distill.answers.base import Guess
 from distill.data.splits import stratified_sample
 from distill.disagreement import Look
@@ -104,7 +104,7 @@ class TextTask(RowTask):
         self.comparison = self._comparison(how, tokens, scratch)
         for network in (self.teacher, self.comparison):
             if network is not None:
-                network.module.to(self.device)
+                offload.put(network.module, self.device)
         self.how, self.reasons["device"] = how, why
         self._encoded: dict[tuple[str, int], TokenSamples] = {}
         self._own = self._own_vocabulary(scratch / "vocabulary")

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from distill import processes
+from distill import offload, processes
 from distill.bootstrap import differing, entry
 from distill.evaluate import LATENCY_SECONDS
 from distill.layers.forward import forward
@@ -52,7 +52,7 @@ def predict(
 ) -> tuple[tuple[Detections, ...], float, float]:
     """Run the network in eval mode in fp32: the boxes of every image, the mean loss, and the milliseconds of an image's
     non-maximum suppression."""
-    model.to(device).eval()
+    offload.put(model, device).eval()
 
     def answers(batch: Any) -> tuple[float, list[tuple[Detections, float]]]:
         compared = answer.compare(forward(model, batch.student), batch.labels)
@@ -75,7 +75,7 @@ def answering(model: nn.Module, source: Source, answer: BoxAnswer, device: torch
     """Milliseconds from an image's input to its boxes, one image at a time: the forward pass in eval mode in fp32 and
     non-maximum suppression. `source`: batches of one image, of which the first warms up; the median of the others, as
     many as 5 seconds take, at least 3 where there are so many."""
-    model.to(device).eval()
+    offload.put(model, device).eval()
     end, times = time.perf_counter() + LATENCY_SECONDS, list[float]()
     for batch in source.epoch(0):
         began = time.perf_counter()

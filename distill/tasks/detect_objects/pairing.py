@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from distill import offload
 from distill.answers import logits_of
 from distill.layers.forward import forward
 from distill.layers.modes import evaluating
@@ -22,7 +23,7 @@ CLOSE = 1e-3
 @torch.no_grad()
 def output_of(network: Network) -> Tensor:
     """What the network gives of a made-up input: (1, ...)."""
-    device = next(network.module.parameters()).device
+    device = offload.device_of(network.module)
     with evaluating(network.module):
         return logits_of(forward(network.module, network.example(1, device)))
 

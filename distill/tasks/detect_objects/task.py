@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from distill import offload
 from distill.disagreement import Apart, Look
 from distill.evaluate import LATENCY_REPEATS
 from distill.export import Context
@@ -210,7 +211,9 @@ class DetectObjects(FramedTask):
         ]
 
     def answering(self, network: Network) -> Detector:
-        return Detector(network.module.cpu().eval(), network.architecture, self.classes, network.preprocessing)
+        return Detector(
+            offload.take_back(network.module).eval(), network.architecture, self.classes, network.preprocessing
+        )
 
     def _predictions(self) -> dict[str, Any] | None:
         """What the student says of the test images, as a COCO file with scores, which `pycocotools.coco.COCO` reads."""

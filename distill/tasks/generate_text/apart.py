@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from distill import processes
+from distill import offload, processes
 from distill.answers.base import Answer
 from distill.answers.outputs import logits_of
 from distill.layers.forward import forward
@@ -30,7 +30,7 @@ APART = (
 def divergences(student: Network, teacher: Network, source: Source, answer: Answer, device: torch.device) -> Tensor:
     """(n,) fp64, one a sample of the source, 0 of one without tokens to predict; several processes take turns."""
     for network in (student, teacher):
-        network.module.to(device).eval()
+        offload.put(network.module, device).eval()
 
     def of_batch(batch: Any) -> Tensor:
         outputs = (logits_of(forward(network.module, batch.student)) for network in (student, teacher))
@@ -43,7 +43,6 @@ def divergences(student: Network, teacher: Network, source: Source, answer: Answ
     return torch.cat(processes.dealt(source.epoch(0), of_batch))
 
 
-def answers_of(network: Network, prompts: Sequence[str], device: torch.device) -> list[str]:
+def answers_of(network: Network, prompts: Sequence[str]) -> list[str]:
     """Greedy answers of at most 64 tokens, by the network where it is."""
-    parameter = next(network.module.parameters(), None)
-    return generate(network, prompts, device if parameter is None else parameter.device)[0]
+    return generate(network, prompts, offload.device_of(network.module))[0]

@@ -76,7 +76,7 @@ class GenerateText(TextTask):
             positions = [int(test[places[each]]) for each in wanted]
             prompts = [self.dataset.test.pairs[position][0] for position in positions]
             both = {"student": self.student, "teacher": self.teacher}
-            said = {name: answers_of(each, prompts, self.device) for name, each in both.items() if each is not None}
+            said = {name: answers_of(each, prompts) for name, each in both.items() if each is not None}
             return [
                 self.sight(position).telling({name: {"text": texts[i]} for name, texts in said.items()})
                 for i, position in enumerate(positions)

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from distill import processes
+from distill import offload, processes
 from distill.answers import logits_of
 from distill.bootstrap import paired_difference, share
 from distill.layers.forward import forward
@@ -58,7 +58,7 @@ class Masks:
 def predict(model: nn.Module, source: Source, classes: int, device: torch.device) -> Masks:
     """Run the network in eval mode in fp32. The batches' labels (n, h, w) have the images' own size; logits are
     enlarged to it before the class of each pixel is read."""
-    model.to(device).eval()
+    offload.put(model, device).eval()
 
     def answers(batch: Any) -> list[tuple[Tensor, float, bytes]]:
         logits = logits_of(forward(model, batch.student))

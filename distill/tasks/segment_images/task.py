@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from distill import offload
 from distill.disagreement import Apart, Look
 from distill.export import Context
 from distill.quality import Marked
@@ -131,7 +132,7 @@ class SegmentImages(FramedTask):
         ]
 
     def answering(self, network: Network) -> Segmenter:
-        module = network.module.cpu().eval()
+        module = offload.take_back(network.module).eval()
         return Segmenter(module, network.architecture, self.classes, self.dataset.palette, network.preprocessing)
 
     @staticmethod

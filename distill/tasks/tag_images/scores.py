@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from distill import processes
+from distill import offload, processes
 from distill.answers import logits_of
 from distill.bootstrap import differing, entry, replicated, share
 from distill.layers.forward import forward
@@ -84,7 +84,7 @@ class Scores:
 @torch.no_grad()
 def scored(model: nn.Module, source: Source, device: torch.device) -> Scores:
     """Run the network in eval mode in fp32 over the whole source; several processes take turns at its batches."""
-    model.to(device).eval()
+    offload.put(model, device).eval()
 
     def answers(batch: Any) -> tuple[Tensor, Tensor]:
         return logits_of(forward(model, batch.student)).float().cpu(), batch.labels.cpu()

@@ -71,6 +71,8 @@ class Supply:
         """Say that the shard is needed, and go on; the time of this process's clock. A refusal names the `mark` of what
         it answers."""
         path = self.wanted / (f"{number}-{mark}" if mark else str(number))
+        if mark:  # where it was overlooked the folder changes again
+            path.unlink(missing_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o644))
         self._said[number] = now = time.monotonic()
         return now
