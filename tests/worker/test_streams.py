@@ -42,6 +42,8 @@ from tests.store.support import claimed
 from tests.worker.support import World, settings_for, wait_until
 from tests.worker.test_inspections import row_of
 from worker.inspecting.inspections import COMMAND, Inspections
+from worker.inspecting.inspector import ALLOWED, CPU_SECONDS
+from worker.inspecting.streams import SHARD_CPU_SECONDS, Stream
 from worker.isolation import landlock
 from worker.jobs import supervisor
 from worker.jobs.supervisor import Supervisor
@@ -226,6 +228,20 @@ def test_index_and_manifest_beyond_the_quota_are_refused_and_nothing_is_kept(her
     assert (row.status, (row.error or {})["code"], (row.error or {})["fault"]) == ("invalid", "quota_exceeded", "user")
     assert (row.error or {})["remedy"]
     assert not list(here.objects.keys(f"datasets/{row.id}/"))
+
+
+def test_more_shards_may_take_more_processor_time(settings: Settings, served: Site, tmp_path: Path) -> None:
+    allowed = []
+    for count in (2, 4):
+        given = {"all": [served.url(f"{{000000..{count - 1:06}}}.tar")]}
+        row = Dataset(id=new_id("dst"), kind="shards", name="s", shards={"given": given, "classes": None})
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        stream = Stream(settings, row, folder, lambda: None)
+        with stream.supplier:
+            allowed.append(stream.request[ALLOWED])
+    assert allowed[1] - allowed[0] == 2 * SHARD_CPU_SECONDS
+    assert allowed[0] > CPU_SECONDS
 
 
 def index_of(settings: Settings, served: Site, given: list[str], classes: list[str] | None, folder: Path) -> Index:

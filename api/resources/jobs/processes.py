@@ -66,7 +66,9 @@ def _check_sharding(findings: Findings, body: JobCreate, asked: int) -> None:
 def _check_hosts(session: Session, findings: Findings, hosts: int, asked: int) -> None:
     if asked == AUTO or asked % hosts:
         said = "auto" if asked == AUTO else str(asked)
-        message = f"{hosts} hosts cannot share processes: {said} equally."
+        message = f"{hosts} hosts cannot share {said} processes equally."
+        if asked == AUTO:
+            message = f'"auto" counts the devices of one machine; {hosts} hosts need a number of processes.'
         remedy = f"Choose a number of processes that is a multiple of {hosts}."
         findings.add(PROCESSES, message, remedy, "invalid_config", processes=said, hosts=hosts)
         return
