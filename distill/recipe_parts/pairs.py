@@ -108,9 +108,9 @@ class FeaturePairs(nn.Module):
     """L_feat = mean_i v_i * ( loss_i + extra_weight * extra_i ) over the k pairs; v_i = 1 unless weighted. Of a set of
     teachers the weighted mean of theirs, each with its own k pairs.
 
-    `schedule`: `constant`, or `deepest_last` (**our choice**): v_i of every pair but its teacher's deepest is multiplied
-    by (1 + cos(pi t)) / 2, t in [0, 1) the share of the steps that is over, as `at` says before each. In eval mode no
-    weight falls, so that losses on held-out samples compare over time.
+    `schedule`: `constant`, or `deepest_last` (**our choice**): v_i of every pair but its teacher's deepest is
+    multiplied by (1 + cos(pi t)) / 2, t in [0, 1) the share of the steps that is over, as `at` says before each. In
+    eval mode no weight falls, so that losses on held-out samples compare over time.
 
     loss_i = loss(proj_i(pool(F_s,i)), pool(F_t,i)); `extra` names a second loss that joins the first, each with
     projectors of its own. `normalise`: divide each target by its root mean square over the batch, so that layers of
