@@ -106,6 +106,12 @@ class Figure:
     def points(self) -> list[Point]:
         return [point for line in self.lines for point in line.points]
 
+    @property
+    def beside(self) -> bool:
+        """Whether two series have points at the same x: a picture shows them side by side."""
+        values = [{point.x for point in line.points} for line in self.lines]
+        return len(set[float]().union(*values)) < sum(map(len, values))
+
 
 def figures(objectives: Sequence[Objective]) -> list[Axis]:
     """What can be counted or measured of a configuration: its objectives, then all costs."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from distill import drawing
 from distill.search.figure import Axis, Figure, Line, Point
 from distill.search.figure_words import WHY, counted, reading
+from distill.search.table import BASE
 from distill.search.table_forms import plain
 
 INK, FAINT = "#222222", "#6d645a"
@@ -57,17 +58,23 @@ def to_png(found: Figure, title: str, dpi: int = 160) -> bytes:
 def _drawn(found: Figure, title: str) -> Any:
     figure = drawing.figure(8, 5)
     axes = figure.subplots()
+    lines = [(at, line) for at, line in enumerate(found.lines) if line.points]
     handles = [
-        _line(axes, line, COLOURS[at % len(COLOURS)], MARKERS[at % len(MARKERS)])
-        for at, line in enumerate(found.lines)
-        if line.points
+        _line(
+            axes,
+            line,
+            _beside(found, place - (len(lines) - 1) / 2),
+            COLOURS[at % len(COLOURS)],
+            MARKERS[at % len(MARKERS)],
+        )
+        for place, (at, line) in enumerate(lines)
     ]
     _scale(axes, found)
     axes.set_xlabel(drawing.literal(found.x.label), color=INK)
     axes.set_ylabel(drawing.literal(found.y.label), color=INK)
     axes.grid(color="#e5e5e5", linewidth=0.6)
     if found.series is not None and handles:
-        named = [drawing.literal(_short(line.label)) for line in found.lines if line.points]
+        named = [drawing.literal(_short(line.label)) for _, line in lines]
         heading = drawing.literal(found.series.label)
         figure.legend(handles, named, title=heading, loc="outside right upper", frameon=False, fontsize=8)
     axes.set_title(drawing.literal(title), loc="left", color=INK, fontsize=10)
@@ -76,27 +83,53 @@ def _drawn(found: Figure, title: str) -> Any:
     return figure
 
 
+Place = Callable[[Point], float]
+
+
+def _beside(found: Figure, steps: float) -> Place:
+    """Where a point stands across: so many steps, of a hundredth of the axis each, beside its x."""
+    if not found.beside:
+        return lambda point: point.x
+    at = [point.x for point in found.points]
+    if found.x.logarithmic:
+        factor = (max(at) / min(at)) ** (steps / 100)
+        return lambda point: point.x * factor
+    return lambda point: point.x + (max(at) - min(at)) * steps / 100
+
+
 def _short(text: str, most: int = 40) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def _line(axes: Any, line: Line, colour: str, marker: str) -> Any:
+def _line(axes: Any, line: Line, place: Place, colour: str, marker: str) -> Any:
     by_number = {point.configuration: point for point in line.points}
     for numbers in line.joined:
         run = [by_number[number] for number in numbers]
-        axes.plot([p.x for p in run], [p.y for p in run], "-", color=colour, linewidth=1.1, zorder=1)
+        axes.plot([place(p) for p in run], [p.y for p in run], "-", color=colour, linewidth=1.1, zorder=1)
     known = list(_bars(line.points))
     if known:
         bars = [[p.y - low for p, low, _ in known], [high - p.y for p, _, high in known]]
-        at, to = [p.x for p, _, _ in known], [p.y for p, _, _ in known]
+        at, to = [place(p) for p, _, _ in known], [p.y for p, _, _ in known]
         axes.errorbar(at, to, yerr=bars, fmt="none", ecolor=colour, elinewidth=1, capsize=2.5, alpha=0.75, zorder=1)
-    for point in line.points if len(line.points) <= NAMED_LAYERS else ():
+    if len(line.points) <= NAMED_LAYERS:
+        _name_layers(axes, line.points, place)
+    base = [point for point in line.points if point.configuration == BASE]
+    rest = [point for point in line.points if point.configuration != BASE]
+    hollow = {"markerfacecolor": "white", "markersize": 6, "zorder": 3}
+    axes.plot([place(p) for p in base], [p.y for p in base], marker, color=colour, **hollow)
+    return axes.plot([place(p) for p in rest], [p.y for p in rest], marker, color=colour, markersize=5, zorder=2)[0]
+
+
+def _name_layers(axes: Any, points: Sequence[Point], place: Place) -> None:
+    """Beside the points, to the left of those that are far to the right."""
+    edge = 0.15 * min((p.x for p in points), default=0) + 0.85 * max((p.x for p in points), default=0)
+    for point in points:
         if point.layer is not None:
-            where = (point.x, point.y)
-            text = drawing.literal(point.layer)
-            axes.annotate(text, where, xytext=(4, 3), textcoords="offset points", fontsize=6, color=FAINT)
-    at, to = [p.x for p in line.points], [p.y for p in line.points]
-    return axes.plot(at, to, marker, color=colour, markersize=5, zorder=2)[0]
+            side, far = ("right", -4) if point.x > edge else ("left", 4)
+            axes.annotate(
+                drawing.literal(point.layer), (place(point), point.y), xytext=(far, 3), textcoords="offset points",
+                fontsize=6, color=FAINT, ha=side,
+            )  # fmt: skip
 
 
 def _bars(points: Sequence[Point]) -> Iterator[tuple[Point, float, float]]:

@@ -31,6 +31,8 @@ def _heights(found: Figure) -> Iterator[str]:
         return
     samples = "" if found.y.name in COSTS else " on validation samples"
     yield f"A point is a configuration: its mean {found.y.name} over seeds{samples}."
+    if any(point.configuration == BASE for point in points):
+        yield "The hollow one is the base job."
     if any(point.low is not None for point in points):
         yield "Bars are 95 % intervals (Student's t over the seeds), each by itself."
     single = sum(point.n == 1 for point in points)
@@ -51,6 +53,8 @@ def _lines(found: Figure) -> Iterator[str]:
     if any(line.joined for line in found.lines):
         what = "their student" if found.x.kind == "figure" else found.x.label
         yield f"A line joins configurations that differ in {what} alone."
+    if found.beside:
+        yield "Points of several series at one place across stand side by side."
 
 
 def _ranks(found: Figure) -> Iterator[str]:
