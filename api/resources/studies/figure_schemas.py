@@ -58,7 +58,7 @@ class FigureLine(ResponseModel):
     joined: list[list[int]] = Field(
         description="Configurations that differ in nothing but x, from left to right, each run of at least two. Along "
         "a place and along the size of the student alone.",
-        examples=[[1, 4, 7]],
+        examples=[[[1, 4, 7]]],
     )
     rank_correlation: float | None = Field(
         description="Spearman's of x and y, where x is a score of layers and there are three or more points.",

@@ -3517,9 +3517,11 @@ export interface components {
              * Joined
              * @description Configurations that differ in nothing but x, from left to right, each run of at least two. Along a place and along the size of the student alone.
              * @example [
-             *       1,
-             *       4,
-             *       7
+             *       [
+             *         1,
+             *         4,
+             *         7
+             *       ]
              *     ]
              */
             joined: number[][];

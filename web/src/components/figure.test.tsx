@@ -3,6 +3,7 @@ import userEvent from "@testing-library/user-event";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
 import type { Figure, FigureLeftOut, FigureLine, FigurePoint } from "../api/types";
+import { setApiKey } from "../api/key";
 import { logTicks } from "../charts/scale";
 import { compact } from "../lib/format";
 import { Absolute } from "../testing/absolute";
@@ -30,6 +31,7 @@ const made = (more: Partial<Figure>): Figure => ({
 let answer: Figure;
 let asked: URLSearchParams[] = [];
 beforeEach(() => {
+  Object.assign(URL, { createObjectURL: () => "blob:x", revokeObjectURL: () => undefined });
   asked = [];
   answer = made({});
   vi.stubGlobal("Request", Absolute);
@@ -120,6 +122,15 @@ test("where there is nothing to draw, that is said, and who is left out", async 
   expect([screen.queryByRole("application"), screen.queryByRole("button", { name: "SVG" })]).toEqual([null, null]);
   await userEvent.setup().click(screen.getByText("As a table"));
   expect(await screen.findByText("3 diverged")).toBeTruthy();
+});
+
+test("with a key the page fetches the CSV itself, by one query", async () => {
+  setApiKey("secret");
+  shown();
+  await plot();
+  await userEvent.setup().click(screen.getByRole("button", { name: "CSV" }));
+  await vi.waitFor(() => expect(Object.fromEntries(asked.at(-1) ?? [])).toMatchObject({ format: "csv", x: "parameters", redirect: "false" }));
+  setApiKey("");
 });
 
 test("the picture goes out as a file that needs no stylesheet", async () => {
