@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -25,6 +26,12 @@ from store.study_tables import TrialState
 router = APIRouter(tags=["studies"])
 TABLES = {"json": "application/json", "csv": "text/csv", "markdown": "text/markdown"}
 FIGURES = {"json": "application/json", "csv": "text/csv", "svg": "image/svg+xml", "png": "image/png"}
+FORMS: dict[str, Callable[[figures.Shown], str | bytes]] = {
+    FIGURES["json"]: figures.json,
+    FIGURES["csv"]: figures.csv,
+    FIGURES["svg"]: figures.svg,
+    FIGURES["png"]: figures.png,
+}
 PICTURES = {"json": "application/json", "svg": "image/svg+xml", "png": "image/png"}
 TEXT: dict[str, Any] = {"schema": {"type": "string"}}
 VARY = {"Vary": "Accept", "X-Content-Type-Options": "nosniff"}
@@ -121,10 +128,7 @@ async def get_study_figure(
             return figures.load(session, results.load(session, tenant, study_id), x, y, series)
 
     shown = await context.lanes.listing.run(load)
-    if media == FIGURES["json"]:
-        return Response(to_json(figures.body(shown)), media_type=media, headers=VARY)
-    draw = {FIGURES["csv"]: figures.csv, FIGURES["svg"]: figures.svg, FIGURES["png"]: figures.png}[media]
-    return Response(await run_in_threadpool(draw, shown), media_type=media, headers=VARY)
+    return Response(await run_in_threadpool(FORMS[media], shown), media_type=media, headers=VARY)
 
 
 @router.get(
