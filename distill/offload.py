@@ -114,12 +114,19 @@ def device_of(network: nn.Module) -> torch.device:
 
 def blocks(network: nn.Module) -> Iterator[nn.Module]:
     """The outermost elements of the network's containers that have parts of their own: blocks of a transformer,
-    residual blocks. An element without parts is left to its network, which may use its weights without calling it."""
+    residual blocks. Of an element whose own blocks hold at least half of its parameters, as of a stage or of a teacher
+    among several, these. An element without parts is left to its network, which may use its weights without calling
+    it."""
     for part in network.children():
         if not isinstance(network, CONTAINERS) or isinstance(part, CONTAINERS):
             yield from blocks(part)
-        elif any(True for _ in part.children()) and any(True for _ in part.parameters()):
-            yield part
+        elif any(True for _ in part.children()) and (size := _size(part)):
+            within = list(blocks(part))
+            yield from within if 2 * sum(map(_size, within)) >= size else [part]
+
+
+def _size(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def _awake(module: nn.Module, without: set[nn.Module] | None = None) -> Iterator[nn.Module]:

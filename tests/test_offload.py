@@ -67,6 +67,15 @@ def resting(network: nn.Module) -> list[str]:
     return [name for name, parameter in network.named_parameters() if parameter.device == CPU]
 
 
+def test_a_stage_and_a_set_of_networks_are_their_blocks(network: Network) -> None:
+    assert list(offload.blocks(network)) == list(network.blocks)
+    both = nn.ModuleList([network, Network()])
+    assert list(offload.blocks(both)) == [*network.blocks, *both[1].blocks]
+    wide = nn.Module()
+    wide.blocks, wide.map = nn.ModuleList([Block()]), nn.Linear(32, 32)
+    assert list(offload.blocks(nn.ModuleList([wide]))) == [wide]  # its one block is little of it
+
+
 @torch.no_grad()
 def test_a_block_is_on_the_device_while_it_runs(network: Network) -> None:
     with offload.offloading(room=room(0)), watching() as watched:

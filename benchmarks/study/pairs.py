@@ -67,5 +67,5 @@ PAIRS = (
         teacher_peak=1e-3,
     ),
     Pair("fashion-resnet", "fashion-mnist", "retort:resnet9?width=16", 15, 0.93, *SMALL),
-    Pair("cifar10-vgg", "cifar10", "retort:vgg11_small?width=48", 30, 0.90, *VGGS, peak=5e-3),
+    Pair("cifar10-vgg", "cifar10", "retort:vgg11_small?width=48", 30, 0.86, *VGGS, peak=5e-3),
 )
