@@ -119,6 +119,7 @@ test("its figure is walked along by keyboard, drawn against another place, and i
   await page.keyboard.press("Escape");
   await card.getByText("All configurations have a single seed and so no interval.", { exact: false }).waitFor();
   await card.getByText("As a table").click();
+  await card.getByRole("group", { name: "The figure as a table" }).waitFor();
   assert.equal(await card.locator("tbody tr").count(), 4);
   const [saved] = await Promise.all([page.waitForEvent("download"), card.getByRole("button", { name: "SVG" }).click()]);
   assert.match(readFileSync(await saved.path(), "utf8"), /^<\?xml[\s\S]*<svg/);
