@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import PurePosixPath
 
 from distill.errors import InvalidDataset
 
@@ -20,6 +19,9 @@ LONGEST = 2000
 """Characters of what names shards."""
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 _NUMBER = re.compile(r"\d{1,18}(?=\D*$)")
+_UNCOUNTED = re.compile(r"\{[^{}]*\}?|\}|(?<=\.tar)::|(?<=\.parquet)::")
+_OF_SEVERAL = re.compile(r"(\d{1,18})(-of-\d{1,18})(?![^/]*/)")
+"""How the hub's and TensorFlow's writers number files: `train-00003-of-00014-0a1b2c.parquet`."""
 
 
 def called(texts: Sequence[str], several: str = "The list") -> str:
@@ -33,11 +35,13 @@ def has_braces(given: str) -> bool:
 
 def expanded(given: str) -> list[str]:
     """Every `{first..last}` counted through, as wide as its first number is written. Raises `InvalidDataset` for one
-    that counts backwards, and for more than `MOST` names or `LONGEST` characters."""
+    that counts backwards, for other braces, several names in one, and for more than `MOST` names or `LONGEST`
+    characters."""
     if len(given) > LONGEST:
         raise InvalidDataset(
             f"{given[:80]!r}... has {len(given):,} characters.", f"Name shards by at most {LONGEST:,} characters."
         )
+    _check_counted(given)
     found = _RANGE.search(given)
     if found is None:
         return [given]
@@ -53,6 +57,17 @@ def expanded(given: str) -> list[str]:
     if count * len(rests) > MOST:
         raise _too_many(given, count * len(rests))
     return [f"{start}{number:0{len(first)}d}{rest}" for number in range(int(first), int(last) + 1) for rest in rests]
+
+
+def _check_counted(given: str) -> None:
+    """Raise `InvalidDataset` for an address with what shells and other loaders count through, and this does not."""
+    found = _UNCOUNTED.search(_plain(_RANGE.sub("", given))) if "://" in given else None
+    if found is not None:
+        raise InvalidDataset(
+            f"{given!r} has {found[0]!r}, which counts through nothing here.",
+            "Count through numbers by {000000..001281}; give other names as a list.",
+            {"shards": given},
+        )
 
 
 def gathered(given: str, groups: Iterable[Iterable[str]]) -> list[str]:
@@ -104,10 +119,13 @@ def _check_form(name: str) -> None:
 
 
 def _check_gaps(names: Iterable[str]) -> None:
-    """Names that differ in their last number alone count on by one."""
+    """Names that differ in their last number alone, or in the one before `-of-`, count on by one."""
     groups: dict[tuple[str, str], list[int]] = {}
     for name in names:
-        if found := _NUMBER.search(_plain(name)):
+        plain = _plain(name)
+        if found := _OF_SEVERAL.search(plain):
+            groups.setdefault((name[: found.start()], f"{found[2]}*"), []).append(int(found[1]))
+        elif found := _NUMBER.search(plain):
             groups.setdefault((name[: found.start()], name[found.end() :]), []).append(int(found[0]))
     for (before, after), numbers in groups.items():
         held = set(numbers)
@@ -117,7 +135,7 @@ def _check_gaps(names: Iterable[str]) -> None:
         if missing:
             shown = ", ".join(map(str, missing[:5]))
             raise InvalidDataset(
-                f"The shards {PurePosixPath(before).name}*{after} have a gap: there is none with the number {shown}.",
+                f"The shards {before}*{after} have a gap: there is none with the number {shown}.",
                 "Add what is missing; or, if it is not meant to be there, number the shards anew.",
                 {"missing": missing[:20]},
             )

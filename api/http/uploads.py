@@ -207,8 +207,10 @@ class _Form:
         _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
         self._name = options.get(b"name", b"").decode("utf-8", "replace")
         twice = self._name in self._upload.files and not (self._repeated and b"filename" in options)
-        if not self._name or self._name in self._upload.fields or twice:
-            raise _malformed(f"a part has no name, or {self._name!r} comes twice")
+        if not self._name:
+            raise _malformed("a part has no name")
+        if self._name in self._upload.fields or twice:
+            raise _malformed(f"{self._name!r} comes twice", "Send one part of each name.")
         if b"filename" in options:
             self._filename = options[b"filename"].decode("utf-8", "replace")
             self._digest = hashlib.sha256()

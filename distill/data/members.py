@@ -76,8 +76,12 @@ class Gate:
         # On some file systems Cat.png and cat.png are one file; an archive that needs both is a trick or an accident.
         key = "/".join(parts).casefold()
         if key in self._seen:
-            refuse(f"{shown} is there twice (upper and lower case count as one)", member=shown)
+            self.twice(parts, shown)
         self._seen.add(key)
+
+    def twice(self, parts: Parts, shown: str) -> NoReturn:
+        """Raise `InvalidDataset` for a path that an earlier member has."""
+        refuse(f"{shown} is there twice (upper and lower case count as one)", member=shown)
 
     def _add(self, size: int) -> None:
         self.total += size

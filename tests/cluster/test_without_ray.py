@@ -59,6 +59,13 @@ def test_a_worker_without_a_cluster_says_nothing(tmp_path: Path) -> None:
     assert (view.said, view.hosts) == ({}, ())
 
 
+def test_a_worker_whose_cluster_said_nothing_names_the_setting_to_look_at(tmp_path: Path) -> None:
+    view = ClusterView(settings_for(tmp_path, ray_address="127.0.0.1:1", ray_shared_dir=tmp_path))
+    assert view.said["problem"]
+    assert "RETORT_RAY_ADDRESS" in view.said["remedy"]
+    assert view.hosts == ()
+
+
 def test_what_a_forgotten_worker_left_in_the_shared_folder_goes(tmp_path: Path, sqlite_url: str) -> None:
     shared = tmp_path / "shared"
     settings = settings_for(tmp_path, ray_address="127.0.0.1:1", ray_shared_dir=shared)

@@ -22,7 +22,7 @@ from distill.modalities.images.shards.building import TEST_SALT, lot
 from distill.modalities.images.shards.index import read, write
 from distill.modalities.images.shards.listing import listed
 from distill.modalities.images.shards.refusal import ShardChanged, ShardGone
-from distill.shard_names import MOST, gathered
+from distill.shard_names import MOST, expanded, gathered
 from distill.types import DatasetInput
 from tests.data.files import image_bytes, write_tar, write_zip
 from tests.data.shard_files import CLASSES, of_shards, sample, write_parquet_shards, write_shards
@@ -308,6 +308,25 @@ def fault_packed(folder):
     return folder, "000004.tar.gz"
 
 
+def fault_packed_and_not_called_so(folder):
+    write_tar(folder / "000003.tar", sample(60), mode="w:gz")
+    return folder, "000003.tar"
+
+
+def fault_gap_as_the_hub_numbers(folder):
+    write_parquet_shards(folder / "p", 4)
+    for number in (0, 1, 3):
+        (folder / "p" / f"{number:03}.parquet").rename(folder / "p" / f"train-{number:05}-of-00004.parquet")
+    return folder / "p" / "train-*.parquet", None
+
+
+def fault_gap_before_hashes(folder):
+    write_parquet_shards(folder / "p", 4)
+    for number in (0, 1, 3):
+        (folder / "p" / f"{number:03}.parquet").rename(folder / "p" / f"{number}-of-4-{number + 7}ab.parquet")
+    return folder / "p" / "*-of-*.parquet", None
+
+
 def fault_no_tar(folder):
     (folder / "000003.tar").write_bytes(b"x" * 5000)
     return folder, "000003.tar"
@@ -329,6 +348,46 @@ def test_a_fault_is_refused_by_the_shards_name(tmp_path, fault):
     assert caught.value.remedy
     if shard is not None:
         assert caught.value.details["shard"].endswith(shard)
+
+
+@pytest.mark.parametrize("fault", [fault_key_again, fault_key_twice_in_a_row, fault_key_in_two_shards, fault_no_image])
+def test_the_key_of_a_bad_sample_is_named(tmp_path, fault):
+    given_, _ = fault(write_shards(tmp_path / "s", 4, 5))
+    with pytest.raises(InvalidDataset) as caught:
+        open_dataset(of_shards(given_))
+    assert caught.value.details["key"] in {"00050", "00003", "00051"}
+
+
+def test_a_row_with_a_label_that_its_names_lack_is_named(tmp_path):
+    folder = write_parquet_shards(tmp_path / "s", 2, 6, names=["a", "b", "c"])
+    table = pq.read_table(folder / "001.parquet")
+    labels = [*table.column("label").to_pylist()[:-1], 7]
+    pq.write_table(table.set_column(1, table.schema.field("label"), [labels]), folder / "001.parquet")
+    with pytest.raises(InvalidDataset) as caught:
+        open_dataset(of_shards(folder / "*.parquet"))
+    assert caught.value.details["shard"].endswith("001.parquet")
+    assert (caught.value.details["row"], caught.value.details["file"]) == (5, "001.parquet")
+
+
+@pytest.mark.parametrize(
+    "given_",
+    ["{a,b}.tar", "{0..8..2}.tar", "{a,b}/{0..3}.tar", "{0..3}/{0..8..2}.tar", "0.tar::https://h.org/1.tar", "{0.tar"],
+)
+def test_what_other_loaders_count_through_is_refused_before_a_server_is_asked(given_):
+    with pytest.raises(InvalidDataset) as caught:
+        expanded(f"https://h.org/{given_}")
+    assert caught.value.details["shards"]
+
+
+@pytest.mark.parametrize("given_", ["s3://photos/*.tar", "hf://datasets/a/b@c/{0..1}.parquet", "ftp://h/0.tar"])
+def test_a_command_says_which_addresses_it_does_not_read(given_):
+    with pytest.raises(InvalidDataset) as caught:
+        listed(given_)
+    assert caught.value.details == {"shards": given_}
+
+
+def test_a_colon_twice_in_an_address_counts_nothing():
+    assert expanded("https://[::1]/{1..2}.tar?a={b}") == [f"https://[::1]/{i}.tar?a={{b}}" for i in (1, 2)]
 
 
 def test_no_group_of_names_is_asked_for_beyond_the_most():

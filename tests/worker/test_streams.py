@@ -42,13 +42,15 @@ from tests.store.support import claimed
 from tests.worker.support import World, settings_for, wait_until
 from tests.worker.test_inspections import row_of
 from worker.inspecting.inspections import COMMAND, Inspections
+from worker.inspecting.inspector import ALLOWED, CPU_SECONDS
+from worker.inspecting.streams import SHARD_CPU_SECONDS, Stream
 from worker.isolation import landlock
 from worker.jobs import supervisor
 from worker.jobs.supervisor import Supervisor
 from worker.transfer import references
 from worker.transfer.shard_lists import listed
 from worker.transfer.shards import Entry
-from worker.transfer.supplier import INSPECTED, Kept, Registering, Source, Supplier
+from worker.transfer.supplier import INSPECTED, Kept, Registering, Source, Store, Supplier
 
 HERE = {"dataset_hosts": "127.0.0.1", "dataset_http_hosts": "127.0.0.1", "dataset_networks": "127.0.0.0/8"}
 CONFIG = {"recipe": "cross_entropy", "epochs": 2, "batch_size": 4, "checkpoint_seconds": 0.01, "seed": 1,
@@ -228,6 +230,20 @@ def test_index_and_manifest_beyond_the_quota_are_refused_and_nothing_is_kept(her
     assert not list(here.objects.keys(f"datasets/{row.id}/"))
 
 
+def test_more_shards_may_take_more_processor_time(settings: Settings, served: Site, tmp_path: Path) -> None:
+    allowed = []
+    for count in (2, 4):
+        given = {"all": [served.url(f"{{000000..{count - 1:06}}}.tar")]}
+        row = Dataset(id=new_id("dst"), kind="shards", name="s", shards={"given": given, "classes": None})
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        stream = Stream(settings, row, folder, lambda: None)
+        with stream.supplier:
+            allowed.append(stream.request[ALLOWED])
+    assert allowed[1] - allowed[0] == 2 * SHARD_CPU_SECONDS
+    assert allowed[0] > CPU_SECONDS
+
+
 def index_of(settings: Settings, served: Site, given: list[str], classes: list[str] | None, folder: Path) -> Index:
     """What an inspector makes of it, in this process."""
     roles = listed(settings, {"all": given}, folder, lambda: None)
@@ -316,12 +332,26 @@ def test_jobs_of_a_host_share_a_cache_within_its_budget(settings: Settings, serv
     assert len(served.asked) < 12  # what one fetched the other had
 
 
+def test_workers_of_a_cluster_share_what_one_has_fetched(served: Site, tmp_path: Path) -> None:
+    names = [f"{n:06}.tar" for n in range(4)]
+    entries, asked = entries_of(served, names), len(served.asked)
+    for worker in ("wrk_1", "wrk_2"):
+        settings = settings_for(tmp_path / worker, **HERE, ray_address="head:6379", ray_shared_dir=tmp_path / "shared")
+        store = Store.of_cluster(settings, worker)
+        source = Kept(settings, entries, store)
+        with supplied(settings, source, len(names), tmp_path / f"job-{worker}", store.folder) as supply:
+            for number, name in enumerate(names):
+                assert supply.path(number).read_bytes() == (served.folder / name).read_bytes()
+        assert not settings.kept_shards.exists()
+    assert sorted(served.asked[asked:]) == [f"/{name}" for name in names]
+
+
 def test_an_asker_gets_its_own_shards_whatever_it_writes(settings: Settings, served: Site, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("x")
     with of_job(settings, entries_of(served, ["000000.tar"]), tmp_path / "j") as supply:
         wanted = tmp_path / "j" / "wanted"
-        for name in ("1", "-1", "x", "99999999999999999999", "٣"):
+        for name in ("1", "-1", "x", "9" * 20, "٣", "0-", "0-x", f"1-{'a' * 16}", f"0-{'a' * 200}"):
             (wanted / name).write_text("1")
         (wanted / "2").symlink_to(secret)
         (wanted / "folder").mkdir()

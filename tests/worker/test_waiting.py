@@ -72,6 +72,11 @@ def test_time_in_which_nobody_looked_counts_for_two_seconds(monkeypatch: pytest.
         assert patience.left() == 98
 
 
+def test_an_inspector_at_the_end_of_its_processor_time_is_not_taken_for_one_without_memory() -> None:
+    program = "from worker.inspecting.inspector import limit\nlimit(1)\nwhile True: pass"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -signal.SIGXCPU
+
+
 @pytest.mark.parametrize(
     ("limit", "program", "said"),
     [("IDLE_SECONDS", SLEEPS, "did nothing"), ("CPU_SECONDS", WORKS, "processor time")],

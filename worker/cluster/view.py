@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 COMMAND = (sys.executable, "-m", "worker.cluster.watch")
 RETRY_SECONDS = 10.0
 STALE_SECONDS = 30.0
+SILENT = (
+    "Look whether RETORT_RAY_ADDRESS is the host:port of a cluster's head (port 6379 unless it was started otherwise)."
+)
 
 
 class ClusterView:
@@ -45,7 +48,7 @@ class ClusterView:
         address = self._settings.ray_address
         if address and time.monotonic() - self._heard > STALE_SECONDS:
             said = self._said.get("problem") or f"The Ray cluster at {address} does not answer."
-            return {"problem": said, "remedy": self._said.get("remedy", "See the worker's log.")}
+            return {"problem": said, "remedy": self._said.get("remedy", SILENT)}
         return self._said
 
     def run(self) -> None:

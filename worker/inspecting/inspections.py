@@ -24,7 +24,7 @@ from store.tables import Dataset, Teacher
 from worker.errors import Internal, StorageDown
 from worker.inspecting import conversions, thumbnails
 from worker.inspecting.adopting import adopt
-from worker.inspecting.inspector import ANSWER, CONFINED, REQUEST
+from worker.inspecting.inspector import ALLOWED, ANSWER, CONFINED, REQUEST
 from worker.inspecting.streams import Stream
 from worker.inspecting.verdicts import explain_inspection
 from worker.isolation import users
@@ -208,7 +208,7 @@ def run(
     user = users.inspector(settings) if what in CONFINED else None
     users.grant(folder, user, [""])
     process = TrainerProcess([*command, what], folder, child_environment(settings, own), user)
-    patience = Patience(process.pid, IDLE_SECONDS)
+    patience, most = Patience(process.pid, IDLE_SECONDS), CPU_SECONDS + request.get(ALLOWED, 0)
     try:
         while not process.exited():
             check()
@@ -216,8 +216,8 @@ def run(
                 patience.rest()
             elif patience.left() <= 0:
                 return _refused(Internal(f"The inspection hung: it did nothing for {IDLE_SECONDS:.0f} s."))
-            if patience.cpu_seconds > CPU_SECONDS:
-                return _refused(Internal(f"The inspection took more than {CPU_SECONDS:.0f} s of processor time."))
+            if patience.cpu_seconds > most:
+                return _refused(Internal(f"The inspection took more than {most:.0f} s of processor time."))
             time.sleep(TICK_SECONDS)
     finally:
         process.end(0)

@@ -32,7 +32,10 @@ from worker.isolation.required import NAMED_SETS
 REQUEST, ANSWER, CONVERTED = "request.json", "answer.json", "converted"
 UNPACKED, THUMBNAILS, MODEL_ZIP, INDEX_FILE = "unpacked", "thumbnails.webp", "model.zip", "index.shards"
 CONFINED = frozenset({"teacher", "dataset"})
+ALLOWED = "cpu_seconds"
+"""In a request: processor time, where what is inspected needs more than `CPU_SECONDS`."""
 CPU_SECONDS, MEMORY_BYTES = 1800, 32 * 2**30  # address space: torch alone maps several GiB
+LAST_SECONDS = 10
 DATA_BYTES = 12 * 2**30  # memory of its own: two splits of small images decoded, a row group of parquet, and room
 FILE_BYTES = 64 * 2**30  # an inspection may unpack an archive into its folder
 
@@ -48,7 +51,7 @@ def main(arguments: list[str]) -> int:
             (folder_path / CONVERTED).mkdir()  # shut in, no folder can be made
         elif "source" in request:
             answer["converted"] = _convert(request, folder_path)  # in a sandbox with limits of its own
-        limit()
+        limit(request.pop(ALLOWED, CPU_SECONDS))
         if what in CONFINED:
             caches = {"TORCHINDUCTOR_CACHE_DIR": folder, "XDG_CACHE_HOME": folder}  # torch would make one on import
             os.environ |= {"TMPDIR": folder} | caches
@@ -63,18 +66,21 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def limit() -> None:
-    """Caps on processor time, address space, file size; no core dumps."""
+def limit(cpu_seconds: int) -> None:
+    """Caps on processor time, address space, file size; no core dumps. At the end of its processor time the kernel says
+    why (SIGXCPU) before it kills."""
     for kind, value in (
-        (resource.RLIMIT_CPU, CPU_SECONDS),
+        (resource.RLIMIT_CPU, cpu_seconds),
         (resource.RLIMIT_AS, MEMORY_BYTES),
         (resource.RLIMIT_DATA, DATA_BYTES),
         (resource.RLIMIT_FSIZE, FILE_BYTES),
         (resource.RLIMIT_CORE, 0),
     ):
         hard = resource.getrlimit(kind)[1]
-        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(kind, (value, value))
+        most = value + LAST_SECONDS if kind == resource.RLIMIT_CPU else value
+        if hard != resource.RLIM_INFINITY:
+            value, most = min(value, hard), min(most, hard)
+        resource.setrlimit(kind, (value, most))
 
 
 def kept_as_folder(request: dict[str, Any]) -> bool:

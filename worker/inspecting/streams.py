@@ -20,7 +20,7 @@ from store.objects import ObjectStore
 from store.settings import Settings
 from store.tables import Dataset
 from worker.errors import Internal
-from worker.inspecting.inspector import INDEX_FILE
+from worker.inspecting.inspector import ALLOWED, CPU_SECONDS, INDEX_FILE
 from worker.isolation import users
 from worker.transfer import shard_lists, shards
 from worker.transfer.room import room_of
@@ -28,6 +28,8 @@ from worker.transfer.storing import put
 from worker.transfer.supplier import Registering, Supplier
 
 INSPECTOR = "inspector"
+SHARD_CPU_SECONDS = 60
+"""What reading a shard may take beside the rest: of one of 110 MB (1,000 pictures) it is about half a second."""
 Check = Callable[[], None]
 Answer = dict[str, Any]
 
@@ -50,6 +52,7 @@ class Stream:
         self.request = {
             "kind": row.kind, "name": row.name, "task": row.task,
             "files": {NAMES: str(self.folder / NAMES), SUPPLY: str(links)},
+            ALLOWED: CPU_SECONDS + SHARD_CPU_SECONDS * len(names),
         }  # fmt: skip
         users.grant(folder, users.inspector(settings))
         self.supplier.start(self._read, len(names))

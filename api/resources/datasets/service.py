@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence, Set
 from difflib import get_close_matches
 from functools import partial
 from typing import TypeVar
@@ -123,6 +124,7 @@ def _from_shards(context: Context, tenant: str, body: DatasetFromShards, key: st
     roles = _by_role({SHARDS[name]: value for name, value in given.items()}, "shards")
     for name, texts in given.items():
         _check_shards(context, texts, f"/{name}")
+    _check_classes(body.classes or ())
     row = _row(tenant, body.name or _called(next(iter(given.values()))), shard_references.KIND, body)
     row.shards = {"given": roles, "classes": body.classes}
     return registration.add(context, row, {}, Key(key, request_hash("/datasets", body.model_dump())))
@@ -133,6 +135,12 @@ def _check_shards(context: Context, texts: list[str], pointer: str) -> None:
         shard_references.check(context.settings, texts)
     except (UrlRefused, InvalidDataset) as error:
         raise invalid(pointer, error.message, error.remedy, error.code, **error.details) from error
+
+
+def _check_classes(names: Sequence[str]) -> None:
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        raise invalid("/classes", f"{twice!r} is there twice.", "Name each class once.", "invalid_dataset", name=twice)
 
 
 def _called(texts: list[str]) -> str:

@@ -11,7 +11,7 @@ from api.resources.jobs.findings import Findings
 from api.resources.jobs.schemas import Estimates, JobCreate, Resources
 from distill import sharded
 from store.repositories import system
-from store.tables import Dataset, Job
+from store.tables import Job
 
 LIVE_SECONDS = 60.0
 """A worker that was heard of so lately lives."""
@@ -66,7 +66,9 @@ def _check_sharding(findings: Findings, body: JobCreate, asked: int) -> None:
 def _check_hosts(session: Session, findings: Findings, hosts: int, asked: int) -> None:
     if asked == AUTO or asked % hosts:
         said = "auto" if asked == AUTO else str(asked)
-        message = f"{hosts} hosts cannot share processes: {said} equally."
+        message = f"{hosts} hosts cannot share {said} processes equally."
+        if asked == AUTO:
+            message = f'"auto" counts the devices of one machine; {hosts} hosts need a number of processes.'
         remedy = f"Choose a number of processes that is a multiple of {hosts}."
         findings.add(PROCESSES, message, remedy, "invalid_config", processes=said, hosts=hosts)
         return
@@ -101,16 +103,6 @@ def _unreached(clusters: Sequence[dict[str, Any]]) -> tuple[str, str]:
 def _wide(devices: Sequence[int], each: int) -> int:
     """Hosts that have so many devices each."""
     return sum(number >= each for number in devices)
-
-
-def check_copied(findings: Findings, resources: Resources, datasets: Sequence[Dataset | None]) -> None:
-    """Note a dataset of shards that stay where they lie, where several hosts are to read it: the worker supplies them
-    on its own machine."""
-    for pointer, row in zip(("/dataset", "/probe"), datasets, strict=True):
-        if resources.hosts > 1 and row is not None and row.shards:
-            message = f"{row.name} stays where it lies, and is read by one host alone."
-            remedy = "Register it with mode copy, or ask for one host with several processes."
-            findings.add(pointer, message, remedy, "invalid_config", hosts=resources.hosts)
 
 
 def shares(resources: Resources) -> int:

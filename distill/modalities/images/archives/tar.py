@@ -21,9 +21,9 @@ from distill.modalities.images.pack import Pack
 from distill.modalities.images.paths import File
 from distill.modalities.images.sources import Picked, Source, SpanImages
 
-_BLOCK = 512
+_BLOCK, _MAGIC = 512, slice(257, 262)
 _EXTENDED_BYTES = 64 * 1024
-_LISTS = frozenset({".txt", ".json", ".xml", ".yaml", ".yml", ".names", ".labels"})  # classes, splits, boxes
+_LISTS = frozenset({".txt", ".json", ".xml", ".yaml", ".yml", ".names", ".labels", ".cls"})  # classes, splits, boxes
 _REGULAR = frozenset({b"0", b"\0", b"7"})
 
 
@@ -161,11 +161,16 @@ def members(file: BinaryIO, skip: Callable[[int], None]) -> Iterator[Member]:
 
 
 def _header(file: BinaryIO) -> bytes | None:
-    block = file.read(_BLOCK)
-    if len(block) == _BLOCK and not block.strip(b"\0"):
+    """The next member's; None at the end. Tars that were joined one behind the other (`cat`) are read on: their members
+    would be lost silently."""
+    block, ended = file.read(_BLOCK), False
+    while len(block) == _BLOCK and not block.strip(b"\0"):
+        block, ended = file.read(_BLOCK), True
+    whole = len(block) == _BLOCK
+    if ended and not (whole and block[_MAGIC] == b"ustar"):
         return None
     # Also at a member's border: a tar ends with zero blocks, and one cut off there would lose images silently.
-    if len(block) < _BLOCK:
+    if not whole:
         refuse("it is truncated")
     if sum(block[:148]) + sum(b" " * 8) + sum(block[156:]) != _number(block[148:156]):
         refuse("it is no tar file, or it is damaged (a header's checksum is wrong)")

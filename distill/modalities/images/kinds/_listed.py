@@ -25,6 +25,8 @@ from distill.data.rows import HEAD_BYTES, form_of, read_rows
 from distill.data.split_names import PREDICTION, TEST, TRAIN, UNLABELLED, split_of
 from distill.errors import InvalidDataset
 from distill.modalities.images.archives.members import Members, content, start
+from distill.modalities.images.kinds._beside import COLUMNS as BESIDE
+from distill.modalities.images.kinds._beside import rows_beside
 from distill.modalities.images.labelling import ONE_CLASS, Labelling, Numbered
 from distill.modalities.images.named_files import Ambiguous, NamedFiles
 from distill.modalities.images.paths import File, is_junk
@@ -37,13 +39,14 @@ _PATH_BYTES = 4096
 @dataclass
 class Table:
     """A table of the archive: the split that its name or folder says, and where its columns are; None where they name
-    no images or no classes, with `why`."""
+    no images or no classes, with `why`. `called`: what a report calls it."""
 
     file: File
     split: str | None
     rows: Iterator[Row] = field(default_factory=lambda: iter(()))
     columns: Columns | None = None
     why: str = ""
+    called: str = "the archive's table"
 
     @property
     def name(self) -> str:
@@ -69,14 +72,17 @@ def listed(
 
     Looked at: tables in the root (below one folder around everything), in a folder there that has no images, or in one
     that is named after a split. Paths count from the table's own folder, from the root, or from the folder of the
-    images; they may lack the ending. `role`: the archive is one split, and none of its rows may say another; `classes`:
-    the training archive's, where it is the test split. Raises `InvalidDataset` by row for paths that are not there.
+    images; they may lack the ending. Where no table says classes, files `*.cls` beside the images may. `role`: the
+    archive is one split, and none of its rows may say another; `classes`: the training archive's, where it is the test
+    split. Raises `InvalidDataset` by row for paths that are not there.
     """
     files = NamedFiles(members.files)
     tables = [_opened(table, members, files, limits, labelling) for table in _tables(members.files)]
     chosen = _chosen(tables, role)
     notes = [f"The table {table.name!r} was not used: {table.why}." for table in tables if table.why]
     notes += [f"Not used: the table {table.name!r}." for table in tables if table.columns and table not in chosen]
+    if not chosen and labelling.in_folders and (beside := rows_beside(members)) is not None:
+        chosen = [Table(File(("*.cls",), -1, False), None, beside, BESIDE, called="the .cls files beside the images")]
     if not chosen:
         return Listed(None, notes)
     rows = _Rows(files, role, limits, labelling).read(chosen)
@@ -242,9 +248,8 @@ def _layout(rows: _Rows, tables: Sequence[Table], classes: Sequence[str] | None,
     unused = dict.fromkeys(column for table in tables if table.columns for column in table.columns.unused)
     more = (*numbered.notes, *numbered.after)
     said = [*split_notes(counts), *rows.left_out(), *several, *unused_notes(list(unused)), *more, *notes]
-    return Layout(
-        numbered.classes, splits, ("Classes were read from the archive's table, not from its folders.", *said)
-    )
+    where = f"Classes were read from {tables[0].called}, not from its folders."
+    return Layout(numbered.classes, splits, (where, *said))
 
 
 def _numbered(rows: _Rows, labels: Mapping[str, Sequence[str]], classes: Sequence[str] | None) -> Numbered:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from distill.modalities.images.archives.members import Members, members_of
 from distill.modalities.images.kind import Opened, from_layouts
 from distill.modalities.images.kinds._listed import listed
 from distill.modalities.images.labelling import ONE_CLASS, Labelling
+from distill.modalities.images.paths import File, is_junk
 from distill.modalities.images.sources import Source
 from distill.modalities.images.tree import Layout, arrange, flat
 from distill.types import DatasetInput
@@ -35,6 +36,7 @@ def open_archive(
 def _layout(
     members: Members, limits: Limits, role: str, labelling: Labelling, classes: tuple[str, ...] | None
 ) -> Layout:
+    _check_tars(members.files)
     if role == UNLABELLED:
         return flat(members.files)
     found = listed(members, limits, role, classes, labelling)
@@ -55,6 +57,19 @@ def _layout(
         remedy = " ".join([*notes, error.remedy])  # a table that could not be used is the likelier reason
         raise InvalidDataset(error.message, remedy, error.details) from error
     return replace(layout, notes=(*layout.notes, *found.notes))
+
+
+def _check_tars(files: Iterable[File]) -> None:
+    """Raise `InvalidDataset` where the images lie in tars within the archive, as a folder of shards is packed."""
+    plain = [file for file in files if not is_junk(file.parts)]
+    tars = ["/".join(file.parts) for file in plain if file.parts[-1].lower().endswith(".tar")]
+    if tars and not any(file.image for file in plain):
+        raise InvalidDataset(
+            f"The archive holds {len(tars)} tars (the first: {tars[0]!r}), and no image beside them.",
+            "Join shards into one tar (`cat`) and send that; or lay them where the service reads shards, and register "
+            "their names (`mode: stream`, `retort datasets add --shards`).",
+            {"tars": tars[:20]},
+        )
 
 
 ENTRY = open_archive

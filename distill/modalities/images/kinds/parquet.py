@@ -80,26 +80,27 @@ def _read(path: Path, role: str, limits: Limits, scratch: Path | None, labelling
     return found
 
 
-def rows_of(path: Path, limits: Limits, scratch: Path | None) -> ImageRows:
-    """The rows of one file, as they lie in it, with its images packed in a file under `scratch`. Raises
-    `InvalidDataset`."""
+def rows_of(path: Path, limits: Limits, scratch: Path | None, called: str = "") -> ImageRows:
+    """The rows of one file, which users know as `called`, as they lie in it, with its images packed in a file under
+    `scratch`. Raises `InvalidDataset`."""
     found = ImageRows("all")
     with Pack(scratch, memory_bytes=0) as pack:
-        _shard(path, None, found, pack, limits)
+        _shard(path, None, found, pack, limits, called=called)
         found.images = pack.finish()
     return found
 
 
 def _shard(
-    path: Path, whole: str | None, found: ImageRows, pack: Pack, limits: Limits, labelling: Labelling = ONE_CLASS
-) -> None:
+    path: Path, whole: str | None, found: ImageRows, pack: Pack, limits: Limits, labelling: Labelling = ONE_CLASS,
+    called: str = "",
+) -> None:  # fmt: skip
     caps = ParquetLimits(limits.members, limits.row_group_bytes, limits.total_bytes)
     with parquet_file(path, caps) as file:
         schema = _schema(file, whole, labelling)
         found.names, found.unused = found.names or (schema.label.names if schema.label else None), schema.unused
         first = 0  # rows count within their own file
         for batch in file.iter_batches(batch_size=_ROWS, columns=_wanted(schema)):
-            _take(batch, schema, first, found, pack, path.name, limits)
+            _take(batch, schema, first, found, pack, called or path.name, limits)
             _check_ratio(pack, [path], limits)
             first += len(batch)
 

@@ -25,7 +25,7 @@ from distill.modalities.images.shards.index import COLUMNS, Index, joined
 from distill.modalities.images.shards.parquet_rows import read_rows
 from distill.modalities.images.shards.places import Named, Places
 from distill.modalities.images.shards.record import Record, Shard, is_parquet
-from distill.modalities.images.shards.refusal import check_is_no_page, refuse
+from distill.modalities.images.shards.refusal import check_head, refuse
 from distill.modalities.images.shards.webdataset import read_tar
 from distill.modalities.images.sources import UnreadableImage, finished, opened, peak
 from distill.unlabelled import NO_LABEL
@@ -99,7 +99,7 @@ class _Building:
 
     def _records(self, path: Path, name: str, size: int, folder: Path) -> tuple[Iterator[Record], int]:
         with path.open("rb") as file:
-            check_is_no_page(name, file.read(HEAD_BYTES))
+            check_head(name, file.read(HEAD_BYTES))
         if not is_parquet(name):
             return read_tar(path, name, self.limits), size
         found = read_rows(path, name, self.limits, folder)

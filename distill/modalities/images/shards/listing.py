@@ -45,6 +45,12 @@ def listed(given: str) -> list[str]:
 
 
 def _names(given: str) -> list[str]:
+    if "://" in given and not is_web(given):
+        raise InvalidDataset(
+            f"{given[:200]!r} is no path and no address that a command reads.",
+            "Name paths or https addresses; s3:// and hf:// are for the service (`retort datasets add --shards`).",
+            {"shards": given},
+        )
     if has_braces(given) and not Path(given).exists():
         return expanded(given)
     if is_web(given):

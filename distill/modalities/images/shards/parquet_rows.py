@@ -25,10 +25,11 @@ class Rows:
 
 def read_rows(path: Path, name: str, limits: Limits, scratch: Path) -> Rows:
     """The rows of the shard at `path`, which users know as `name`. Raises `InvalidDataset`."""
-    with naming(name):
-        found = rows_of(path, limits, scratch)
+    shard = PurePosixPath(name.partition("?")[0]).name
+    with naming(name, remedy=None):
+        found = rows_of(path, limits, scratch, shard)
     assert found.images is not None
-    images, shard = found.images, PurePosixPath(name.partition("?")[0]).name
+    images = found.images
 
     def records() -> Iterator[Record]:
         for i, (label, split) in enumerate(zip(found.labels, found.splits, strict=True)):

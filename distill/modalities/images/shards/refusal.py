@@ -8,6 +8,8 @@ from typing import NoReturn
 
 from distill.errors import InvalidDataset, RetortError
 
+_COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
+"""First bytes of gzip, bzip2, xz and zstd."""
 _WRITE = "Look at what lies there; write the shard again, as a plain tar or as parquet."
 
 
@@ -36,18 +38,25 @@ def refuse(shard: str, what: str, remedy: str, **details: object) -> NoReturn:
 
 
 @contextmanager
-def naming(shard: str) -> Iterator[None]:
-    """Say which shard it is that the reader of its format refuses, and what to do about a shard."""
+def naming(shard: str, remedy: str | None = _WRITE) -> Iterator[None]:
+    """Say which shard it is that the reader of its format refuses, and what to do about a shard; None: what the reader
+    says."""
     try:
         yield
     except InvalidDataset as error:
         if "shard" in error.details:
             raise
-        raise InvalidDataset(f"Shard {shard!r}: {error.message}", _WRITE, error.details | {"shard": shard}) from error
+        told = remedy or error.remedy
+        raise InvalidDataset(f"Shard {shard!r}: {error.message}", told, error.details | {"shard": shard}) from error
 
 
-def check_is_no_page(shard: str, head: bytes) -> None:
-    """Refuse what servers send in place of a file, with all signs of success: a page that asks for a login."""
+def check_head(shard: str, head: bytes) -> None:
+    """Refuse by its first bytes a shard without any, a compressed one that is not called so, and what servers send in
+    place of a file, with all signs of success: a page that asks for a login."""
+    if not head:
+        refuse(shard, "it is empty: it has no byte", "Write or copy it again, or leave it out.")
+    if head.startswith(_COMPRESSED):
+        refuse(shard, "it is compressed, whatever its name says", "Unpack it (gunzip): a shard is read in parts.")
     if head.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html")):
         refuse(shard, "it is a web page", "Look at what its address serves: a login, or an error, most often.")
 

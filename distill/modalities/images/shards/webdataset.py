@@ -15,7 +15,7 @@ from typing import BinaryIO, NoReturn
 from distill.data.columns import LABELS, find
 from distill.data.labelled import label_of
 from distill.data.limits import Limits
-from distill.data.members import Gate
+from distill.data.members import Gate, Parts
 from distill.modalities.images.archives.tar import members
 from distill.modalities.images.formats import HEAD_BYTES, is_image
 from distill.modalities.images.paths import is_junk
@@ -38,6 +38,18 @@ class _Sample:
     parts: set[str] = field(default_factory=set)
 
 
+@dataclass
+class _Gate(Gate):
+    shard: str = ""
+
+    def twice(self, parts: Parts, shown: str) -> NoReturn:
+        key, _ = _named(parts)
+        refuse(
+            self.shard, f"two samples have the key {key!r}: {shown} is there twice (upper and lower case count as one)",
+            "Give each a key of its own.", key=key,
+        )  # fmt: skip
+
+
 def read_tar(path: Path, name: str, limits: Limits) -> Iterator[Record]:
     """The samples of the shard at `path`, which users know as `name`, in order. Raises `InvalidDataset` for a tar that
     is damaged, truncated, nested, or holds a key twice or a sample without an image."""
@@ -56,7 +68,8 @@ def read_tar(path: Path, name: str, limits: Limits) -> Iterator[Record]:
 
 def _files(file: BinaryIO, path: Path, name: str, limits: Limits) -> Iterator[tuple[bytes, str, str, int]]:
     """Content, key, ending and offset of every file that belongs to a sample."""
-    gate, end = Gate(limits, path.stat().st_size), path.stat().st_size
+    end = path.stat().st_size
+    gate = _Gate(limits, end, shard=name)
 
     def skip(count: int) -> None:
         if count > end - file.tell():
@@ -70,13 +83,19 @@ def _files(file: BinaryIO, path: Path, name: str, limits: Limits) -> Iterator[tu
         parts = gate.file(member.name, member.size)
         if is_junk(parts):
             continue
-        base, dot, ending = parts[-1].partition(".")
+        key, ending = _named(parts)
         data = file.read(member.size)
         if len(data) < member.size:
             refuse(name, f"it is truncated within {member.name!r}", "Write or copy it again.", member=member.name)
         _check_nested(name, member.name, data)
-        if dot and base:
-            yield data, "/".join((*parts[:-1], base)), ending.lower(), member.offset
+        if ending:
+            yield data, key, ending, member.offset
+
+
+def _named(parts: Parts) -> tuple[str, str]:
+    """Key and ending: what comes before the first dot of the file's name, and behind it."""
+    base, _, ending = parts[-1].partition(".")
+    return "/".join((*parts[:-1], base)), ending.lower()
 
 
 def _check_nested(shard: str, member: str, data: bytes) -> None:
