@@ -35,7 +35,7 @@ def datasets() -> None:
 )  # fmt: skip
 @click.option("--classes", type=FILE, help="Of --shards: what numbers of labels mean, a name a line, class 0 first.")
 @click.option(
-    "--classes-from", type=click.Choice(["shards", "none"]), default="",
+    "--classes-from", type=click.Choice(["shards", "none"]),
     help="Of --shards whose images have no label files: each shard is a class; or folders are no classes.",
 )  # fmt: skip
 @click.option("--sha256", help="What the file at --url must have.")
@@ -66,7 +66,7 @@ def add(  # noqa: PLR0913 - click: one each option
     url: str | None,
     shards: tuple[str, ...],
     classes: Path | None,
-    classes_from: str,
+    classes_from: str | None,
     sha256: str | None,
     name: str,
     labels: dict[str, str],
@@ -96,7 +96,7 @@ def add(  # noqa: PLR0913 - click: one each option
     elif shards:
         names = classes.read_text(encoding="utf-8").splitlines() if classes else None
         made = retort.streamed_dataset(
-            **_by_role(shards), classes=names, classes_from=classes_from, name=name, labels=labels, task=task
+            **_by_role(shards), classes=names, classes_from=classes_from or "", name=name, labels=labels, task=task
         )
     elif url is not None:
         made = retort.fetched_dataset(url, sha256, name, labels, task, pixel_range, box_format)

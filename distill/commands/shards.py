@@ -31,11 +31,11 @@ EVERY = 2**62
     "--index", "path", type=click.Path(path_type=Path), help=f"Where to write the index; its name ends on {ENDING}."
 )
 @click.option(
-    "--classes-from", type=click.Choice(["shards", "none"]), default="",
+    "--classes-from", type=click.Choice(["shards", "none"]),
     help="Where images have no label files: each shard is a class; or folders are no classes.",
 )  # fmt: skip
 @click.option("--decode", type=click.Choice(["some", "all"]), default="some", show_default=True, help="Images.")
-def shards(datasets: tuple[str, ...], path: Path | None, classes_from: ClassesFrom, decode: str) -> None:
+def shards(datasets: tuple[str, ...], path: Path | None, classes_from: ClassesFrom | None, decode: str) -> None:
     """Look at sharded images once, and write the index that jobs trust (`--dataset FILE.shards`).
 
     Every shard is read whole. Of their images some are decoded, and of the others the heads are read; `--decode all`
@@ -47,12 +47,14 @@ def shards(datasets: tuple[str, ...], path: Path | None, classes_from: ClassesFr
         raise Failed(error) from error
 
 
-def _registered(datasets: tuple[str, ...], path: Path | None, classes_from: ClassesFrom, decode: str) -> dict[str, Any]:
+def _registered(
+    datasets: tuple[str, ...], path: Path | None, classes_from: ClassesFrom | None, decode: str
+) -> dict[str, Any]:
     from distill.modalities.images.kinds.shards import index_of
     from distill.modalities.images.report import inspect
     from distill.modalities.images.shards.index import write
 
-    dataset = parse_dataset(datasets).model_copy(update={"classes_from": classes_from})
+    dataset = parse_dataset(datasets).model_copy(update={"classes_from": classes_from or ""})
     if dataset.kind != "shards":
         raise InvalidConfig(f"{datasets[0]!r} names no shards.", "Name tars or parquet by braces, list or folder.")
     if path is not None and path.suffix != ENDING:
