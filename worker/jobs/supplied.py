@@ -6,11 +6,11 @@ from store.settings import Settings
 from worker.transfer import inputs
 from worker.transfer.fetching import Fetcher
 from worker.transfer.inputs import Inputs
-from worker.transfer.supplier import Kept, Supplier
+from worker.transfer.supplier import Kept, Store, Supplier
 
 
-def suppliers_of(settings: Settings, needed: Inputs, fetcher: Fetcher) -> list[Supplier]:
-    """One for each such dataset, at work. Raises as `Fetcher.get`."""
+def suppliers_of(settings: Settings, needed: Inputs, fetcher: Fetcher, store: Store) -> list[Supplier]:
+    """One for each such dataset, at work; shards are kept in `store`. Raises as `Fetcher.get`."""
     found: list[Supplier] = []
     try:
         for called, row in (("dataset", needed.dataset), ("probe", needed.probe)):
@@ -19,8 +19,8 @@ def suppliers_of(settings: Settings, needed: Inputs, fetcher: Fetcher) -> list[S
             entries = inputs.manifest(row, fetcher, called)
             folder = inputs.supply_folder(fetcher.folder.parent, called)
             wanted = fetcher.folder / f"{called}-wanted"
-            supplier = Supplier(folder, wanted, settings.kept_shards, settings.shard_cache_bytes)
-            found.append(supplier.start(Kept(settings, entries), len(entries)))
+            supplier = Supplier(folder, wanted, store.folder, settings.shard_cache_bytes, store.held_seconds)
+            found.append(supplier.start(Kept(settings, entries, store), len(entries)))
     except BaseException:
         for supplier in found:
             supplier.close()
