@@ -38,7 +38,7 @@ IN_EVALUATION = {
     "evaluate.py:<listcomp> _to_copy": "answers are read once, at the end of the test set",
     "modalities/images/loader.py:__init__ _to_copy": OPENED,
     "modalities/images/normalise.py:__init__ _to_copy": OPENED,
-    "tasks/detect_objects/evaluate.py:answers _local_scalar_dense": "the loss, once a batch, which has waited for boxes",
+    "tasks/detect_objects/evaluate.py:answers _local_scalar_dense": "the loss, a batch at a time, behind its boxes",
     "tasks/segment_images/evaluate.py:_answer _local_scalar_dense": BY_IMAGE,
     "tasks/segment_images/evaluate.py:_answer _to_copy": BY_IMAGE,
     "tasks/segment_images/evaluate.py:_answer nonzero": "how many pixels have a label is known on the device alone",
