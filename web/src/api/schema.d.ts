@@ -5699,6 +5699,13 @@ export interface components {
              */
             classes: string[] | null;
             /**
+             * Classes From
+             * @description Of shards: where the classes of images come from. Empty: their label files or columns; where no image has one, the folders that they lie in. `shards`: each shard is one class, called as the shard is. `none`: folders are no classes, so images without label files have no label.
+             * @default
+             * @enum {string}
+             */
+            classes_from: "" | "shards" | "none";
+            /**
              * Count
              * @description How many shards; null until they were read.
              * @example 1282
@@ -7748,6 +7755,13 @@ export interface components {
              * @example null
              */
             classes: string[] | null;
+            /**
+             * Classes From
+             * @description Of shards: where the classes of images come from. Empty: their label files or columns; where no image has one, the folders that they lie in. `shards`: each shard is one class, called as the shard is. `none`: folders are no classes, so images without label files have no label.
+             * @default
+             * @enum {string}
+             */
+            classes_from: "" | "shards" | "none";
             /**
              * Name
              * @default
