@@ -178,16 +178,18 @@ class Retort(StudyCalls, PredictionCalls, HandoverCalls):
         train: str | Sequence[str] | None = None,
         test: str | Sequence[str] | None = None,
         classes: Sequence[str] | None = None,
+        classes_from: str = "",
         name: str = "",
         labels: Mapping[str, str] | None = None,
         task: str = "",
     ) -> Dataset:
         """Register shards that stay where they lie: `shards`, or `train` with or without `test`; each by braces, the
-        folder of a bucket, a list, or their URLs. `classes`: what the numbers of labels mean. Comes back once a worker
-        has read all of them."""
+        folder of a bucket, a list, or their URLs. `classes`: what the numbers of labels mean; `classes_from`: `shards`
+        where each shard is a class, `none` where folders are none. Comes back once a worker has read all of them."""
         given = {"shards": shards, "train_shards": train, "test_shards": test}
         named = {key: value if isinstance(value, str) else list(value) for key, value in given.items() if value}
-        told = {"classes": list(classes)} if classes else {}
+        told: dict[str, Any] = {"classes": list(classes)} if classes else {}
+        told |= {"classes_from": classes_from} if classes_from else {}
         body = {"mode": "stream", "name": name, "labels": dict(labels or {})} | named | told | _task(task)
         dataset: Dataset = self._post("/datasets", body, {"Idempotency-Key": uuid4().hex})
         return self._ready(f"/datasets/{dataset['id']}", dataset)

@@ -218,8 +218,8 @@ def _package(session: Session) -> Events:
         if session.control.handover:
             return
     context = replace(
-        task.context(task.student, session.report), curves=tuple(session.curves), metrics=session.metrics,
-        companions=companions, apart=session.apart,
+        task.context(task.student, session.report), curves=tuple(session.curves), draws=tuple(session.draws),
+        metrics=session.metrics, companions=companions, apart=session.apart,
     )  # fmt: skip
     yield from export(context, folder)
 

@@ -91,9 +91,10 @@ def is_shard(name: str) -> bool:
     return _plain(name).lower().endswith(FORMS)
 
 
-def check(given: str, names: Sequence[str]) -> None:
+def check(given: str, names: Sequence[str], *, counted: bool = True) -> None:
     """Raise `InvalidDataset` for no names, too many, one twice, a gap between their numbers, and for what is neither
-    tar nor parquet. `given`: what named them."""
+    tar nor parquet. `given`: what named them; `counted`: whether numbers in their names count shards, and are no part
+    of a class's name."""
     if not names:
         raise InvalidDataset(f"{given!r} names no shards.", "Name tar or parquet files.", {"shards": given})
     if len(names) > MOST:
@@ -103,7 +104,8 @@ def check(given: str, names: Sequence[str]) -> None:
     twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if twice is not None:
         raise InvalidDataset(f"Shard {twice!r} is listed twice.", "List each shard once.", {"shard": twice})
-    _check_gaps(names)
+    if counted:
+        _check_gaps(names)
 
 
 def _too_many(given: str, count: int, more: str = "") -> InvalidDataset:

@@ -400,6 +400,14 @@ BoxFormat = Literal[
 ]  # fmt: skip
 
 
+CLASSES_FROM = (
+    "Of shards: where the classes of images come from. Empty: their label files or columns; where no image has one, "
+    "the folders that they lie in. `shards`: each shard is one class, called as the shard is. `none`: folders are no "
+    "classes, so images without label files have no label."
+)
+ClassesFrom = Literal["", "shards", "none"]
+
+
 class DatasetInput(Model):
     """A dataset on local disk, or a named one, as a run sees it."""
 
@@ -412,6 +420,7 @@ class DatasetInput(Model):
     task: str = Field("", description="Name of a task; empty: the files tell (`distill.tasks.inspection`).")
     pixel_range: PixelRange | None = Field(None, description=PIXEL_RANGE)
     box_format: BoxFormat = Field("", description=BOX_FORMAT)
+    classes_from: ClassesFrom = Field("", description=CLASSES_FROM)
 
 
 class TrainedRun(Model):

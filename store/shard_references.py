@@ -4,8 +4,8 @@
     s3://bucket/photos/train-*.tar           what lies in a folder; of https, which lists nothing, no
     https://host/photos/list.txt             a list, a name a line, addresses or names beside the list
 
-`Dataset.shards`: {"given": {role: [what names its shards, ...]}, "classes": names by number or null}, and once a worker
-has read them "count" and "size_bytes" of all of them.
+`Dataset.shards`: {"given": {role: [what names its shards, ...]}, "classes": names by number or null, "classes_from":
+`distill.types.ClassesFrom`}, and once a worker has read them "count" and "size_bytes" of all of them.
 """
 
 from __future__ import annotations
@@ -77,8 +77,9 @@ def lines(settings: Settings, found: ListFile, text: str) -> list[str]:
     return judged(settings, shard_names.gathered(found.url, map(shard_names.expanded, whole)))
 
 
-def check(settings: Settings, given: Iterable[str]) -> None:
-    """As far as shards can be judged without asking anybody. Raises `UrlRefused`, `InvalidDataset`."""
+def check(settings: Settings, given: Iterable[str], *, counted: bool = True) -> None:
+    """As far as shards can be judged without asking anybody; `counted` as in `shard_names.check`. Raises `UrlRefused`,
+    `InvalidDataset`."""
     texts = list(given)
     called = shard_names.called(texts)
     asked: list[Folder | ListFile] = []
@@ -92,7 +93,7 @@ def check(settings: Settings, given: Iterable[str]) -> None:
 
     names = shard_names.gathered(called, map(named, texts))
     if not asked:
-        shard_names.check(called, names)
+        shard_names.check(called, names, counted=counted)
 
 
 def _path(given: str) -> str:

@@ -34,6 +34,10 @@ def datasets() -> None:
     "train=URL and test=URL. May be repeated.",
 )  # fmt: skip
 @click.option("--classes", type=FILE, help="Of --shards: what numbers of labels mean, a name a line, class 0 first.")
+@click.option(
+    "--classes-from", type=click.Choice(["shards", "none"]),
+    help="Of --shards whose images have no label files: each shard is a class; or folders are no classes.",
+)  # fmt: skip
 @click.option("--sha256", help="What the file at --url must have.")
 @click.option("--task", default="", help="Of the catalogue's tasks; unless given, the files tell.")
 @click.option(
@@ -62,6 +66,7 @@ def add(  # noqa: PLR0913 - click: one each option
     url: str | None,
     shards: tuple[str, ...],
     classes: Path | None,
+    classes_from: str | None,
     sha256: str | None,
     name: str,
     labels: dict[str, str],
@@ -80,8 +85,8 @@ def add(  # noqa: PLR0913 - click: one each option
         raise click.UsageError("--unlabelled goes with FILE or --train, or alone.")
     if shards and (pixel_range is not None or box_format):
         raise click.UsageError("--pixel-range and --box-format are for files that the service keeps.")
-    if classes is not None and not shards:
-        raise click.UsageError("--classes goes with --shards.")
+    if (classes is not None or classes_from) and not shards:
+        raise click.UsageError("--classes and --classes-from go with --shards.")
     if named is not None and pixel_range is not None:
         raise click.UsageError("--pixel-range is for files of 16-bit images; named sets have 8 bits.")
     if named is not None and box_format:
@@ -90,7 +95,9 @@ def add(  # noqa: PLR0913 - click: one each option
         made = retort.named_dataset(named, labels, task)
     elif shards:
         names = classes.read_text(encoding="utf-8").splitlines() if classes else None
-        made = retort.streamed_dataset(**_by_role(shards), classes=names, name=name, labels=labels, task=task)
+        made = retort.streamed_dataset(
+            **_by_role(shards), classes=names, classes_from=classes_from or "", name=name, labels=labels, task=task
+        )
     elif url is not None:
         made = retort.fetched_dataset(url, sha256, name, labels, task, pixel_range, box_format)
     else:

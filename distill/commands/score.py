@@ -114,7 +114,8 @@ class Request:
 def score(**options: Any) -> None:
     """Score the layers of a trained network and choose those worth distilling.
 
-    Prints the curve and what it says, and writes q-curve.json, .csv, .svg, .png and .txt. A curve already there with
+    Prints the curve and what it says, and writes q-curve.json, .csv, .svg, .png and .txt, and the samples
+    that were drawn (q-curve-draw.json). A curve already there with
     the same weights, data, sample and parameters is reused.
     """
     from distill.run import memory_errors
@@ -122,12 +123,15 @@ def score(**options: Any) -> None:
     request = Request(**options)
     try:
         with memory_errors():
-            found = _curve(request)
+            found, draw = _curve(request)
             curve = selection.choose(found, request.rule, _count(request, len(found.layers)))
     except RetortError as error:
         raise Failed(error) from error
     write(curve, request.output)
-    click.echo(f"\n{reading(curve)}\n\nWritten: {request.output}/q-curve.{{json,csv,svg,png,txt}}")
+    (request.output / "q-curve-draw.json").write_text(json.dumps(draw), encoding="utf-8")
+    click.echo(
+        f"\n{reading(curve)}\n\nWritten: {request.output}/q-curve.{{json,csv,svg,png,txt}} and q-curve-draw.json"
+    )
 
 
 def _count(request: Request, available: int) -> int:
@@ -144,8 +148,10 @@ def write(curve: QCurve, folder: Path) -> None:
     (folder / "q-curve.txt").write_text(reading(curve) + "\n", encoding="utf-8")
 
 
-def _curve(request: Request) -> QCurve:
-    """By the path of a job that scores: the same sample, the same digest for the same configuration."""
+def _curve(request: Request) -> tuple[QCurve, dict[str, Any]]:
+    """With the rows that it is computed on. By the path of a job that scores: the same sample, the same digest for the
+    same configuration."""
+    from distill.running.draw import draw_of
     from distill.running.scoring import frame_of, scored_layers, scores
 
     _check_output(request.output)
@@ -158,12 +164,13 @@ def _curve(request: Request) -> QCurve:
         layers = scored_layers(teaching, groups)
         check_count(_count(request, len(layers)), len(layers), "teacher")  # before the long work
         frame = frame_of(session, teaching, groups, layers, request.max_passes)
+        draw = draw_of(session.task, groups, frame)
         earlier = _earlier(request.output / "q-curve.json", frame)
         if earlier is not None:
             click.echo("Reused: the curve of the same weights, data, sample and parameters is already there.")
             _show(earlier)
-            return earlier
-        return _follow(frame, scores(session, teaching, groups, layers, request.max_passes))
+            return earlier, draw
+        return _follow(frame, scores(session, teaching, groups, layers, request.max_passes)), draw
 
 
 def _session(request: Request, scratch: Path) -> Session:

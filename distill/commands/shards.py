@@ -16,6 +16,7 @@ from distill.data.limits import DEFAULT
 from distill.errors import InvalidConfig, RetortError
 from distill.modalities.images.described import thorough
 from distill.modalities.images.shards.listing import ENDING
+from distill.types import ClassesFrom
 
 EVERY = 2**62
 """Pixels: more than there are."""
@@ -29,25 +30,31 @@ EVERY = 2**62
 @click.option(
     "--index", "path", type=click.Path(path_type=Path), help=f"Where to write the index; its name ends on {ENDING}."
 )
+@click.option(
+    "--classes-from", type=click.Choice(["shards", "none"]),
+    help="Where images have no label files: each shard is a class; or folders are no classes.",
+)  # fmt: skip
 @click.option("--decode", type=click.Choice(["some", "all"]), default="some", show_default=True, help="Images.")
-def shards(datasets: tuple[str, ...], path: Path | None, decode: str) -> None:
+def shards(datasets: tuple[str, ...], path: Path | None, classes_from: ClassesFrom | None, decode: str) -> None:
     """Look at sharded images once, and write the index that jobs trust (`--dataset FILE.shards`).
 
     Every shard is read whole. Of their images some are decoded, and of the others the heads are read; `--decode all`
     decodes all of them. Prints the report as JSON.
     """
     try:
-        click.echo(json.dumps(_registered(datasets, path, decode), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(_registered(datasets, path, classes_from, decode), indent=2, ensure_ascii=False))
     except RetortError as error:
         raise Failed(error) from error
 
 
-def _registered(datasets: tuple[str, ...], path: Path | None, decode: str) -> dict[str, Any]:
+def _registered(
+    datasets: tuple[str, ...], path: Path | None, classes_from: ClassesFrom | None, decode: str
+) -> dict[str, Any]:
     from distill.modalities.images.kinds.shards import index_of
     from distill.modalities.images.report import inspect
     from distill.modalities.images.shards.index import write
 
-    dataset = parse_dataset(datasets)
+    dataset = parse_dataset(datasets).model_copy(update={"classes_from": classes_from or ""})
     if dataset.kind != "shards":
         raise InvalidConfig(f"{datasets[0]!r} names no shards.", "Name tars or parquet by braces, list or folder.")
     if path is not None and path.suffix != ENDING:

@@ -43,6 +43,7 @@ class Skipped(Exception):
 @dataclass(frozen=True)
 class Context:
     """A finished run. `preprocessing`: the modality's own; `curves`: the teachers' Q curves, in their order;
+    `draws`: of each of them the rows that it is computed on;
     `delivery`: how the task hands its student over; `metrics`: the `data` of the metrics events, in order; `tokens`: a
     language model's tokenizer; `native`: (height, width) of test images that were resized as whole tensors; `name`: of
     the files; `companions`: the networks delivered beside the student; `teacher`: the run's, as a network with
@@ -55,6 +56,7 @@ class Context:
     report: dict[str, Any]
     delivery: Delivery
     curves: tuple[QCurve, ...] = ()
+    draws: tuple[dict[str, Any], ...] = ()
     metrics: list[dict[str, Any]] = field(default_factory=list)
     tokens: Any = None
     native: tuple[int, int] | None = None

@@ -11,6 +11,7 @@ from distill import sharded, tasks
 from distill.control import Control
 from distill.disagreement import Apart
 from distill.recipe_parts.base import Recipe
+from distill.running.draw import draw_of
 from distill.running.pairs import Pairs
 from distill.running.teaching import Teaching, joined_pairs, teachings
 from distill.tasks.base import Task
@@ -82,6 +83,15 @@ class Session:
     def curves(self) -> list[QCurve]:
         """The teachers' Q curves, in their order."""
         return [each.curve for each in self.teachings if each.curve is not None]
+
+    @property
+    def draws(self) -> list[dict[str, Any]]:
+        """Of each of `curves` the rows that it was computed on."""
+        return [
+            draw_of(self.task, each.groups, each.curve)
+            for each in self.teachings
+            if each.curve is not None and not isinstance(each.groups, str)
+        ]
 
     def leaving(self) -> bool:
         """Whether to hand over; several processes follow the first."""

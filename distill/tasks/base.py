@@ -51,10 +51,11 @@ class Groups:
     """What the Q curve is computed on: rows in groups that the layers should tell apart.
 
     `sample`: positions in the dataset's training samples, in the order of the batches; `labels` (m,): the group of each
-    row, int64; `groups`: how many there are; `batches`: called once a forward pass, gives the network's inputs, or
-    `distill.quality.Marked`; `view`: how a feature becomes the rows; `grouping`: what the groups are; `key`: what else
-    the rows depend on, which tells curves apart; `counted`: by layer, which of the rows count there, (m,) bool; all
-    of them in a layer that is not named.
+    row, int64; `groups`: how many there are; `names`: what they are called, () where they are the task's classes;
+    `rows` (m,): of which place in `sample` each row is, int64, None where every sample is one row; `batches`: called
+    once a forward pass, gives the network's inputs, or `distill.quality.Marked`; `view`: how a feature becomes the
+    rows; `grouping`: what the groups are; `key`: what else the rows depend on, which tells curves apart; `counted`: by
+    layer, which of the rows count there, (m,) bool; all of them in a layer that is not named.
     """
 
     sample: Tensor
@@ -65,6 +66,8 @@ class Groups:
     grouping: Grouping = "labels"
     key: str = ""
     counted: Mapping[str, Tensor] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
+    rows: Tensor | None = None
 
 
 class Task(ABC):
@@ -173,6 +176,11 @@ class Task(ABC):
     def groups(self, network: Network) -> Groups | str:
         """The rows of the network's Q curve, drawn from the training samples by `config.seed`; or why there can be no
         curve, as the end of a sentence."""
+
+    def called(self, position: int) -> str:
+        """What a user knows the training sample at this position by: its file, or the key of its shard; unless
+        overridden, "": by nothing but its position."""
+        return ""
 
     # -- evaluation ---------------------------------------------------------------------------------------------------
 

@@ -42,7 +42,13 @@ def test_it_is_registered_by_index_and_manifest_and_deleting_it_frees_them(
     assert answer.status_code == 201, answer.text
     found = answer.json()
     assert (found["name"], found["kind"], found["mode"], found["size_bytes"]) == ("photos", "shards", "stream", 80)
-    assert found["shards"] == {"given": {"all": [URL]}, "classes": ["cat", "dog"], "count": 128, "size_bytes": 10**9}
+    assert found["shards"] == {
+        "given": {"all": [URL]},
+        "classes": ["cat", "dog"],
+        "classes_from": "",
+        "count": 128,
+        "size_bytes": 10**9,
+    }
     assert set(found["files"]) == {"index", "manifest"}
     assert client.get(f"/datasets/{found['id']}").json() == found
     assert len(list(objects.keys(f"datasets/{found['id']}/"))) == 2
@@ -66,6 +72,15 @@ def test_by_split_and_by_several_names(client: TestClient, inspector: Inspector)
     inspector.verdict = lambda row: ("ready", {"report": {"classes": []}})
     sent = client.post("/datasets", files={"file": ("a.csv", b"image,label\nAAAA,1\n")}).json()
     assert (sent["mode"], sent["shards"]) == ("copy", None)
+
+
+def test_shards_that_are_classes_may_count_with_gaps(client: TestClient, inspector: Inspector) -> None:
+    inspector.verdict = lambda row: ("ready", {"report": {"classes": []}})
+    parts = [f"https://data.example.org/{name}.tar" for name in ("n01440764", "n01443537")]
+    answer = client.post("/datasets", json={"mode": "stream", "shards": parts, "classes_from": "shards"})
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["shards"]["classes_from"] == "shards"
+    problem(client.post("/datasets", json={"mode": "stream", "shards": parts}), 422, "invalid_dataset")
 
 
 def test_what_is_refused_at_once(client: TestClient) -> None:
@@ -92,6 +107,7 @@ def test_what_is_refused_at_once(client: TestClient) -> None:
         ({"shards": URL, "classes": ["a", "b", "a"]}, "invalid_dataset", "/classes"),
         ({"shards": "https://data.example.org/{train,val}.tar"}, "invalid_dataset", "/shards"),
         ({"shards": [f"https://data.example.org/{n}-of-4.parquet" for n in (0, 1, 3)]}, "invalid_dataset", "/shards"),
+        ({"shards": URL, "classes_from": "folders"}, "invalid_request", "/classes_from"),
         ({}, "invalid_request", "/shards"),
         ({"shards": URL, "mode": "copy"}, "invalid_request", "/mode"),
         ({"reference": {"url": URL}}, "invalid_request", "/reference"),

@@ -17,7 +17,7 @@ from distill.running.session import Session
 from distill.training.loop import Loop
 from distill.training.training import Training
 from tests.device.accelerator import DEVICE, watching
-from tests.device.allowed import IN_A_STEP, IN_VALIDATION
+from tests.device.allowed import IN_A_STEP, IN_EVALUATION, IN_VALIDATION
 from tests.tasks.house import House
 from tests.tasks.test_house import NOW
 
@@ -85,3 +85,18 @@ def test_scoring_stays_on_the_device(name: str, house: Get, tmp_path: Path) -> N
             points = list(score(teaching.network.module, layers, groups.batches, groups.labels, 100, view=groups.view))
     assert [point.name for point in points] == [layer.name for layer in layers]
     assert not found.mixed
+
+
+@pytest.mark.parametrize("name", tasks.names())
+def test_the_final_evaluation_stays_on_the_device(name: str, house: Get, tmp_path: Path) -> None:
+    """The answers on the test samples, which are read off the device batch by batch: what the report is made of."""
+    task = Session.open(house(name).spec(recipe="feature_only"), tmp_path, Control()).task
+    network = task.student
+    with watching() as watched:
+        task.device = DEVICE
+        network.module.to(DEVICE)
+        with watched.noting() as found:
+            task.predict(network)
+    assert not found.mixed
+    assert found.waits  # the answers come from the device
+    assert set(found.waits) <= IN_A_STEP.keys() | IN_VALIDATION.keys() | IN_EVALUATION.keys()

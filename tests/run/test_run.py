@@ -96,6 +96,9 @@ def test_the_q_curve_is_packaged_with_its_choice(finished: tuple[list[Event], Pa
     assert list(curve.chosen) == selection["chosen"]
     assert [layer.to_dict() for layer in curve.layers] == [e.data for e in events if e.kind == "layer_quality"]
     assert (folder / "artifacts" / "q-curve.csv").read_text().count("\n") == len(curve.layers) + 1
+    draw = json.loads((folder / "artifacts" / "q-curve-draw.json").read_text())
+    assert (draw["digest"], len(draw["rows"])) == (curve.digest, curve.samples)
+    assert "q-curve-draw.json" in {event.data["name"] for event in events if event.kind == "artifact"}
     assert {"q-curve.svg", "q-curve.png"} <= {path.name for path in (folder / "artifacts").iterdir()}
 
 
@@ -154,7 +157,7 @@ def test_a_network_of_the_same_classes_in_another_order_is_refused(
 def test_a_curve_of_another_run_is_reused_by_digest(
     tmp_path: Path, teacher: TeacherInput, finished: tuple[list[Event], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    events, _ = finished
+    events, folder = finished
     frame = next(event.data for event in events if event.kind == "layers")
     layers = [event.data for event in events if event.kind == "layer_quality"]
     curve = QCurve.from_dict(frame | {"layers": layers, "chosen": [], "rule": ""})
@@ -162,6 +165,8 @@ def test_a_curve_of_another_run_is_reused_by_digest(
     monkeypatch.setattr("distill.running.scoring.score", _never)
     again = go(spec(teacher, max_steps=2, reuse_curves=(curve.to_dict(),)), tmp_path)
     assert next(event.data for event in again if event.kind == "layers")["reused"] is True
+    first, second = (path / "artifacts" / "q-curve-draw.json" for path in (folder, tmp_path))
+    assert first.read_text() == second.read_text()
     assert [event.data for event in again if event.kind == "layer_quality"] == layers
     with pytest.raises(AssertionError, match="scored again"):
         go(spec(teacher, max_steps=2, seed=1, reuse_curves=(curve.to_dict(),)), tmp_path / "other")

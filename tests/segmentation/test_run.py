@@ -19,6 +19,7 @@ from distill.run import run
 from distill.safetensors_header import read_header
 from distill.student import load_student
 from distill.tasks.segment_images.examples import GAP, SIDE, TITLE
+from distill.tasks.segment_images.samples import open_dataset
 from distill.types import Architecture, DatasetInput, Event, RunSpec, TeacherInput
 from tests.segmentation.shapes import CLASSES, FPN, archive, files, picture, run_spec
 
@@ -79,6 +80,19 @@ def test_the_curve_is_of_regions(distilled: tuple[Path, list[Event]]) -> None:
     assert data["regions_left_out"] >= 0
     chosen = next(event.data for event in events if event.kind == "selection")
     assert chosen["student_layers"] == ["decoder"]
+
+
+def test_every_row_of_the_curve_names_its_image_and_its_class(
+    distilled: tuple[Path, list[Event]], dataset: DatasetInput
+) -> None:
+    artifacts, events = distilled
+    rows, found = json.loads((artifacts / "q-curve-draw.json").read_text())["rows"], open_dataset(dataset)
+    train = found.train
+    assert len(rows) == next(event.data["samples"] for event in events if event.kind == "layers")
+    for row in rows:
+        assert row["sample"] == train.name(row["position"])
+        assert found.classes.index(row["group"]) in train.pair(row["position"])[1]
+    assert len(rows) == len({(row["position"], row["group"]) for row in rows})
 
 
 def test_the_report(distilled: tuple[Path, list[Event]]) -> None:

@@ -33,7 +33,7 @@ from store.repositories import jobs, resources
 from store.repositories.tenants import DEFAULT_TENANT
 from store.settings import Settings
 from store.tables import Dataset
-from tests.data.files import write_tar
+from tests.data.files import image_bytes, write_tar
 from tests.data.shard_files import Site, sample, site, write_parquet_shards, write_shards
 from tests.services import s3 as s3_server
 from tests.services.s3 import ACCESS_KEY, SECRET_KEY
@@ -80,9 +80,9 @@ def served(tmp_path: Path) -> Iterator[Site]:
         yield server
 
 
-def inspected(world: World, *given: str, classes: list[str] | None = None) -> Dataset:
+def inspected(world: World, *given: str, classes: list[str] | None = None, classes_from: str = "") -> Dataset:
     """The row of a new dataset, after its inspection by a real inspector."""
-    shards = {"given": {"all": list(given)}, "classes": classes}
+    shards = {"given": {"all": list(given)}, "classes": classes, "classes_from": classes_from}
     row = Dataset(
         id=new_id("dst"), tenant_id=DEFAULT_TENANT, name="s", kind="shards", files={}, shards=shards, digest=""
     )
@@ -191,6 +191,35 @@ def survivors_of(world: World) -> list[int]:
     from worker.watching.survivors import survivors
 
     return survivors(str(world.settings.scratch / world.job_id / "1"))
+
+
+def test_a_real_inspector_registers_tars_of_which_each_is_a_class(here: World, tmp_path: Path) -> None:
+    """Not `long`: the one streamed inspection by a real inspector in every run of the tests."""
+    (tmp_path / "site").mkdir()
+    for number, name in enumerate(("n01440764", "n01443537")):
+        images = {f"{n}.jpg": image_bytes(10 * number + n, (20, 24), form="JPEG") for n in range(3)}
+        write_tar(tmp_path / "site" / f"{name}.tar", images)
+    with site(tmp_path / "site") as served:
+        row = inspected(here, *map(served.url, ("n01440764.tar", "n01443537.tar")), classes_from="shards")
+    assert (row.status, row.error) == ("ready", None)
+    assert row.report is not None
+    assert row.report["classes"] == ["n01440764", "n01443537"]
+    assert sum(sum(counts) for counts in row.report["counts"].values()) == 6
+    assert set(row.files) == {"index", "manifest"}
+
+
+@pytest.mark.long
+def test_class_folders_are_registered_by_a_real_inspector(here: World, tmp_path: Path) -> None:
+    (tmp_path / "site").mkdir()
+    files = [f"{split}/{name}/{n}.jpg" for split in ("train", "test") for name in ("cat", "dog") for n in range(3)]
+    for shard in range(2):
+        held = {name: image_bytes(i, (20, 24), form="JPEG") for i, name in enumerate(files) if i % 2 == shard}
+        write_tar(tmp_path / "site" / f"{shard}.tar", held)
+    with site(tmp_path / "site") as served:
+        row = inspected(here, served.url("{0..1}.tar"))
+    assert (row.status, row.error) == ("ready", None)
+    assert row.report is not None
+    assert (row.report["classes"], row.report["counts"]) == (["cat", "dog"], {"train": [3, 3], "test": [3, 3]})
 
 
 @pytest.mark.long

@@ -43,14 +43,16 @@ class Stream:
         self._settings, self._row, self._check = settings, row, check
         self.folder = folder / INSPECTOR
         self.folder.mkdir()
-        roles = shard_lists.listed(settings, row.shards["given"], folder, check)
+        classes_from = row.shards.get("classes_from", "")
+        counted = classes_from != "shards"
+        roles = shard_lists.listed(settings, row.shards["given"], folder, check, counted=counted)
         (self.folder / NAMES).write_text(json.dumps({"roles": roles, "classes": row.shards["classes"]}))
         names = [name for found in roles.values() for name in found]
         kept, links = folder / "shards", folder / "links"
         self._read = Registering(settings, names, kept, links)
         self.supplier = Supplier(links, self.folder / "wanted", kept, settings.shard_cache_bytes)
         self.request = {
-            "kind": row.kind, "name": row.name, "task": row.task,
+            "kind": row.kind, "name": row.name, "task": row.task, "classes_from": classes_from,
             "files": {NAMES: str(self.folder / NAMES), SUPPLY: str(links)},
             ALLOWED: CPU_SECONDS + SHARD_CPU_SECONDS * len(names),
         }  # fmt: skip

@@ -23,13 +23,16 @@ LIST_BYTES, HUB_PAGE = 32 * 2**20, 1000
 Check = Callable[[], None]
 
 
-def listed(settings: Settings, given: Mapping[str, Sequence[str]], folder: Path, check: Check) -> dict[str, list[str]]:
+def listed(
+    settings: Settings, given: Mapping[str, Sequence[str]], folder: Path, check: Check, *, counted: bool = True
+) -> dict[str, list[str]]:
     """Role -> names of its shards, in order, each judged; training shards first. `folder`: for what is fetched to know
-    them. Raises `InvalidDataset`, `UrlRefused`, `ReferenceUnavailable`, and what `check` raises."""
+    them; `counted` as in `shard_names.check`. Raises `InvalidDataset`, `UrlRefused`, `ReferenceUnavailable`, and what
+    `check` raises."""
     found = {role: _of_role(settings, texts, folder, check) for role, texts in given.items()}
     every = [name for role in sorted(found) for name in found[role]]
     for role, texts in given.items():
-        shard_names.check(shard_names.called(texts, f"The list of {role} shards"), found[role])
+        shard_names.check(shard_names.called(texts, f"The list of {role} shards"), found[role], counted=counted)
     twice = next((name for name, count in Counter(every).items() if count > 1), None)
     if twice is not None:
         raise InvalidDataset(f"Shard {twice!r} both trains and tests.", "Name it once.", {"shard": twice})

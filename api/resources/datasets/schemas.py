@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 
 from api.http.paging import PageInfo
 from api.http.schemas import Labels, Name, RequestModel, ResponseModel
-from distill.types import BOX_FORMAT, PIXEL_RANGE, BoxFormat, PixelRange
+from distill.types import BOX_FORMAT, CLASSES_FROM, PIXEL_RANGE, BoxFormat, ClassesFrom, PixelRange
 
 NAMED_EXAMPLE = {"named": "fashion-mnist", "labels": {"team": "vision"}}
 FORM_EXAMPLE = {"name": "our photographs", "labels": '{"team": "vision"}', "file": "<bytes>"}
@@ -117,6 +117,7 @@ class DatasetFromShards(RequestModel):
     classes: ClassNames | None = Field(
         None, description="What the numbers of labels mean, class 0 first; null: the shards tell.", examples=[None]
     )
+    classes_from: ClassesFrom = Field("", description=CLASSES_FROM)
     name: Name = ""
     task: TaskName = ""
     labels: Labels = Field(default_factory=dict)
@@ -149,6 +150,7 @@ class StreamedShards(ResponseModel):
 
     given: dict[str, list[str]] = Field(examples=[{"all": ["s3://photos/train-{000000..001281}.tar"]}])
     classes: list[str] | None = Field(description="As they were given.", examples=[None])
+    classes_from: ClassesFrom = Field("", description=CLASSES_FROM)
     count: int | None = Field(None, description="How many shards; null until they were read.", examples=[1282])
     size_bytes: int | None = Field(
         None, description="Of all shards; null until they were read.", examples=[150 * 10**9]

@@ -123,16 +123,16 @@ def _from_shards(context: Context, tenant: str, body: DatasetFromShards, key: st
     }
     roles = _by_role({SHARDS[name]: value for name, value in given.items()}, "shards")
     for name, texts in given.items():
-        _check_shards(context, texts, f"/{name}")
+        _check_shards(context, texts, f"/{name}", counted=body.classes_from != "shards")
     _check_classes(body.classes or ())
     row = _row(tenant, body.name or _called(next(iter(given.values()))), shard_references.KIND, body)
-    row.shards = {"given": roles, "classes": body.classes}
+    row.shards = {"given": roles, "classes": body.classes, "classes_from": body.classes_from}
     return registration.add(context, row, {}, Key(key, request_hash("/datasets", body.model_dump())))
 
 
-def _check_shards(context: Context, texts: list[str], pointer: str) -> None:
+def _check_shards(context: Context, texts: list[str], pointer: str, *, counted: bool) -> None:
     try:
-        shard_references.check(context.settings, texts)
+        shard_references.check(context.settings, texts, counted=counted)
     except (UrlRefused, InvalidDataset) as error:
         raise invalid(pointer, error.message, error.remedy, error.code, **error.details) from error
 

@@ -101,6 +101,10 @@ class Samples:
         """Bring a group of `windows` to this machine."""
         self._store.split.images.fetch(group)
 
+    def name(self, i: int) -> str:
+        """What a user knows sample `i` by."""
+        return self._store.split.images.name(int(self._indices[i]))
+
     def image(self, i: int) -> Image.Image:
         """Sample `i`, decoded, mode L or RGB. Raises `InvalidDataset` where it cannot be read."""
         return self._read(i, self._store.split.images.image)

@@ -30,6 +30,11 @@ class FramedSamples:
     def __len__(self) -> int:
         return len(self.split)
 
+    def name(self, i: int) -> str:
+        """What a user knows image i by."""
+        name: str = self.split.images.name(i)
+        return name
+
     @property
     def uniform_size(self) -> tuple[int, int] | None:
         """(h, w) where all images have one size."""

@@ -133,6 +133,10 @@ class ImageTask(Task):
         shape: tuple[int, int, int] | None = self.dataset.test.uniform_shape
         return shape and shape[1:]
 
+    def called(self, position: int) -> str:
+        name: str = self.dataset.train.name(position)
+        return name
+
     def sight(self, position: int) -> Look:
         return Look({}, self.dataset.test.image(position))
 

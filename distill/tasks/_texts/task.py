@@ -60,6 +60,7 @@ from distill.types import Architecture, DistillConfig, Layer, RunSpec
 FINE_TUNING, FROM_SCRATCH = 5e-5, 1e-3
 LOGIT_BYTES = 2**28  # of one evaluation batch: a decoder gives a vocabulary's worth of logits for every token
 TEXTS = 1000
+BEGINNING = 80  # characters of a text that name it
 MUCH_CUT = 0.05  # share of cut texts that is worth a warning (our choice)
 
 
@@ -206,6 +207,11 @@ class TextTask(RowTask):
         return Groups(
             sample, labels[sample], len(self.classes), lambda: (batch.student for batch in source.epoch(0)), view
         )
+
+    def called(self, position: int) -> str:
+        """The beginning of its text."""
+        text = " ".join(self.dataset.train.pairs[position][0].split())
+        return text if len(text) <= BEGINNING else f"{text[:BEGINNING]}..."
 
     def context(self, network: Network, report: Report) -> TextContext:
         return super().context(network, report).widened(TextContext, texts=self.test_texts)

@@ -185,7 +185,9 @@ class ClassifyImages(RowTask, ImageTask):
             return found
         rows = rows_at(network, self.layers(network)[-1], source, self.view)
         own = pseudo_classes(rows.features, min(clusters, len(sample)), self.config.seed)
-        return replace(found, labels=own, groups=int(own.max()) + 1, grouping="pseudo_classes")
+        count = int(own.max()) + 1
+        names = tuple(f"cluster {number}" for number in range(count))
+        return replace(found, labels=own, groups=count, grouping="pseudo_classes", names=names)
 
     @property
     def clusters(self) -> int | None:

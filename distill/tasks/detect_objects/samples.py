@@ -25,10 +25,6 @@ class Samples(FramedSamples):
     def __init__(self, split: Split, classes: int) -> None:
         super().__init__(split, split.learnable(classes))
 
-    def name(self, i: int) -> str:
-        """What a user knows image i by."""
-        return self.split.images.name(i)
-
     def boxes(self, i: int) -> Boxes:
         """Of image i, in its pixels."""
         return self.split.boxes(i)

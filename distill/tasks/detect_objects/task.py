@@ -50,6 +50,7 @@ from distill.types import RunSpec
 from distill.warned import RunWarning
 
 EVALUATION_BATCH = 8
+BACKGROUND = "background"
 TIMED = 1 + LATENCY_REPEATS
 """Test images that are answered one by one, to see how long that takes."""
 
@@ -118,6 +119,7 @@ class DetectObjects(FramedTask):
         found = choose(boxes, shown, min(cells.values()), config.quality_samples, config.seed)
         if len(np.unique(found.labels)) < 2:
             return "fewer than two classes have an object as large as a cell of a layer of the teacher's"
+        objects = set(found.labels.tolist())
         if config.quality_background:
             found = with_background(found, boxes, shown, size, config.seed)
         classes, labels = np.unique(found.labels, return_inverse=True)
@@ -141,7 +143,9 @@ class DetectObjects(FramedTask):
         view = RoIView(size, levels, config.quality_roi_size)
         key = f"{config.quality_roi_size} {config.quality_background} boxes by layer"
         return Groups(
-            sample, torch.from_numpy(labels), len(classes), batches, view, key=key, counted=mine.counted
+            sample, torch.from_numpy(labels), len(classes), batches, view, key=key, counted=mine.counted,
+            names=tuple(self.classes[number] if number in objects else BACKGROUND for number in classes.tolist()),
+            rows=torch.from_numpy(np.repeat(np.arange(len(found.corners)), [len(one) for one in found.corners])),
         )  # fmt: skip
 
     def about_data(self) -> Report:

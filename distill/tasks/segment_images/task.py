@@ -85,7 +85,10 @@ class SegmentImages(FramedTask):
                 rows = [row[position] for position in batch.host_index.tolist()]
                 yield Marked(batch.student, {"mask": batch.labels, "kept": kept[rows].to(self.device)})
 
-        return Groups(sample, torch.from_numpy(labels), len(classes), batches, RegionView(size))
+        return Groups(
+            sample, torch.from_numpy(labels), len(classes), batches, RegionView(size),
+            names=tuple(self.classes[number] for number in classes), rows=torch.from_numpy(np.nonzero(found.kept)[0]),
+        )  # fmt: skip
 
     def about_data(self) -> Report:
         if self.regions is None:

@@ -101,8 +101,9 @@ class TagImages(ImageTask):
         groups, numbers = np.unique(labels[sample].numpy(), return_inverse=True)
         source = self.plain_loader("train", sample, network)
         return Groups(
-            sample, torch.from_numpy(numbers), len(groups), lambda: (batch.student for batch in source.epoch(0))
-        )
+            sample, torch.from_numpy(numbers), len(groups), lambda: (batch.student for batch in source.epoch(0)),
+            names=tuple(self.classes[number] for number in groups),
+        )  # fmt: skip
 
     # -- evaluation ---------------------------------------------------------------------------------------------------
 

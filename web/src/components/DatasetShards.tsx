@@ -20,6 +20,7 @@ export function DatasetShards({ schemes, onDone }: Props) {
   const [shards, setShards] = useState("");
   const [test, setTest] = useState("");
   const [classes, setClasses] = useState("");
+  const [from, setFrom] = useState("");
   const [name, setName] = useState("");
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
@@ -31,7 +32,7 @@ export function DatasetShards({ schemes, onDone }: Props) {
     const given = test.trim() ? { train_shards: lines(shards), test_shards: lines(test) } : { shards: lines(shards) };
     const names = lines(classes);
     try {
-      const body = { mode: "stream", ...given, name, ...(names.length > 0 ? { classes: names } : {}) };
+      const body = { mode: "stream", ...given, name, ...(names.length > 0 ? { classes: names } : {}), ...(from ? { classes_from: from } : {}) };
       onDone((await unwrap(api.POST("/datasets", { body: body as never }))) as Dataset);
     } catch (thrown) {
       setError(thrown);
@@ -52,6 +53,14 @@ export function DatasetShards({ schemes, onDone }: Props) {
       <label className="field">
         <span>Shards that test, if they are apart</span>
         <textarea value={test} rows={2} spellCheck={false} onChange={(event) => setTest(event.target.value)} />
+      </label>
+      <label className="field">
+        <span>Classes come from</span>
+        <select value={from} onChange={(event) => setFrom(event.target.value)}>
+          <option value="">label files or columns, else folders</option>
+          <option value="shards">the shards' names: each shard is one class</option>
+          <option value="none">label files or columns alone</option>
+        </select>
       </label>
       <div className="grid2">
         <label className="field">

@@ -27,7 +27,7 @@ from distill.modalities.images.shards.places import Supplied
 from distill.modalities.images.shards.shard_images import ShardImages
 from distill.modalities.images.shards.shelf import Shelf
 from distill.modalities.images.shards.supply import INDEX, NAMES, SUPPLY, Supply
-from distill.types import DatasetInput
+from distill.types import ClassesFrom, DatasetInput
 from distill.unlabelled import NO_LABEL
 
 
@@ -54,10 +54,12 @@ def index_of(dataset: DatasetInput, limits: Limits, scratch: Path | None) -> Ind
         told = json.loads(Path(dataset.files[NAMES]).read_bytes())
         roles, count = told["roles"], sum(map(len, told["roles"].values()))
         places = Supplied(Supply(Path(dataset.files[SUPPLY])), count)
-        return build_index(roles, limits, scratch, places, told["classes"])
+        return build_index(roles, limits, scratch, places, told["classes"], dataset.classes_from)
     check_roles(dataset)
     by_role = sorted(dataset.files.items(), key=lambda item: item[0] == TEST)  # training shards first
-    return _kept_index({role: listed(given) for role, given in by_role}, limits, scratch)
+    counted = dataset.classes_from != "shards"
+    roles = {role: listed(given, counted=counted) for role, given in by_role}
+    return _kept_index(roles, limits, scratch, dataset.classes_from)
 
 
 def indexed(dataset: DatasetInput, limits: Limits, scratch: Path | None, path: Path) -> DatasetInput:
@@ -67,13 +69,15 @@ def indexed(dataset: DatasetInput, limits: Limits, scratch: Path | None, path: P
     return dataset.model_copy(update={"files": {INDEX: str(path)} | kept})
 
 
-def _kept_index(roles: Mapping[str, Sequence[str]], limits: Limits, scratch: Path | None) -> Index:
+def _kept_index(
+    roles: Mapping[str, Sequence[str]], limits: Limits, scratch: Path | None, classes_from: ClassesFrom
+) -> Index:
     """One process writes what the others, of this job and of the next ones, read; while no shard changes."""
     marks = [f"{role} {origin.mark(name) or ''}" for role, names in roles.items() for name in names]
     if any(mark.endswith(" ") for mark in marks):  # nothing would tell that a shard has changed
-        return build_index(roles, limits, scratch)
+        return build_index(roles, limits, scratch, classes_from=classes_from)
     named = class_list([name for names in roles.values() for name in names]).names
-    key = hashlib.sha256(repr((indexes.VERSION, named, marks)).encode()).hexdigest()
+    key = hashlib.sha256(repr((indexes.VERSION, named, marks, classes_from)).encode()).hexdigest()
     path = default_folder() / "indexes" / f"{key}{ENDING}"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_suffix(".lock").open("a") as lock:
@@ -82,7 +86,7 @@ def _kept_index(roles: Mapping[str, Sequence[str]], limits: Limits, scratch: Pat
             found = indexes.read(path)
             if found.verify_pixels >= limits.verify_pixels - len(found.shards):
                 return found
-        index = build_index(roles, limits, scratch)
+        index = build_index(roles, limits, scratch, classes_from=classes_from)
         indexes.write(index, path)
     return index
 

@@ -15,12 +15,15 @@ import pyarrow as pa
 
 from distill.data.labelled import held_out, split_notes
 from distill.data.limits import Limits
+from distill.data.members import Parts
 from distill.data.split_names import PREDICTION, TEST, TRAIN, UNLABELLED, splits_among
 from distill.data.stratify import HOLD_OUT
 from distill.errors import InvalidDataset
 from distill.modalities.images.formats import HEAD_BYTES
 from distill.modalities.images.labelling import ONE_CLASS
+from distill.modalities.images.shards.class_folders import arranged
 from distill.modalities.images.shards.class_list import ClassList, class_list
+from distill.modalities.images.shards.class_shards import HINT, class_stems, in_class, may_be_classes, note_of
 from distill.modalities.images.shards.index import COLUMNS, Index, joined
 from distill.modalities.images.shards.parquet_rows import read_rows
 from distill.modalities.images.shards.places import Named, Places
@@ -28,10 +31,13 @@ from distill.modalities.images.shards.record import Record, Shard, is_parquet
 from distill.modalities.images.shards.refusal import check_head, refuse
 from distill.modalities.images.shards.webdataset import read_tar
 from distill.modalities.images.sources import UnreadableImage, finished, opened, peak
+from distill.types import ClassesFrom
 from distill.unlabelled import NO_LABEL
 
 SALT = b"retort lot 1\n"
 TEST_SALT = b"retort test 1\n"
+LEFT_OUT = ""
+"""The split of samples that are not used."""
 
 
 def lot(key: str, salt: bytes = SALT) -> float:
@@ -41,16 +47,22 @@ def lot(key: str, salt: bytes = SALT) -> float:
 
 def build_index(
     roles: Mapping[str, Sequence[str]], limits: Limits, scratch: Path | None, places: Places | None = None,
-    classes: Sequence[str] | None = None,
+    classes: Sequence[str] | None = None, classes_from: ClassesFrom = "",
 ) -> Index:  # fmt: skip
     """Read every shard once, whole: sha256 of each shard and each image, the head of each image; and decode images as
     long as each shard's equal share of `limits.verify_pixels` lasts. `roles`: `all`, or `train` with or without
     `test` -> names of shards. `places`: where they are found, None: by their names. `classes`: what numbers of labels
-    mean, None: what a file beside the first shard says. Raises `InvalidDataset`, and what `places` does."""
+    mean, None: what a file beside the first shard says. `classes_from`: as in `DatasetInput`. Raises `InvalidDataset`,
+    and what `places` does."""
     named = [(role, name) for role, names in roles.items() for name in names]
-    splits = {role: _splits_by_name(names) if role == "all" else {} for role, names in roles.items()}
+    by_shard = classes_from == "shards"
+    splits = {role: {} if by_shard or role != "all" else _splits_by_name(names) for role, names in roles.items()}
+    stems = {name: stem for names in roles.values() for name, stem in class_stems(names).items()} if by_shard else {}
     meaning = class_list([name for _, name in named]) if places is None else ClassList(classes)
-    building = _Building(limits, limits.verify_pixels // len(named), meaning, places or Named())
+    building = _Building(
+        limits, limits.verify_pixels // len(named), meaning, places or Named(), classes_from, stems,
+        told=[note_of(stems)] if by_shard else [], order=tuple(sorted(set(stems.values()))) or None,
+    )  # fmt: skip
     with TemporaryDirectory(prefix="retort-shards-", dir=scratch) as folder:
         for role, name in named:
             split = splits[role].get(name) if role == "all" else role
@@ -79,10 +91,14 @@ class _Building:
     pixels_a_shard: int
     classes: ClassList
     places: Places
+    classes_from: ClassesFrom
+    stems: Mapping[str, str]
+    told: list[str]
+    order: tuple[str, ...] | None
     shards: list[Shard] = field(default_factory=list)
     tables: list[pa.Table] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
-    splits: Counter[str] = field(default_factory=Counter)
+    folders: dict[str, set[Parts]] = field(default_factory=dict)
     _numbers: dict[str, int] = field(default_factory=dict)
     _keys: dict[bytes, int] = field(default_factory=dict)
 
@@ -90,21 +106,30 @@ class _Building:
         shard_folder = folder / "rows"
         shard_folder.mkdir(exist_ok=True)
         with self.places.opened(len(self.shards), name, folder) as found:
-            records, kept = self._records(found.path, name, found.size_bytes, shard_folder)
-            rows = [self._row(record, name, split) for record in self._looked(records, name)]
+            records, kept = self._records(found.path, name, found.size_bytes, shard_folder, split or TRAIN)
+            rows = [
+                self._row(record, name, split) for record in self._looked(self._classed(records, name, split), name)
+            ]
         if not rows:
             refuse(name, "it holds no sample", "Fill it, or leave it out.")
         self.shards.append(Shard(name, found.size_bytes, found.sha256, kept, found.mark))
         self.tables.append(pa.Table.from_pylist(rows, schema=_BUILDING))
 
-    def _records(self, path: Path, name: str, size: int, folder: Path) -> tuple[Iterator[Record], int]:
+    def _records(self, path: Path, name: str, size: int, folder: Path, split: str) -> tuple[Iterator[Record], int]:
         with path.open("rb") as file:
             check_head(name, file.read(HEAD_BYTES))
         if not is_parquet(name):
-            return read_tar(path, name, self.limits), size
+            return read_tar(path, name, self.limits, self.folders.setdefault(split, set())), size
         found = read_rows(path, name, self.limits, folder)
         self.classes.follow(found.names, name)
         return found.records, found.kept_bytes
+
+    def _classed(self, records: Iterator[Record], shard: str, split: str | None) -> Iterator[Record]:
+        """Where each shard is a class: with its name as label, and before the key, which counts within the shard."""
+        stem = self.stems.get(shard)
+        if stem is None:
+            return records
+        return (in_class(record, stem, shard, split) for record in records)
 
     def _looked(self, records: Iterator[Record], shard: str) -> Iterator[tuple[Record, dict[str, Any]]]:
         """Each sample with what its image is; decoded as long as the shard's share of pixels lasts."""
@@ -128,10 +153,9 @@ class _Building:
         self._check_fresh(record.key, shard)
         own = record.split or split or TRAIN
         text = None if own in (UNLABELLED, PREDICTION) else self.classes.name_of(record.label, record.key, shard)
-        self.splits[own] += own != UNLABELLED
         return facts | {
             "key": record.key, "shard": len(self.shards), "offset": record.offset, "size": record.size,
-            "text": -1 if text is None else self._number(text), "split": TRAIN if own == UNLABELLED else own,
+            "text": -1 if text is None else self._number(text), "split": own,
             "sha256": hashlib.sha256(record.data).digest(), "lot": lot(record.key),
         }  # fmt: skip
 
@@ -152,9 +176,13 @@ class _Building:
 
     def index(self) -> Index:
         """Raises `InvalidDataset` for labels, or splits, that nothing can be learnt from."""
-        rows, notes = joined(self.tables), split_notes(self.splits, "samples")
-        used = held_out(self.splits)
-        texts, split = rows.column("text").to_numpy(), np.array(rows.column("split").to_pylist())
+        rows = joined(self.tables)
+        texts, split = rows.column("text").to_numpy(), np.array(rows.column("split").to_pylist(), object)
+        if not self.classes_from and not (texts >= 0).any():
+            texts, split = self._in_folders(rows, split)
+        said = Counter(split[(split != UNLABELLED) & (split != LEFT_OUT)].tolist())
+        split[split == UNLABELLED] = TRAIN
+        notes, used = [*self.told, *split_notes(said, "samples")], held_out(said)
         keep = np.isin(split, list(used))
         rows, texts, split = rows.filter(pa.array(keep)), texts[keep], split[keep]
         test = np.isin(split, [name for name, target in used.items() if target == TEST])
@@ -168,6 +196,25 @@ class _Building:
             self.pixels_a_shard * len(self.shards), _finished(rows, labels, test),
         )  # fmt: skip
 
+    def _in_folders(self, rows: pa.Table, split: Any) -> tuple[Any, Any]:
+        """Texts and splits as the folders of the images say them."""
+        keys, numbers = rows.column("key").to_pylist(), rows.column("shard").to_pylist()
+
+        def named(row: int) -> tuple[str, str]:
+            return self.shards[numbers[row]].name, keys[row]
+
+        found = arranged(keys, split.tolist(), self.folders, self.limits, named)
+        self.told += found.notes
+        if not found.classes and may_be_classes([shard.name for shard in self.shards]):
+            self.told.append(HINT)
+        means = {
+            name: self.classes.name_of(name, keys[row], self.shards[numbers[row]].name)
+            for name, row in {name: row for row, name in enumerate(found.labels) if name is not None}.items()
+        }
+        self.order = found.classes
+        texts = [-1 if name is None else self._number(str(means[name])) for name in found.labels]
+        return np.array(texts, np.int64), np.array([each or LEFT_OUT for each in found.splits], object)
+
     def _hashed(self, rows: pa.Table, texts: Any) -> Any:
         """Of labelled samples alone, where there are any: a test needs labels; and of classes that have samples left to
         train by."""
@@ -180,7 +227,7 @@ class _Building:
             return (), labels, ()
         present = {split: np.unique(texts[mask & (texts >= 0)]) for split, mask in ((TRAIN, ~test), (TEST, test))}
         said = {split: [self.texts[i] for i in numbers] for split, numbers in present.items() if len(numbers)}
-        found = ONE_CLASS.numbered(said, self.limits, self.classes.names)
+        found = ONE_CLASS.numbered(said, self.limits, self.classes.names or self.order)
         table = np.full(len(self.texts), NO_LABEL, np.int64)
         for split, numbers in present.items():
             if len(numbers):

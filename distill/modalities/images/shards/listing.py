@@ -35,11 +35,11 @@ def names_shards(given: str) -> bool:
     return "*" in folder.name and not folder.exists()
 
 
-def listed(given: str) -> list[str]:
+def listed(given: str, *, counted: bool = True) -> list[str]:
     """The names of all shards, in order. Raises `InvalidDataset` for what no list of shards may have
     (`distill.shard_names.check`), and for one that is not there."""
     names = [name if is_web(name) else str(Path(name).absolute()) for name in _names(given)]
-    shard_names.check(given, names)
+    shard_names.check(given, names, counted=counted)
     _check_there(given, names)
     return names
 

@@ -1,7 +1,8 @@
 """A shard as WebDataset has it: a tar in which files of one name, up to its first dot, are one sample.
 
 `a/0001.jpg`, `a/0001.cls` and `a/0001.json` are the sample `a/0001`. The class is what the file `cls` says, a number
-or a name; else the field of a class in the file `json` (`distill.data.columns.LABELS`).
+or a name; else the field of a class in the file `json` (`distill.data.columns.LABELS`). Where no sample has one,
+folders or the shard may say it (`class_folders`, `class_shards`).
 """
 
 from __future__ import annotations
@@ -50,13 +51,14 @@ class _Gate(Gate):
         )  # fmt: skip
 
 
-def read_tar(path: Path, name: str, limits: Limits) -> Iterator[Record]:
-    """The samples of the shard at `path`, which users know as `name`, in order. Raises `InvalidDataset` for a tar that
-    is damaged, truncated, nested, or holds a key twice or a sample without an image."""
+def read_tar(path: Path, name: str, limits: Limits, folders: set[Parts] | None = None) -> Iterator[Record]:
+    """The samples of the shard at `path`, which users know as `name`, in order. `folders`: gets those that the tar
+    lists. Raises `InvalidDataset` for a tar that is damaged, truncated, nested, or holds a key twice or a sample
+    without an image."""
     seen: set[str] = set()
     open_: _Sample | None = None
     with naming(name), path.open("rb") as file:
-        for part, key, ending, offset in _files(file, path, name, limits):
+        for part, key, ending, offset in _files(file, path, name, limits, folders):
             if open_ is None or open_.key != key:
                 if open_ is not None:
                     yield _record(open_, name)
@@ -66,7 +68,9 @@ def read_tar(path: Path, name: str, limits: Limits) -> Iterator[Record]:
         yield _record(open_, name)
 
 
-def _files(file: BinaryIO, path: Path, name: str, limits: Limits) -> Iterator[tuple[bytes, str, str, int]]:
+def _files(
+    file: BinaryIO, path: Path, name: str, limits: Limits, folders: set[Parts] | None
+) -> Iterator[tuple[bytes, str, str, int]]:
     """Content, key, ending and offset of every file that belongs to a sample."""
     end = path.stat().st_size
     gate = _Gate(limits, end, shard=name)
@@ -78,7 +82,9 @@ def _files(file: BinaryIO, path: Path, name: str, limits: Limits) -> Iterator[tu
 
     for member in members(file, skip):
         if member.folder:
-            gate.folder(member.name)
+            listed = gate.folder(member.name)
+            if folders is not None:
+                folders.add(listed)
             continue
         parts = gate.file(member.name, member.size)
         if is_junk(parts):
