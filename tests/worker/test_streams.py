@@ -29,6 +29,7 @@ from distill.types import DatasetInput, DistillConfig
 from store import shard_references
 from store.egress import UrlRefused
 from store.ids import new_id
+from store.objects import FolderStore
 from store.repositories import jobs, resources
 from store.repositories.tenants import DEFAULT_TENANT
 from store.settings import Settings
@@ -237,7 +238,7 @@ def test_more_shards_may_take_more_processor_time(settings: Settings, served: Si
         row = Dataset(id=new_id("dst"), kind="shards", name="s", shards={"given": given, "classes": None})
         folder = tmp_path / str(count)
         folder.mkdir()
-        stream = Stream(settings, row, folder, lambda: None)
+        stream = Stream(settings, FolderStore(tmp_path / "objects"), row, folder, lambda: None)
         with stream.supplier:
             allowed.append(stream.request[ALLOWED])
     assert allowed[1] - allowed[0] == 2 * SHARD_CPU_SECONDS

@@ -19,6 +19,7 @@ from typing import Protocol, Self
 from distill.errors import InvalidDataset, RetortError
 from distill.modalities.images.shards import supply
 from distill.modalities.images.shards.cache import ShardCache
+from distill.modalities.images.shards.record import Hashed
 from distill.modalities.images.shards.refusal import changed
 from store.settings import Settings
 from worker.errors import Internal, disk_full
@@ -35,6 +36,8 @@ REQUESTS = 1000
 INSPECTED = 4
 """Shards that an inspection has at once: it reads one after the other, and of the next one ahead."""
 Check = Callable[[], None]
+Bring = Callable[[int, Path, Check], Hashed]
+"""Writes shard number N to a path, over what is there already; what it found. Calls `check` often."""
 
 
 class Closed(Exception):
@@ -135,10 +138,12 @@ class Supplier:
 
 
 class Kept:
-    """Registered shards, from the cache that all workers of this machine share."""
+    """Registered shards, from the cache that all workers of this machine share. `bring`: where those come from that it
+    does not hold, as they were registered; None: from their addresses."""
 
-    def __init__(self, settings: Settings, entries: Sequence[Entry]) -> None:
+    def __init__(self, settings: Settings, entries: Sequence[Entry], bring: Bring | None = None) -> None:
         self._settings, self._entries = settings, entries
+        self._bring = bring or self._fetch
         make_folder(settings)
 
     def get(self, number: int, check: Check) -> Path:
@@ -147,10 +152,15 @@ class Kept:
         cache = ShardCache(self._settings.kept_shards, self._settings.shard_cache_bytes, check)
 
         def make(part: Path) -> None:
-            shards.fetch_again(self._settings, entry, part, check)
+            self._bring(number, part, check)
             part.chmod(0o444)
 
         return cache.get(entry.sha256, entry.size_bytes, make)
+
+    def _fetch(self, number: int, path: Path, check: Check) -> Entry:
+        entry = self._entries[number]
+        shards.fetch_again(self._settings, entry, path, check)
+        return entry
 
 
 def make_folder(settings: Settings) -> None:
@@ -165,10 +175,13 @@ def make_folder(settings: Settings) -> None:
 
 class Registering:
     """Shards that are looked at for the first time: a few at once in `folder`, in the order of requests. `entries`:
-    what is known of those that came."""
+    what is known of those that came. `bring`: where they come from; None: from the addresses that `names` are."""
 
-    def __init__(self, settings: Settings, names: Sequence[str], folder: Path, links: Path) -> None:
-        self._settings, self._names, self._folder, self._links = settings, names, folder, links
+    def __init__(
+        self, settings: Settings, names: Sequence[str], folder: Path, links: Path, bring: Bring | None = None
+    ) -> None:
+        self._names, self._folder, self._links = names, folder, links
+        self._bring = bring or (lambda number, path, check: shards.fetch(settings, names[number], path, check))
         self.entries: dict[int, Entry] = {}
         self._there: OrderedDict[int, Path] = OrderedDict()
         self._lock = threading.Lock()
@@ -182,7 +195,7 @@ class Registering:
                 return self._there[number]
         part, path = self._folder / f"{number}.part", self._folder / f"{number}"
         url = self._names[number]
-        found = shards.fetch(self._settings, url, part, check)
+        found = self._bring(number, part, check)
         entry = self.entries.setdefault(number, Entry(url, found.size_bytes, found.sha256))
         if entry.sha256 != found.sha256:
             raise changed(url, "it holds other bytes than when it was first read")
