@@ -31,7 +31,6 @@ from worker.jobs.supplied import suppliers_of
 from worker.transfer import inputs
 from worker.transfer.fetching import Fetcher
 
-
 AT_ONCE = {"Prefer": "wait=0"}
 
 
