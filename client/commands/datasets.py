@@ -16,7 +16,7 @@ from client.session import Session, command, pairs
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-class _Files(click.ParamType):
+class _Files(click.ParamType[Path]):
     """A path that is there, or braces or a `*` that name files."""
 
     name = "path"

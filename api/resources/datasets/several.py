@@ -94,7 +94,7 @@ def _check_different(role: str, uploads: Sequence[Upload]) -> None:
 
 def _form(context: Context, upload: Upload, pointer: str) -> Format:
     found = looking.form(context, upload)
-    if found not in KINDS:
+    if found is None or found not in KINDS:
         what = f"{_called(upload)} is {found or 'neither a tar nor parquet'}"
         remedy = "Of a list every file is a plain tar (WebDataset) or parquet; any other dataset is one file."
         raise _refused(pointer, what, remedy, upload)
