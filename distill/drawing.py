@@ -10,12 +10,13 @@ from typing import Any
 _STYLE = threading.Lock()  # matplotlib's settings belong to the process: one picture at a time, then put back
 
 
-def figure(width: float, height: float) -> Any:
-    """An empty figure of that many inches, of no window; its parts find room by themselves."""
+def figure(width: float, height: float, fitted: bool = True) -> Any:
+    """An empty figure of that many inches, of no window. `fitted`: its parts find room by themselves, for which it is
+    drawn twice."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    made = Figure(figsize=(width, height), layout="constrained")
+    made = Figure(figsize=(width, height), layout="constrained" if fitted else None)
     FigureCanvasAgg(made)
     return made
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,11 @@ class Registry:
 
     def names(self) -> tuple[str, ...]:
         """All entry names, sorted. Imports nothing."""
+        return self._found
+
+    @cached_property
+    def _found(self) -> tuple[str, ...]:
+        """The folder is read once: every look at an entry asks for all names."""
         return tuple(sorted(p.stem for p in self._folder.glob("*.py") if not p.stem.startswith("_")))
 
     def get(self, name: str) -> Any:

@@ -183,7 +183,10 @@ class Settings(BaseSettings):
         None, description="Where workers keep shards of datasets that stay where they lie. Empty: in scratch_dir."
     )
     shard_cache_bytes: int = Field(
-        64 * 2**30, gt=0, le=MOST_BYTES, description="Bytes of shards that all workers of a machine keep there."
+        64 * 2**30,
+        gt=0,
+        le=MOST_BYTES,
+        description="Bytes of shards that all workers of a machine keep there; as many in ray_shared_dir.",
     )
     huggingface: bool = Field(False, description="Teachers and datasets from the hub, by pinned revision.")
     huggingface_endpoint: str = Field("https://huggingface.co", description="The hub, or a mirror of it.")
@@ -272,6 +275,12 @@ class Settings(BaseSettings):
     def kept_shards(self) -> Path:
         """Apart from what `retort shards` keeps in the same folder: that unpacks parquet."""
         return (self.shard_cache or self.scratch / ".shards").absolute() / "whole"  # sweeps pass over hidden folders
+
+    @property
+    def shared_shards(self) -> Path:
+        """Those of jobs on several hosts, in the folder that a cluster shares."""
+        assert self.ray_shared_dir is not None
+        return self.ray_shared_dir / ".shards" / "whole"  # sweeps look at workers' folders alone
 
     @property
     def incoming(self) -> Path:

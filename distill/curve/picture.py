@@ -15,6 +15,7 @@ from distill import drawing
 from distill.types import LayerQuality, QCurve
 
 INK, FAINT = "#222222", "#8a8a8a"
+MARGINS = {"left": 0.05, "right": 0.992, "bottom": 0.09, "top": 0.89, "hspace": 0.27, "wspace": 0.2}
 NAMES_SHOWN = 8  # chosen layers that get their name written beside them
 
 
@@ -52,13 +53,13 @@ def to_png(curve: QCurve, dpi: int = 160) -> bytes:
 
 
 def _figure(curve: QCurve) -> Any:
-    figure = drawing.figure(9, 5.6)
-    axes = figure.subplot_mosaic("QQQ;SIE", height_ratios=(1.75, 1))
+    figure = drawing.figure(9, 5.6, fitted=False)
+    axes = figure.subplot_mosaic("QQQ;SIE", height_ratios=(1.75, 1), gridspec_kw=MARGINS)
     _panel(axes["Q"], curve, QUALITY, large=True)
     for key, series in zip("SIE", PARTS, strict=True):
         _panel(axes[key], curve, series, large=False)
     _chosen_names(axes["Q"], curve)
-    figure.suptitle(_title(curve), x=0.012, ha="left", fontsize=12, fontweight="bold", color=INK)
+    figure.suptitle(_title(curve), x=0.012, y=0.985, ha="left", fontsize=12, fontweight="bold", color=INK)
     axes["Q"].set_title(_subtitle(curve), loc="right", fontsize=8, color=FAINT)
     figure.supxlabel("Relative depth of the layer", fontsize=9, color=INK)
     return figure

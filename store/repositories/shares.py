@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal, or_, select
@@ -89,6 +90,7 @@ def positions(session: Session, jobs: Sequence[Job], max_running: int = 0) -> di
     return found
 
 
+@lru_cache(64)
 def queue(lane: Lane, job: Any = Job) -> ColumnElement[bool]:
     """Whether a job (or an alias of jobs) is of the lane. A publication whose own job waits is of none."""
     if lane == "slots":

@@ -3,7 +3,6 @@ None of its parts may be used inside the event loop (`off_loop`)."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,18 +18,9 @@ from store.settings import Settings
 from tests.api.documented import hold
 from tests.api.driver import Driver, Inspector
 from tests.api.off_loop import OffLoopDoorbell, OffLoopStore, Serving, watched
+from tests.services.tables import opened
 
 BASE_URL = "http://127.0.0.1:8000"
-
-
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty database with the schema, to copy: migrating once a session is enough."""
-    path = tmp_path_factory.mktemp("template") / "retort.db"
-    database = Database(f"sqlite:///{path}")
-    database.migrate()
-    database.close()  # the last connection to close folds SQLite's log into the file
-    return path
 
 
 @pytest.fixture
@@ -39,10 +29,9 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def database(settings: Settings, migrated: Path) -> Iterator[Database]:
+def database(settings: Settings) -> Iterator[Database]:
     settings.data_dir.mkdir(parents=True)
-    shutil.copyfile(migrated, settings.data_dir / "retort.db")
-    database = watched(Database(settings.resolved_database_url))
+    database = watched(opened(settings.resolved_database_url))
     yield database
     database.close()
 

@@ -20,6 +20,7 @@ from tests.api.conftest import BASE_URL
 from tests.api.documented import hold
 from tests.api.driver import Driver, Inspector
 from tests.services.s3 import ACCESS_KEY, SECRET_KEY
+from tests.services.tables import opened
 
 #: As parameters of a fixture: what a mode is called, and whether it needs servers.
 MODES = ("embedded", pytest.param("full", marks=pytest.mark.services))
@@ -45,16 +46,23 @@ def settings_of(mode: str, request: pytest.FixtureRequest, folder: Path, **value
         s3 = request.getfixturevalue("s3")
         given |= {"s3_endpoint": s3.endpoint, "s3_public_endpoint": s3.endpoint, "s3_bucket": s3.new_bucket()}
         given |= {"s3_access_key": ACCESS_KEY, "s3_secret_key": SECRET_KEY}
-        given |= {"database_url": request.getfixturevalue("postgres").new_database()}
+        given |= {"database_url": _lent(request)}
     return Settings(**given)
+
+
+def _lent(request: pytest.FixtureRequest) -> str:
+    """Given back after whatever the asking fixture ends."""
+    postgres = request.getfixturevalue("postgres")
+    url: str = postgres.lend()
+    request.addfinalizer(lambda: postgres.take_back(url))
+    return url
 
 
 @contextmanager
 def serving(mode: str, settings: Settings, folder: Path) -> Iterator[Service]:
     """The service with a catalogue and an inspector that accepts everything."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    database, objects, doorbell = Database(settings.resolved_database_url), open_store(settings), InProcessDoorbell()
-    database.migrate()
+    database, objects, doorbell = opened(settings.resolved_database_url), open_store(settings), InProcessDoorbell()
     app = create_app(settings, database, objects, doorbell)
     driver = Driver(database, objects, folder)  # type: ignore[arg-type]
     with (

@@ -13,9 +13,9 @@ import httpx
 import psutil
 
 from api.serving import KEEP_ALIVE_SECONDS
-from store.database import Database
 from store.settings import Settings
 from tests.services.processes import Server, free_ports, port_answers
+from tests.services.tables import opened
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -62,9 +62,7 @@ def environment(settings: Settings) -> dict[str, str]:
 def api_process(settings: Settings, folder: Path, workers: int = 1) -> Iterator[ApiProcess]:
     """A migrated database and uvicorn over it."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    database = Database(settings.resolved_database_url)
-    database.migrate()
-    database.close()
+    opened(settings.resolved_database_url).close()
     (port,) = free_ports(1)
     command = [
         sys.executable,

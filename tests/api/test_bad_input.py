@@ -128,14 +128,16 @@ def with_link() -> bytes:
 
 
 GOOD = {f"{label}/{number}.png": png(number) for label in "ab" for number in range(6)}
-HOSTILE = {
-    "climbs": zipped({**GOOD, "../evil.png": png()}),
-    "links": with_link(),
-    "bomb": zipped({**GOOD, "a/bomb.png": bytes(300_000_000)}),
-    "no class folders": zipped({f"{number}.png": png(number) for number in range(6)} | {"about.csv": b"name\nx\n"}),
-    "one class": zipped({name: content for name, content in GOOD.items() if name.startswith("a")}),
-    "unreadable": zipped(dict.fromkeys(GOOD, b"no image")),
-    "cut off": zipped(GOOD)[:-30],
+HOSTILE: dict[str, Callable[[], bytes]] = {
+    "climbs": lambda: zipped({**GOOD, "../evil.png": png()}),
+    "links": with_link,
+    "bomb": lambda: zipped({**GOOD, "a/bomb.png": bytes(300_000_000)}),
+    "no class folders": lambda: zipped(
+        {f"{number}.png": png(number) for number in range(6)} | {"about.csv": b"name\nx\n"}
+    ),
+    "one class": lambda: zipped({name: content for name, content in GOOD.items() if name.startswith("a")}),
+    "unreadable": lambda: zipped(dict.fromkeys(GOOD, b"no image")),
+    "cut off": lambda: zipped(GOOD)[:-30],
 }
 
 
@@ -144,7 +146,7 @@ def test_a_dataset_that_cannot_be_used_leaves_nothing(
     client: httpx.Client, stored: Callable[[], set[str]], kind: str
 ) -> None:
     before = stored()
-    answer = client.post("/datasets", files={"file": ("photos.zip", HOSTILE[kind])})
+    answer = client.post("/datasets", files={"file": ("photos.zip", HOSTILE[kind]())})
     document = problem(answer, 422, "invalid_dataset")
     assert document["remedy"]
     assert stored() == before

@@ -37,8 +37,8 @@ TABLES: dict[str, Any] = {"job": Job, "teacher": Teacher, "dataset": Dataset}
 
 
 @pytest.fixture
-def database(postgres_url: str) -> Iterator[Database]:
-    with migrated(postgres_url) as database:
+def database(lent_url: str) -> Iterator[Database]:
+    with migrated(lent_url) as database:
         yield database
 
 

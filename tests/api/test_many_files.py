@@ -30,6 +30,7 @@ from worker.inspecting.inspections import COMMAND, Inspections
 from worker.jobs.supplied import suppliers_of
 from worker.transfer import inputs
 from worker.transfer.fetching import Fetcher
+from worker.transfer.supplier import Store
 
 AT_ONCE = {"Prefer": "wait=0"}
 
@@ -68,7 +69,7 @@ class World:
         with self.database.read() as session:
             needed = inputs.read(session, job_id)
         dataset = inputs.fetch_all(needed, fetcher).dataset
-        suppliers = suppliers_of(self.settings, self.objects, needed, fetcher)
+        suppliers = suppliers_of(self.settings, self.objects, needed, fetcher, Store.of_machine(self.settings))
         try:
             read = open_shards if suppliers else open_parquet
             splits = read(dataset, DEFAULT, folder).splits

@@ -59,7 +59,7 @@ pytestmark = pytest.mark.services
 
 
 @pytest.fixture
-def database(postgres_url: str) -> Iterator[Database]:
+def database(lent_url: str) -> Iterator[Database]:
     """Instead of the SQLite one."""
-    with migrated(postgres_url) as database:
+    with migrated(lent_url) as database:
         yield database

@@ -17,11 +17,11 @@ from client.cli import main
 from store.database import Database
 from store.doorbell import InProcessDoorbell
 from store.objects import FolderStore
-from tests.api.conftest import app, database, doorbell, migrated, objects, settings
+from tests.api.conftest import app, database, doorbell, objects, settings
 from tests.api.driver import Driver, Inspector
 from tests.slowness import within
 
-__all__ = ["app", "database", "doorbell", "migrated", "objects", "settings"]
+__all__ = ["app", "database", "doorbell", "objects", "settings"]
 
 
 @contextmanager

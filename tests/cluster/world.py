@@ -43,16 +43,17 @@ CONFIG = {
 }  # fmt: skip
 
 
-def settings_on(folder: Path, address: str) -> Settings:
-    return settings_for(folder, ray_address=address, ray_shared_dir=folder / "shared", cancel_grace_seconds=20)
+def settings_on(folder: Path, address: str, **more: Any) -> Settings:
+    cluster = {"ray_address": address, "ray_shared_dir": folder / "shared"}
+    return settings_for(folder, **cluster, cancel_grace_seconds=20, **more)
 
 
 class ClusterWorld(World):
     """Its job wants a process on each of two hosts."""
 
-    def __init__(self, folder: Path, database: Database, objects: ObjectStore, nodes: Nodes) -> None:
+    def __init__(self, folder: Path, database: Database, objects: ObjectStore, nodes: Nodes, **more: Any) -> None:
         super().__init__(folder, database, objects)
-        self.settings = settings_on(folder, nodes.address)
+        self.settings = settings_on(folder, nodes.address, **more)
         self.nodes, self.shared = nodes, folder / "shared"
         self._threads: list[threading.Thread] = []
 
@@ -145,7 +146,7 @@ class ClusterWorld(World):
         self.leaving.set()
         for thread in self._threads:
             thread.join(within(60))
-        assert not processes.naming(self.job_id)
+        assert not self.job_id or not processes.naming(self.job_id)
 
 
 def said(process: psutil.Process) -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import shutil
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -25,12 +28,14 @@ from distill.modalities.images.kinds.shards import index_of
 from distill.modalities.images.preprocessing import Preprocessing
 from distill.modalities.images.shards import origin
 from distill.modalities.images.shards.cache import ShardCache
+from distill.modalities.images.shards.held import Held
 from distill.modalities.images.shards.index import write
 from distill.modalities.images.shards.refusal import ShardChanged, ShardGone, ShardUnavailable
 from tests.data.files import write_parquet
 from tests.data.shard_files import of_shards, sample, site, write_parquet_shards, write_shards
 
 SEEN = Preprocessing((0.4, 0.5, 0.6), (0.2, 0.3, 0.4), (16, 16), "bicubic", 3)
+PAGES = 65_536
 KEYS = [f"{i:064x}" for i in range(2**34, 2**37, 2**34)]
 
 
@@ -190,7 +195,89 @@ def test_processes_share_one_cache_and_make_each_shard_once(tmp_path):
     for process in several:
         process.join(60)
     assert [process.exitcode for process in several] == [0, 0, 0]
-    assert sorted((tmp_path / "made").read_text().split()) == [f"{key}.part" for key in KEYS[:3]]
+    assert [name.partition(".")[0] for name in sorted((tmp_path / "made").read_text().split())] == KEYS[:3]
+
+
+def taken(folder: str) -> dict[int, int]:
+    """Bytes of the disk by inode: shards are moved meanwhile."""
+    found = {}
+    for path in Path(folder).iterdir():
+        with suppress(FileNotFoundError):
+            each = path.stat()
+            found[each.st_ino] = each.st_blocks * 512 if path.is_file() else 0
+    return found
+
+
+def machine(folder: str, name: str, keys: list[str], over: Any) -> None:
+    """Locks of its own hold no other machine back."""
+    cache = ShardCache(Path(folder), 3 * PAGES, None, Path(f"{folder}-{name}"), name)
+
+    def make(path: Path) -> None:
+        with path.open("r+b") as file:  # the room stays taken
+            file.write(b"x" * PAGES)
+        there, still = taken(folder), taken(folder)  # what both saw was there at one time
+        over.value = max(over.value, sum(there[inode] for inode in there.keys() & still.keys()))
+
+    for _ in range(15):
+        for key in keys:
+            assert cache.get(key, PAGES, make).name == key
+
+
+def test_machines_without_common_locks_keep_to_one_budget(tmp_path):
+    context = multiprocessing.get_context("fork")
+    over, folder = context.Value("q", 0), str(tmp_path / "c")
+    several = [context.Process(target=machine, args=(folder, f"m{n}", KEYS[n:] + KEYS[:n], over)) for n in range(3)]
+    for process in several:
+        process.start()
+    for process in several:
+        process.join(60)
+    assert [process.exitcode for process in several] == [0, 0, 0]
+    assert 0 < over.value <= 3 * PAGES
+    kept = [path for path in (tmp_path / "c").iterdir() if path.is_file()]
+    assert all(path.name in KEYS and path.read_bytes() == b"x" * PAGES for path in kept)
+
+
+def test_what_another_machine_makes_holds_its_room_for_an_hour(tmp_path):
+    cache, part = ShardCache(tmp_path / "c", 1000), tmp_path / "c" / f"{KEYS[1]}.other.part"
+    cache.get(KEYS[0], 10, filled(10))
+    part.write_bytes(b"x" * 900)
+
+    class Waits(Exception):
+        pass
+
+    def leave() -> None:
+        raise Waits
+
+    with pytest.raises(Waits):
+        ShardCache(tmp_path / "c", 1000, leave).get(KEYS[2], 500, filled(500))
+    os.utime(part, (time.time() - 3700,) * 2)
+    cache.get(KEYS[2], 500, filled(500))
+    assert not part.exists()
+    assert cache.used_bytes <= 1000
+
+
+def test_a_file_is_held_open_for_as_long_as_it_is_told(tmp_path):
+    """A removed file is read to the end of that time, and looked for again behind it."""
+    path, found = tmp_path / "f", []
+
+    def find(number: int) -> Path:
+        found.append(number)
+        return path
+
+    path.write_bytes(b"abcdef")
+    short, long = Held(0), Held(3600)
+    for held in (short, long, pickle.loads(pickle.dumps(long))):
+        assert [held.read(7, find, offset, 2) for offset in (0, 2, 4, 6)] == [b"ab", b"cd", b"ef", b""]
+    assert found == [7] * 6
+    path.unlink()
+    assert long.read(7, find, 1, 2) == b"bc"
+    with pytest.raises(FileNotFoundError):
+        short.read(7, find, 0, 1)
+    path.write_bytes(b"other")
+    assert (long.read(7, find, 0, 5), long.read(8, find, 0, 5)) == (b"abcde", b"other")
+    open_files = len(list(Path("/proc/self/fd").iterdir()))
+    del long
+    assert len(list(Path("/proc/self/fd").iterdir())) == open_files - 2
 
 
 def test_a_budget_that_two_windows_do_not_fit_is_refused_before_training(tmp_path, monkeypatch):

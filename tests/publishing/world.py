@@ -16,7 +16,6 @@ from fastapi.testclient import TestClient
 
 from api.app import create_app
 from distill.types import Event
-from store.database import Database
 from store.doorbell import InProcessDoorbell
 from store.objects import FolderStore
 from store.repositories import leases
@@ -24,6 +23,7 @@ from store.repositories.leases import Lease
 from store.repositories.shares import Lane
 from store.settings import Settings
 from tests.api.driver import Driver
+from tests.services.tables import opened
 from worker.jobs.publication import PublicationAttempt
 from worker.jobs.supervisor import Supervisor
 
@@ -50,8 +50,7 @@ class World:
     def __init__(self, folder: Path, url: str = "", **settings: Any) -> None:
         """`url`: of an empty database; one of SQLite unless given."""
         self.settings = Settings(**{"data_dir": folder / "data", "secrets_key": KEY, **OPEN, **settings})
-        self.database, self.doorbell = Database(url or f"sqlite:///{folder / 'retort.db'}"), InProcessDoorbell()
-        self.database.migrate()
+        self.database, self.doorbell = opened(url or f"sqlite:///{folder / 'retort.db'}"), InProcessDoorbell()
         self.objects = FolderStore(folder / "objects")
         self.driver = Driver(self.database, self.objects, folder)
         self.folder, self.logs = folder, io.StringIO()

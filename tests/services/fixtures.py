@@ -46,6 +46,14 @@ def postgres_url(postgres: postgres_server.Postgres) -> Iterator[str]:
     postgres.drop_database(url)
 
 
+@pytest.fixture
+def lent_url(postgres: postgres_server.Postgres) -> Iterator[str]:
+    """Of a database of Postgres with all tables and no row."""
+    url = postgres.lend()
+    yield url
+    postgres.take_back(url)
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.services)])
 def database_url(request: pytest.FixtureRequest) -> str:
     """An empty database of each kind."""
@@ -53,10 +61,17 @@ def database_url(request: pytest.FixtureRequest) -> str:
     return url
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.services)])
+def each_url(request: pytest.FixtureRequest) -> str:
+    """What `migrated` makes a database of each kind of, soonest."""
+    url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "lent_url")
+    return url
+
+
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
+def database(each_url: str) -> Iterator[Database]:
     """A migrated database of each kind, with the default tenant."""
-    with migrated(database_url) as database:
+    with migrated(each_url) as database:
         yield database
 
 

@@ -15,13 +15,13 @@ from store.repositories import jobs, leases, shares, tenants
 from store.repositories.leases import Lease
 from store.repositories.tenants import DEFAULT_TENANT
 from store.tables import Dataset, Job
+from tests.services.tables import opened
 
 
 @contextmanager
 def migrated(url: str) -> Iterator[Database]:
     """The database with its tables and the default tenant."""
-    database = Database(url)
-    database.migrate()
+    database = opened(url)
     with database.write() as session:
         tenants.ensure_default(session)
     yield database

@@ -9,13 +9,12 @@ import sqlalchemy as sa
 
 from store.database import Database
 from store.tables import Tenant
+from tests.services.tables import opened
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Database:
-    made = Database(f"sqlite:///{tmp_path}/retort.db")
-    made.migrate()
-    return made
+    return opened(f"sqlite:///{tmp_path}/retort.db")
 
 
 def test_statements_that_write_are_refused(database: Database) -> None:

@@ -35,6 +35,7 @@ from store.tables import (
     Upload,
 )
 from store.tidying import orphans, retention
+from tests.services.tables import opened
 from tests.store.support import claimed, event_list, migrated, new_dataset, new_job
 
 DAY = 86400.0
@@ -48,8 +49,8 @@ def database(sqlite_url: str) -> Iterator[Database]:
 
 
 @pytest.fixture
-def any_database(database_url: str) -> Iterator[Database]:
-    with migrated(database_url) as made:
+def any_database(each_url: str) -> Iterator[Database]:
+    with migrated(each_url) as made:
         yield made
 
 
@@ -302,8 +303,7 @@ def test_a_store_that_is_mostly_unknown_is_left_alone(
     sqlite_url: str, folder_store: ObjectStore, tmp_path: Path
 ) -> None:
     """As when the database is another deployment's."""
-    database = Database(sqlite_url)
-    database.migrate()
+    database = opened(sqlite_url)
     for number in range(orphans.FEW + 1):
         put(folder_store, tmp_path, f"teachers/tch_{number}/w")
     with pytest.raises(orphans.TooMany):

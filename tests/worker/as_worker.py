@@ -15,10 +15,10 @@ import psutil
 import pytest
 
 from distill.types import Architecture, DatasetInput, DistillConfig, RunSpec
-from store.database import Database
 from store.objects import FolderStore
 from store.repositories import tenants
 from store.settings import Settings
+from tests.services.tables import opened
 from tests.worker.support import World, settings_for, wait_until
 from worker.errors import IsolationUnavailable
 from worker.inspecting import inspections
@@ -79,8 +79,7 @@ def joined(folder: Path, first: int) -> Settings:
 
 def world_of(folder: Path) -> World:
     """A database and a store of the worker's own."""
-    database = Database(f"sqlite:///{folder / 'retort.db'}")
-    database.migrate()
+    database = opened(f"sqlite:///{folder / 'retort.db'}")
     with database.write() as session:
         tenants.ensure_default(session)
     return World(folder, database, FolderStore(folder / "objects"))

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from store.database import Database
 from store.objects import FolderStore
+from tests.services.tables import opened
 from tests.worker.support import World
 
 
@@ -15,8 +15,7 @@ from tests.worker.support import World
 def world(tmp_path: Path, sqlite_url: str, folder_store: FolderStore) -> World:
     from store.repositories import tenants
 
-    database = Database(sqlite_url)
-    database.migrate()
+    database = opened(sqlite_url)
     with database.write() as session:
         tenants.ensure_default(session)
     return World(tmp_path, database, folder_store)

@@ -66,7 +66,7 @@ def test_two_workers_run_every_job_once(database: Database, tmp_path: Path) -> N
     dataset_id = new_dataset(database)
     with ExitStack() as stack:
         pools = [stack.enter_context(pool(database, tmp_path / str(n), slots=2)) for n in range(2)]
-        ids = [new_job(database, dataset_id) for _ in range(12)]
+        ids = [new_job(database, dataset_id) for _ in range(8)]
         for _ in range(50):
             pools[0].wake()
         wait_until(lambda: all_ended(database, ids), 120)

@@ -52,7 +52,7 @@ from worker.jobs.supervisor import Supervisor
 from worker.transfer import references
 from worker.transfer.shard_lists import listed
 from worker.transfer.shards import Entry
-from worker.transfer.supplier import INSPECTED, Kept, Registering, Source, Supplier
+from worker.transfer.supplier import INSPECTED, Kept, Registering, Source, Store, Supplier
 
 HERE = {"dataset_hosts": "127.0.0.1", "dataset_http_hosts": "127.0.0.1", "dataset_networks": "127.0.0.0/8"}
 CONFIG = {"recipe": "cross_entropy", "epochs": 2, "batch_size": 4, "checkpoint_seconds": 0.01, "seed": 1,
@@ -365,12 +365,26 @@ def test_jobs_of_a_host_share_a_cache_within_its_budget(settings: Settings, serv
     assert len(served.asked) < 12  # what one fetched the other had
 
 
+def test_workers_of_a_cluster_share_what_one_has_fetched(served: Site, tmp_path: Path) -> None:
+    names = [f"{n:06}.tar" for n in range(4)]
+    entries, asked = entries_of(served, names), len(served.asked)
+    for worker in ("wrk_1", "wrk_2"):
+        settings = settings_for(tmp_path / worker, **HERE, ray_address="head:6379", ray_shared_dir=tmp_path / "shared")
+        store = Store.of_cluster(settings, worker)
+        source = Kept(settings, entries, store)
+        with supplied(settings, source, len(names), tmp_path / f"job-{worker}", store.folder) as supply:
+            for number, name in enumerate(names):
+                assert supply.path(number).read_bytes() == (served.folder / name).read_bytes()
+        assert not settings.kept_shards.exists()
+    assert sorted(served.asked[asked:]) == [f"/{name}" for name in names]
+
+
 def test_an_asker_gets_its_own_shards_whatever_it_writes(settings: Settings, served: Site, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("x")
     with of_job(settings, entries_of(served, ["000000.tar"]), tmp_path / "j") as supply:
         wanted = tmp_path / "j" / "wanted"
-        for name in ("1", "-1", "x", "99999999999999999999", "٣"):
+        for name in ("1", "-1", "x", "9" * 20, "٣", "0-", "0-x", f"1-{'a' * 16}", f"0-{'a' * 200}"):
             (wanted / name).write_text("1")
         (wanted / "2").symlink_to(secret)
         (wanted / "folder").mkdir()

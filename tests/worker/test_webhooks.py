@@ -96,8 +96,8 @@ def database(sqlite_url: str) -> Iterator[Database]:
 
 
 @pytest.fixture
-def any_database(database_url: str) -> Iterator[Database]:
-    with migrated(database_url) as made:
+def any_database(each_url: str) -> Iterator[Database]:
+    with migrated(each_url) as made:
         yield made
 
 

@@ -17,6 +17,7 @@ from worker.cluster.team import END_SECONDS
 from worker.jobs.supervisor import Attempt
 from worker.processes.environment import cluster_environment
 from worker.processes.process import TrainerProcess
+from worker.transfer.supplier import Store
 
 log = logging.getLogger(__name__)
 COMMAND = (sys.executable, "-m", "worker.cluster.driver")
@@ -34,6 +35,9 @@ class ClusterAttempt(Attempt):
     def root(settings: Settings, lease: Lease) -> Path:
         assert settings.ray_shared_dir is not None
         return settings.ray_shared_dir / lease.worker_id
+
+    def _shards(self) -> Store:
+        return Store.of_cluster(self._boss.settings, self._holding.lease.worker_id)
 
     def _settle_processes(self, job: Job) -> None:
         self._processes = job.processes

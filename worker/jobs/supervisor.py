@@ -41,7 +41,7 @@ from worker.processes.process import TrainerProcess
 from worker.processes.slot import Slot
 from worker.transfer import inputs
 from worker.transfer.fetching import Fetcher
-from worker.transfer.supplier import Supplier
+from worker.transfer.supplier import Store, Supplier
 
 log = logging.getLogger(__name__)
 COMMAND = (sys.executable, "-m", "worker.jobs.trainer")
@@ -179,8 +179,12 @@ class Attempt:
         folder.mkdir()
         fetcher = Fetcher(self._boss.objects, folder, self._check, self._note_now)
         spec = inputs.fetch_all(needed, fetcher)
-        self._suppliers = suppliers_of(self._boss.settings, self._boss.objects, needed, fetcher)
+        self._suppliers = suppliers_of(self._boss.settings, self._boss.objects, needed, fetcher, self._shards())
         (self._folder / SPEC).write_text(spec.model_dump_json())
+
+    def _shards(self) -> Store:
+        """Where shards are kept that stay elsewhere."""
+        return Store.of_machine(self._boss.settings)
 
     def _settle_processes(self, job: Job) -> None:
         devices, batch_size = self._slot.devices, job.config["batch_size"]

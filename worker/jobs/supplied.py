@@ -9,11 +9,13 @@ from worker.transfer import inputs
 from worker.transfer.fetching import Fetcher
 from worker.transfer.inputs import Inputs
 from worker.transfer.sent_shards import SentShards
-from worker.transfer.supplier import Kept, Supplier
+from worker.transfer.supplier import Kept, Store, Supplier
 
 
-def suppliers_of(settings: Settings, objects: ObjectStore, needed: Inputs, fetcher: Fetcher) -> list[Supplier]:
-    """One for each dataset of shards, at work. Raises as `Fetcher.get`."""
+def suppliers_of(
+    settings: Settings, objects: ObjectStore, needed: Inputs, fetcher: Fetcher, store: Store
+) -> list[Supplier]:
+    """One for each dataset of shards, at work; shards are kept in `store`. Raises as `Fetcher.get`."""
     found: list[Supplier] = []
     try:
         for called, row in (("dataset", needed.dataset), ("probe", needed.probe)):
@@ -21,13 +23,13 @@ def suppliers_of(settings: Settings, objects: ObjectStore, needed: Inputs, fetch
                 continue
             if row.shards:
                 entries = inputs.manifest(row, fetcher, called)
-                source = Kept(settings, entries)
+                source = Kept(settings, entries, store)
             else:
                 sent = SentShards(row, objects, fetcher.note)
-                entries, source = sent.entries, Kept(settings, sent.entries, sent.bring)
+                entries, source = sent.entries, Kept(settings, sent.entries, store, sent.bring)
             folder = inputs.supply_folder(fetcher.folder.parent, called)
             wanted = fetcher.folder / f"{called}-wanted"
-            supplier = Supplier(folder, wanted, settings.kept_shards, settings.shard_cache_bytes)
+            supplier = Supplier(folder, wanted, store.folder, settings.shard_cache_bytes, store.held_seconds)
             found.append(supplier.start(source, len(entries)))
     except BaseException:
         for supplier in found:

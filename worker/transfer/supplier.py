@@ -6,12 +6,14 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import threading
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -33,8 +35,13 @@ FETCHERS = 4
 """Shards that come at once."""
 REQUESTS = 1000
 """Requests that are taken at one look: a trainer may write what it likes."""
+MARKS = 10_000
+"""Marks of requests that are remembered: who asked before that, and still waits, asks again."""
+_REQUEST = re.compile(rf"(\d{{1,9}})(?:-([0-9a-f]{{{2 * supply.MARK_BYTES}}}))?", re.ASCII)
 INSPECTED = 4
 """Shards that an inspection has at once: it reads one after the other, and of the next one ahead."""
+HELD_SECONDS = 10.0
+"""Of files that hosts share: a reader opens each so often, where every part of its path is asked for over a network."""
 Check = Callable[[], None]
 Bring = Callable[[int, Path, Check], Hashed]
 """Writes shard number N to a path, over what is there already; what it found. Calls `check` often."""
@@ -54,14 +61,16 @@ class Supplier:
     """Answers requests in `wanted` by links in `folder`, from `start` to `close`. What an asker writes is names of
     files, and nothing of what it wrote is opened."""
 
-    def __init__(self, folder: Path, wanted: Path, kept: Path, budget_bytes: int) -> None:
+    def __init__(self, folder: Path, wanted: Path, kept: Path, budget_bytes: int, held_seconds: float = 0.0) -> None:
+        """`kept`: where the shards lie; `held_seconds`: how long an asker may hold one open."""
         self._folder, self._wanted = folder, wanted
         (folder / supply.GIVEN).mkdir(parents=True)
         wanted.mkdir()
-        told = {"wanted": str(wanted), "kept": str(kept), "budget_bytes": budget_bytes}
+        told = {"wanted": str(wanted), "kept": str(kept), "budget_bytes": budget_bytes, "held_seconds": held_seconds}
         (folder / supply.FACTS).write_text(json.dumps(told))
         self._closed, self._lock = threading.Event(), threading.Lock()
-        self._coming: dict[int, int] = {}
+        self._coming: set[int] = set()
+        self._marked: deque[tuple[int, str]] = deque(maxlen=MARKS)
         self._pool = ThreadPoolExecutor(FETCHERS, "shards")
         self._thread = threading.Thread(target=self._look, name="supplier", daemon=True)
 
@@ -100,23 +109,30 @@ class Supplier:
 
     def _look(self) -> None:
         while not self._closed.wait(LOOK_SECONDS):
-            for number, asked_ns in self._requests():
+            for number, mark in self._requests():
                 with self._lock:
                     first = number not in self._coming
-                    self._coming[number] = max(self._coming.get(number, 0), asked_ns)
+                    self._coming.add(number)
+                    if mark:
+                        self._marked.append((number, mark))
                 if first:
                     self._pool.submit(self._answer, number)
 
-    def _requests(self) -> list[tuple[int, int]]:
-        """Number and time of every request; they are taken away."""
+    def _requests(self) -> list[tuple[int, str]]:
+        """Number and mark of every request; they are taken away."""
         found = []
-        with os.scandir(self._wanted) as entries:
-            for entry, _ in zip(entries, range(REQUESTS), strict=False):
-                with suppress(OSError):
-                    asked_ns = entry.stat(follow_symlinks=False).st_mtime_ns
-                    (self._wanted / entry.name).unlink()
-                    if entry.name.isascii() and entry.name.isdecimal() and int(entry.name[:9]) < self._count:
-                        found.append((int(entry.name[:9]), asked_ns))
+        try:
+            with os.scandir(self._wanted) as entries:
+                names = [entry.name for entry, _ in zip(entries, range(REQUESTS), strict=False)]
+        except OSError:  # a file system of the network that stumbles: askers ask again
+            log.exception("requests for shards in %s cannot be seen", self._wanted)
+            names = []
+        for name in names:
+            with suppress(OSError):
+                (self._wanted / name).unlink()
+                said = _REQUEST.fullmatch(name)
+                if said and int(said[1]) < self._count:
+                    found.append((int(said[1]), said[2] or ""))
         return found
 
     def _answer(self, number: int) -> None:
@@ -131,25 +147,52 @@ class Supplier:
             log.exception("shard %d was not supplied", number)
             error = disk_full(broken) or Internal(f"A shard could not be supplied: {broken}", "See the worker's log.")
         with self._lock:
-            asked_ns = self._coming.pop(number)
+            self._coming.remove(number)
+            marks = {mark for asked, mark in self._marked if asked == number}
         if error is not None:
             with suppress(OSError):  # the asker is gone, and its folder with it
-                supply.refuse(self._folder, number, asked_ns, error)
+                supply.refuse(self._folder, number, marks, error)
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Where shards are kept for jobs. `locks`: of this machine's processes; `owner`: whose work they tell of, ""
+    for all of the machine's; `held_seconds`: how long a reader may hold a file open, whose room was given away
+    maybe."""
+
+    folder: Path
+    locks: Path
+    owner: str = ""
+    held_seconds: float = 0.0
+
+    @classmethod
+    def of_machine(cls, settings: Settings) -> Store:
+        """Shared by all workers and jobs of this machine."""
+        return cls(settings.kept_shards, settings.kept_shards / "locks")
+
+    @classmethod
+    def of_cluster(cls, settings: Settings, worker_id: str) -> Store:
+        """Shared by all workers of a cluster, and by the hosts of its jobs (decision 0040)."""
+        return cls(settings.shared_shards, settings.kept_shards.with_name("shared-locks"), worker_id, HELD_SECONDS)
 
 
 class Kept:
-    """Registered shards, from the cache that all workers of this machine share. `bring`: where those come from that it
-    does not hold, as they were registered; None: from their addresses."""
+    """Registered shards, from a cache that other jobs share. `store`: by default that of this machine. `bring`: where
+    those come from that it does not hold, as they were registered; None: from their addresses."""
 
-    def __init__(self, settings: Settings, entries: Sequence[Entry], bring: Bring | None = None) -> None:
+    def __init__(
+        self, settings: Settings, entries: Sequence[Entry], store: Store | None = None, bring: Bring | None = None
+    ) -> None:
         self._settings, self._entries = settings, entries
+        self._store = store or Store.of_machine(settings)
         self._bring = bring or self._fetch
-        make_folder(settings)
+        make_folder(settings, self._store.folder)
 
     def get(self, number: int, check: Check) -> Path:
         """Raises `ShardGone`, `ShardChanged`, `ShardUnavailable`, and what `check` raises."""
         entry = self._entries[number]
-        cache = ShardCache(self._settings.kept_shards, self._settings.shard_cache_bytes, check)
+        store, budget_bytes = self._store, self._settings.shard_cache_bytes
+        cache = ShardCache(store.folder, budget_bytes, check, store.locks, store.owner)
 
         def make(part: Path) -> None:
             self._bring(number, part, check)
@@ -163,9 +206,8 @@ class Kept:
         return entry
 
 
-def make_folder(settings: Settings) -> None:
+def make_folder(settings: Settings, folder: Path) -> None:
     """The cache's folder. Trainers open files in it whose names, their sha256, they know, and list none."""
-    folder = settings.kept_shards
     folder.mkdir(parents=True, exist_ok=True)
     with suppress(OSError):  # another worker's
         folder.chmod(0o711)

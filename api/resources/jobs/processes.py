@@ -11,8 +11,7 @@ from api.resources.jobs.findings import Findings
 from api.resources.jobs.schemas import Estimates, JobCreate, Resources
 from distill import sharded
 from store.repositories import system
-from store.shard_references import KIND
-from store.tables import Dataset, Job
+from store.tables import Job
 
 LIVE_SECONDS = 60.0
 """A worker that was heard of so lately lives."""
@@ -104,16 +103,6 @@ def _unreached(clusters: Sequence[dict[str, Any]]) -> tuple[str, str]:
 def _wide(devices: Sequence[int], each: int) -> int:
     """Hosts that have so many devices each."""
     return sum(number >= each for number in devices)
-
-
-def check_copied(findings: Findings, resources: Resources, datasets: Sequence[Dataset | None]) -> None:
-    """Note a dataset of shards, where several hosts are to read it: the worker supplies them
-    on its own machine."""
-    for pointer, row in zip(("/dataset", "/probe"), datasets, strict=True):
-        if resources.hosts > 1 and row is not None and row.kind == KIND:
-            message = f"{row.name} is read shard by shard, which one host alone can."
-            remedy = "Register it as one file, or ask for one host with several processes."
-            findings.add(pointer, message, remedy, "invalid_config", hosts=resources.hosts)
 
 
 def shares(resources: Resources) -> int:

@@ -42,7 +42,6 @@ def _check(session: Session, tenant: str, body: JobCreate, dataset_id: str) -> P
         probe = ready(session, tenant, findings, "/probe", Dataset, body.probe) if body.probe is not None else None
         fitting.check(findings, teachers, student, dataset, body, probe)
         fitting.check_optimisation(findings, body.config, dataset, facts)
-        processes.check_copied(findings, body.resources, (dataset, probe))
     processes.check(session, findings, body)
     if body.compare_with is not None:
         _check_comparison(session, tenant, findings, body.compare_with, dataset_id)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -12,6 +10,7 @@ from distill.modalities.images.known import Known
 from distill.modalities.images.shards.index import Index
 from distill.modalities.images.shards.refusal import changed, gone
 from distill.modalities.images.shards.shelf import Shelf
+from distill.modalities.images.shards.supply import removed
 from distill.modalities.images.sources import Encoded
 
 _TRIES = 100
@@ -52,8 +51,10 @@ class ShardImages(Encoded):
         shard = self.shelf.shards[number]
         for _ in range(_TRIES):
             try:
-                data = _span(self.shelf.path(number), int(self._offsets[i]), size)
-            except FileNotFoundError as error:  # it has just made room for another one
+                data = self.shelf.read(number, int(self._offsets[i]), size)
+            except OSError as error:  # it has just made room for another one
+                if not removed(error):
+                    raise
                 if self.shelf.in_place(number):
                     raise gone(shard.name, str(error)) from error
                 continue
@@ -61,12 +62,3 @@ class ShardImages(Encoded):
                 raise changed(shard.name, f"it ends within {self._keys[i].as_py()!r}")
             return data
         raise gone(shard.name, "others need its room in the cache all the time")
-
-
-def _span(path: os.PathLike[str], offset: int, size: int) -> bytes:
-    """Opened for each image: a file that is held open takes room after it was removed."""
-    file = os.open(path, os.O_RDONLY)
-    try:
-        return os.pread(file, size, offset)
-    finally:
-        os.close(file)

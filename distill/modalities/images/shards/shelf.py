@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from typing import Any
 from distill.data.limits import Limits
 from distill.data.windows import WINDOW
 from distill.modalities.images.shards import origin
-from distill.modalities.images.shards.cache import ShardCache
+from distill.modalities.images.shards.cache import SILENT_SECONDS, ShardCache
+from distill.modalities.images.shards.held import Held
 from distill.modalities.images.shards.parquet_rows import unpack
 from distill.modalities.images.shards.record import Shard
 from distill.modalities.images.shards.refusal import changed, gone
@@ -30,6 +32,10 @@ class Shelf:
     limits: Limits
     supply: Supply | None = None
     _trusted: dict[int, Path] = field(default_factory=dict)
+    _held: Held = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._held = Held(self.supply.held_seconds if self.supply else 0.0)
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_trusted": {}}
@@ -49,6 +55,10 @@ class Shelf:
             self._trusted[number] = found
             return found
         return self.cache.get(shard.sha256, shard.kept_bytes, lambda part: self._make(number, part))
+
+    def read(self, number: int, offset: int, size: int) -> bytes:
+        """At most `size` bytes of shard `number` from `offset`. Raises as `path` does, and `OSError`."""
+        return self._held.read(number, self.path, offset, size)
 
     def in_place(self, number: int) -> bool:
         """Whether the shard is read where it lies: a tar of this machine."""
@@ -74,8 +84,8 @@ class Shelf:
             _fetch(shard, part)
             return
         making = part.parent / "making" / part.stem
-        shutil.rmtree(making, ignore_errors=True)  # of a process that was killed
         making.mkdir(parents=True)
+        _clear(making)
         try:
             unpack(self._raw(number, making / "raw.parquet"), making / "images", self.limits)
             (making / "images").replace(part)
@@ -92,6 +102,15 @@ class Shelf:
             return copy
         self._trust(number, there)
         return there
+
+
+def _clear(making: Path) -> None:
+    """Remove what processes that were killed left of the same shard."""
+    shard, now = making.name.partition(".")[0], making.stat().st_mtime
+    for other in making.parent.glob(f"{shard}*"):
+        with suppress(FileNotFoundError):
+            if now - other.stat().st_mtime > SILENT_SECONDS:
+                shutil.rmtree(other, ignore_errors=True)
 
 
 def _fetch(shard: Shard, path: Path) -> None:

@@ -1,18 +1,24 @@
 """Shards that another process fetches: what may open no socket asks for them in one folder, and finds them in another.
 
 `FOLDER/supply.json`: {"wanted": a folder that the asker writes, "kept": the folder that holds what FOLDER links to,
-"budget_bytes": how many bytes may be kept}. The asker puts a file `N` for shard number N into the folder that it
-writes, and waits for `FOLDER/given/N`. Whoever supplies takes the request away and gives the shard, or `N.refused`:
-{"asked_ns": the time of the request that it answers, "error": what is wrong}. A shard that was given may be taken away
-whenever another one needs its room: it is asked for again.
+"budget_bytes": how many bytes may be kept, "held_seconds": how long a reader may hold a file open}. The asker puts a
+file `N` for shard number N into the folder that it writes, and waits for `FOLDER/given/N`. Whoever supplies takes the
+request away and gives the shard, or `N.refused`: {"asked": the marks of the requests that it answers, "error": what is
+wrong}; a file `N-MARK` is a request with a mark. A shard that was given may be taken away whenever another one needs
+its room: it is asked for again.
+
+Asker and supplier may be two machines that see the folders by a network file system: no clock is compared with
+another's, a name says all of a request, and what is given or refused is put in its place whole.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -29,7 +35,9 @@ SUPPLY = "supply"
 NAMES = "names"
 """The role of a file that names the shards of a supply: JSON {"roles": {role: names}, "classes": names or null}."""
 FACTS, GIVEN, REFUSED = "supply.json", "given", ".refused"
-LOOK_SECONDS = 0.02
+MARK_BYTES = 8
+LOOK_SECONDS, SELDOM_SECONDS = 0.02, 0.25
+"""Pauses between looks for a shard: the first, and what they grow to."""
 AGAIN_SECONDS = 2.0
 """A request that was overlooked is repeated after so long; a shard that is being read is said to be so as often."""
 _NAMED: Mapping[str, type[RetortError]] = {each.__name__: each for each in (ShardGone, ShardChanged, ShardUnavailable)}
@@ -46,25 +54,28 @@ class Supply:
         """The file of the shard, once it is there. Raises what its fetching met: `ShardGone`, `ShardChanged`,
         `ShardUnavailable`, or another `RetortError`."""
         given = self.folder / GIVEN / str(number)
-        if given.exists():
+        if _there(given):
             self._note_reading(number)
             return given
-        since = asked = self.ask(number)
-        while not given.exists():
-            self._raise_refusal(number, since)
-            if time.time_ns() - asked > AGAIN_SECONDS * 1e9:
-                asked = self.ask(number)
-            time.sleep(LOOK_SECONDS)
+        mark, pause = secrets.token_hex(MARK_BYTES), LOOK_SECONDS
+        asked = self.ask(number, mark)
+        while not _there(given):
+            self._raise_refusal(number, mark)
+            if time.monotonic() - asked > AGAIN_SECONDS:
+                asked = self.ask(number, mark)
+            time.sleep(pause)
+            pause = min(pause * 1.2, SELDOM_SECONDS)
         return given
 
-    def ask(self, number: int) -> int:
-        """Say that the shard is needed, and go on; the time of the request in nanoseconds."""
-        path = self.wanted / str(number)
-        path.write_bytes(b"1")
-        self._said[number] = time.monotonic()
-        with suppress(FileNotFoundError):  # it was heard already
-            return path.stat().st_mtime_ns
-        return time.time_ns()
+    def ask(self, number: int, mark: str = "") -> float:
+        """Say that the shard is needed, and go on; the time of this process's clock. A refusal names the `mark` of what
+        it answers."""
+        path = self.wanted / (f"{number}-{mark}" if mark else str(number))
+        if mark:  # where it was overlooked the folder changes again
+            path.unlink(missing_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o644))
+        self._said[number] = now = time.monotonic()
+        return now
 
     @cached_property
     def wanted(self) -> Path:
@@ -74,6 +85,12 @@ class Supply:
     def budget_bytes(self) -> int:
         """How many bytes of shards may be kept."""
         return int(self._facts["budget_bytes"])
+
+    @property
+    def held_seconds(self) -> float:
+        """How long a file may be held open once it was found. It takes room until it is closed, after it was removed
+        too."""
+        return float(self._facts["held_seconds"])
 
     @cached_property
     def _facts(self) -> dict[str, Any]:
@@ -85,13 +102,30 @@ class Supply:
             with suppress(OSError):
                 self.ask(number)
 
-    def _raise_refusal(self, number: int, since: int) -> None:
+    def _raise_refusal(self, number: int, mark: str) -> None:
         try:
             told = json.loads((self.folder / GIVEN / f"{number}{REFUSED}").read_bytes())
-        except FileNotFoundError:
+        except OSError as error:
+            if not removed(error):
+                raise
             return
-        if told["asked_ns"] >= since:
+        if mark in told["asked"]:
             raise error_of(told["error"])
+
+
+def removed(error: OSError) -> bool:
+    """Whether the file is not there, or was taken away by another machine while it was read."""
+    return error.errno in (errno.ENOENT, errno.ESTALE)
+
+
+def _there(path: Path) -> bool:
+    try:
+        path.stat()
+    except OSError as error:
+        if not removed(error):
+            raise
+        return False
+    return True
 
 
 def facts(folder: Path) -> dict[str, Any]:
@@ -116,10 +150,10 @@ def error_of(told: Mapping[str, Any]) -> RetortError:
     return error
 
 
-def refuse(folder: Path, number: int, asked_ns: int, error: RetortError) -> None:
-    """Answer a request by an error, whole or not at all; the supplier's side."""
+def refuse(folder: Path, number: int, marks: Iterable[str], error: RetortError) -> None:
+    """Answer the requests of these marks by an error, whole or not at all; the supplier's side."""
     part = folder / GIVEN / f"{number}{REFUSED}.part"
-    part.write_text(json.dumps({"asked_ns": asked_ns, "error": told_of(error)}, default=str))
+    part.write_text(json.dumps({"asked": list(marks), "error": told_of(error)}, default=str))
     part.chmod(0o644)
     part.replace(part.with_suffix(""))
 
