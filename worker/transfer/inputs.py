@@ -151,7 +151,7 @@ def _folder(files: Sequence[Mapping[str, Any]], fetcher: Fetcher, called: str) -
     folder = fetcher.folder / called
     folder.mkdir()
     for number, file in enumerate(files):
-        name = re.sub(r"[^\w.-]", "_", PurePath(file["filename"]).stem)[-60:]
+        name = re.sub(r"[^\w.-]", "_", PurePath(file["filename"]).stem, flags=re.ASCII)
         fetcher.get(file["object_key"], file["sha256"], f"{called}/{number:04}-{name}.{file['format']}")
     return folder
 
