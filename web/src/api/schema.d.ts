@@ -2247,7 +2247,7 @@ export interface components {
             status: "inspecting" | "ready" | "invalid";
             /**
              * Files
-             * @description Role -> size, sha256 and name of the file.
+             * @description Role -> size, sha256 and name of the file; of a role of several files `train/0000`, `train/0001`, ... in their order.
              * @example {
              *       "all": {
              *         "filename": "photos.zip",
@@ -7571,33 +7571,33 @@ export interface components {
         /**
          * DatasetFromUploads
          * @description Register uploads that are complete: `upload` (split by the service), or `train` with or without `test`; with
-         *     these, or alone, `unlabelled`.
+         *     these, or alone, `unlabelled`. Each is an upload or a list of them, which are read as one.
          */
         DatasetFromUploads: {
             /**
              * Upload
-             * @description Id of the upload of the whole.
+             * @description Id of the upload of the whole. Several, in their order: plain tars (WebDataset), or parquet files.
              * @default null
              */
-            upload: string | null;
+            upload: (string | string[]) | null;
             /**
              * Train
-             * @description Id of the upload of the training part.
+             * @description Id of the upload of the training part. Several, in their order: plain tars (WebDataset), or parquet files.
              * @default null
              */
-            train: string | null;
+            train: (string | string[]) | null;
             /**
              * Test
-             * @description Id of the upload of the test part.
+             * @description Id of the upload of the test part. Several, in their order: plain tars (WebDataset), or parquet files.
              * @default null
              */
-            test: string | null;
+            test: (string | string[]) | null;
             /**
              * Unlabelled
-             * @description Id of an upload. Training images without labels, beside the others or alone; its folders are no classes.
+             * @description Id of an upload. Training images without labels, beside the others or alone; its folders are no classes. Several, in their order: plain tars (WebDataset), or parquet files.
              * @default null
              */
-            unlabelled: string | null;
+            unlabelled: (string | string[]) | null;
             /**
              * Name
              * @default
