@@ -239,6 +239,11 @@ bench-train: $(INSTALLED) ## images/s of training: student alone, live teacher, 
 bench-data: $(INSTALLED) ## images/s of a core from JPEGs to crops: ours, timm's and torchvision's loaders, bare decoders (about 2 minutes)
 	$(PY) -m benchmarks.data $(ARGS)
 
+.PHONY: bench-data-large
+bench-data-large: $(INSTALLED) ## the same of 2 and 12 megapixels, decoded whole and smaller, and by how much their crops differ (about 5 minutes)
+	$(PY) -m benchmarks.data.large $(ARGS)
+	$(PY) -m benchmarks.data.differences
+
 .PHONY: bench-text
 bench-text: $(INSTALLED) ## sequences/s of distilling language models: alone, live, cached, transformers' plain loop
 	$(PY) -m benchmarks.text.speed $(ARGS)

@@ -21,9 +21,10 @@ from uuid import uuid4
 import httpx
 
 from client import download as downloads
-from client import folders, following, uploads
+from client import folders, following, naming, uploads
 from client.errors import NotThere, ProblemError, Refused
 from client.handover import HandoverCalls
+from client.naming import Given
 from client.predictions import PredictionCalls
 from client.registering import register
 from client.studies import StudyCalls
@@ -119,11 +120,11 @@ class Retort(StudyCalls, PredictionCalls, HandoverCalls):
 
     def add_dataset(  # noqa: PLR0913 - options by keyword
         self,
-        file: str | Path | None = None,
+        file: Given | None = None,
         *,
-        train: str | Path | None = None,
-        test: str | Path | None = None,
-        unlabelled: str | Path | None = None,
+        train: Given | None = None,
+        test: Given | None = None,
+        unlabelled: Given | None = None,
         name: str = "",
         task: str = "",
         labels: Mapping[str, str] | None = None,
@@ -132,17 +133,21 @@ class Retort(StudyCalls, PredictionCalls, HandoverCalls):
         box_format: str = "",
     ) -> Dataset:
         """Upload files of one of the `tasks()`: `file`, or `train` with or without `test`; with these, or alone,
-        `unlabelled` (images without labels). Of a folder its tables `train.*` and `test.*`, or its images packed as a
-        zip. `task`: its name; empty: the files tell. `pixel_range`: the values of 16-bit grey that are black and white,
-        as (0, 4095) for 12 bits. `box_format`: what the four numbers of a box are in a table or parquet, as
-        `cxcywh_relative`; empty: the files tell."""
-        given = {"train": train, "test": test}
-        parts = {role: Path(path) for role, path in given.items() if path is not None}
-        with folders.dataset_files(Path(file)) if file is not None else nullcontext(parts) as files:
-            called = name or (folders.called(Path(file)) if file is not None else "")
-            files = dict(files) | ({"unlabelled": Path(unlabelled)} if unlabelled is not None else {})
+        `unlabelled` (images without labels). Each is a path, or the shards of one split: a list of tars or of parquet
+        files, or `photos-{000..127}.tar` or `photos-*.tar`. Of a folder its tables `train.*` and `test.*`, or its
+        images packed as a zip. `task`: its name; empty: the files tell. `pixel_range`: the values of 16-bit grey that
+        are black and white, as (0, 4095) for 12 bits. `box_format`: what the four numbers of a box are in a table or
+        parquet, as `cxcywh_relative`; empty: the files tell."""
+        given = {"file": file, "train": train, "test": test, "unlabelled": unlabelled}
+        found = {role: naming.files_of(paths) for role, paths in given.items() if paths is not None}
+        lists = {role: paths for role, paths in found.items() if isinstance(paths, list)}
+        alone = {role: path for role, path in found.items() if isinstance(path, Path)}
+        whole = alone.pop("file", None)
+        with folders.dataset_files(whole) if whole is not None else nullcontext(dict[str, Path]()) as files:
+            called = name or (folders.called(whole) if whole is not None else "")
+            pairs = [*files.items(), *alone.items(), *((role, path) for role in lists for path in lists[role])]
             fields = {"name": called} | _task(task) | _reading(pixel_range, box_format)
-            dataset: Dataset = register(self._transport, "/datasets", list(files.items()), fields, labels, progress)
+            dataset: Dataset = register(self._transport, "/datasets", pairs, fields, labels, progress, lists)
         return self._ready(f"/datasets/{dataset['id']}", dataset)
 
     def named_dataset(self, named: str, labels: Mapping[str, str] | None = None, task: str = "") -> Dataset:

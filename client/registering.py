@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -20,15 +20,20 @@ def register(
     fields: Mapping[str, Any],
     labels: Mapping[str, str] | None,
     progress: uploads.Progress | None,
+    lists: Collection[str] = (),
 ) -> Any:
-    """The row that POST `path` makes of (role, file) pairs; the role `file` may come again."""
+    """The row that POST `path` makes of (role, file) pairs; the role `file` may come again. `lists`: roles that go as
+    lists of uploads, however small and few."""
     body = {**fields, "labels": dict(labels or {})}
-    if sum(file.stat().st_size for _, file in files) <= uploads.LARGE_BYTES:
+    if not lists and sum(file.stat().st_size for _, file in files) <= uploads.LARGE_BYTES:
         return _send_form(transport, path, files, body)
     purpose = path.strip("/").removesuffix("s")
     sent = [(role, uploads.upload(transport, file, purpose, progress)) for role, file in files]
-    whole = [upload for role, upload in sent if role == "file"]
-    body |= {role: upload for role, upload in sent if role != "file"}
+    whole = [upload for role, upload in sent if role == "file" and role not in lists]
+    body |= {role: upload for role, upload in sent if role != "file" and role not in lists}
+    body |= {
+        "upload" if role == "file" else role: [upload for other, upload in sent if other == role] for role in lists
+    }
     if whole:
         body |= {"upload": whole[0]} if len(whole) == 1 else {"uploads": whole}
     return transport.request("POST", path, json=body, headers={"Idempotency-Key": uuid4().hex}).json()

@@ -15,6 +15,7 @@ from client.types import Event, Study, Trial
 
 TABLE_MEDIA = {"json": "application/json", "csv": "text/csv", "md": "text/markdown"}
 PARETO_MEDIA = {"json": "application/json", "svg": "image/svg+xml", "png": "image/png"}
+FIGURE_MEDIA = PARETO_MEDIA | {"csv": "text/csv"}
 
 
 class StudyCalls(Calls):
@@ -64,6 +65,22 @@ class StudyCalls(Calls):
         query = {name: value for name, value in {"x": x, "y": y}.items() if value is not None}
         headers = {"Accept": PARETO_MEDIA[form]}
         return self._transport.request("GET", f"{_study(study_id)}/pareto", headers=headers, params=query).content
+
+    def study_figure(
+        self, study_id: str, x: str | None = None, y: str | None = None, series: str | None = None
+    ) -> dict[str, Any]:
+        """Configurations as points with intervals: `y` against `x`, in `series` by a place; "none": no series."""
+        found: dict[str, Any] = self.get(f"{_study(study_id)}/figure", x=x, y=y, series=series)
+        return found
+
+    def study_figure_as(
+        self, study_id: str, form: str, x: str | None = None, y: str | None = None, series: str | None = None
+    ) -> bytes:
+        """The figure as `svg`, `png`, `csv` or `json`, drawn by the service."""
+        given = {"x": x, "y": y, "series": series}
+        query = {name: value for name, value in given.items() if value is not None}
+        headers = {"Accept": FIGURE_MEDIA[form]}
+        return self._transport.request("GET", f"{_study(study_id)}/figure", headers=headers, params=query).content
 
     def study_importance(self, study_id: str) -> dict[str, Any]:
         """How much each place of the space matters."""

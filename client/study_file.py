@@ -163,8 +163,8 @@ def read(file: Path) -> Body:
 
 
 def write(retort: Retort, study: Study, output: Path) -> list[Path]:
-    """study.md, study.json, table.csv and pareto.svg, as far as the study has come. study.json has the jobs that
-    trained teachers too."""
+    """study.md, study.json, table.csv, figure.svg and pareto.svg, as far as the study has come. study.json has the jobs
+    that trained teachers too."""
     study_id, result = study["id"], study["result"] or {}
     bought = (result.get("student_budget") or {}).get("reading", "")
     said = [result.get("reading", f"It is {study['status']}."), bought]
@@ -176,6 +176,7 @@ def write(retort: Retort, study: Study, output: Path) -> list[Path]:
         "study.md": (table + "\n" + "\n\n".join(text for text in said if text) + "\n").encode(),
         "study.json": json.dumps(document, indent=1).encode(),
         "table.csv": retort.study_table_as(study_id, "csv"),
+        "figure.svg": retort.study_figure_as(study_id, "svg"),
         "pareto.svg": retort.study_pareto_as(study_id, "svg"),
     }
     for name, content in files.items():

@@ -79,6 +79,21 @@ def front(found: dict[str, Any]) -> Table:
     return made
 
 
+def points(found: dict[str, Any]) -> Table:
+    """Series by series, from left to right, with intervals."""
+    heads = [] if found["series"] is None else [found["series"]["label"].upper()]
+    y = found["y"]["name"].upper()
+    made = table("CONFIGURATION", *heads, found["x"]["label"].upper(), y, "95 % INTERVAL", "SEEDS", "JOB")
+    for line in found["lines"]:
+        for each in line["points"]:
+            number = "base job" if each["configuration"] == 0 else str(each["configuration"])
+            span = "-" if each["low"] is None else f"{each['low']:.5g} to {each['high']:.5g}"
+            x = f"{each['x']:.6g}" if each["layer"] is None else f"{each['x']:.6g} ({each['layer']})"
+            facts = [x, f"{each['y']:.5g}", span, str(each["n"]), each["job"] or ""]
+            made.add_row(number, *([escape(line["label"])] if heads else []), *map(escape, facts))
+    return made
+
+
 def shares(found: dict[str, Any]) -> Table:
     made = table("PLACE", "SHARE", "")
     for place, share in found["shares"].items():

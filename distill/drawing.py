@@ -28,3 +28,8 @@ def save(make: Callable[[], Any], target: Any, **options: Any) -> None:
     style = {"svg.fonttype": "none", "svg.hashsalt": "retort", "font.family": "DejaVu Sans", "font.size": 9}
     with _STYLE, matplotlib.rc_context(style):
         make().savefig(target, facecolor="white", **options)
+
+
+def literal(text: str) -> str:
+    """A name as text, not as mathematics: matplotlib would read what stands between two dollar signs."""
+    return text.replace("$", r"\$")

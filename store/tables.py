@@ -82,8 +82,9 @@ class Teacher(Leasable, Base):
 
 
 class Dataset(Leasable, Base):
-    """A registered dataset. `files`: role -> {object_key, size_bytes, sha256, filename}; empty for named sets. `task`:
-    what was asked for, once inspected what was found (`distill.tasks`); empty before, and of older releases' rows.
+    """A registered dataset. `files`: role, or place in a role (`store.dataset_files`), -> {object_key, size_bytes,
+    sha256, filename}; empty for named sets. `task`: what was asked for, once inspected what was found
+    (`distill.tasks`); empty before, and of older releases' rows.
     `pixel_range`: [low, high], in which 16-bit grey is read; None: the upper byte. `box_format`: what the numbers of
     boxes are; empty: the files tell. `shards`: of one that is read where it lies (`store.shard_references`), with
     `files` its index and manifest; None: the files are the dataset."""

@@ -10,10 +10,24 @@ from rich.console import Console
 from client import progress, render
 from client.api import Retort
 from client.commands.registered import Kind, add_commands
+from client.naming import names_several
 from client.session import Session, command, pairs
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-PLACE = click.Path(exists=True, path_type=Path)
+
+
+class _Files(click.ParamType[Path]):
+    """A path that is there, or braces or a `*` that name files."""
+
+    name = "path"
+
+    def convert(self, value: str | Path, param: click.Parameter | None, context: click.Context | None) -> Path:
+        if not Path(value).exists() and not names_several(value):
+            self.fail(f"There is no {value}.", param, context)
+        return Path(value)
+
+
+FILES = _Files()
 
 
 @click.group()
@@ -22,10 +36,13 @@ def datasets() -> None:
 
 
 @datasets.command("add")
-@click.argument("file", required=False, type=PLACE)
-@click.option("--train", type=FILE, help="The training part, instead of FILE.")
-@click.option("--test", type=FILE, help="The test part, beside --train.")
-@click.option("--unlabelled", type=FILE, help="Images without labels, beside the others or alone.")
+@click.argument("file", nargs=-1, type=FILES)
+@click.option("--train", multiple=True, type=FILES, help="The training part, instead of FILE. May be repeated.")
+@click.option("--test", multiple=True, type=FILES, help="The test part, beside --train. May be repeated.")
+@click.option(
+    "--unlabelled", multiple=True, type=FILES, help="Images without labels, beside the others or alone. May be "
+    "repeated.",
+)  # fmt: skip
 @click.option("--named", help="A data set that the service knows, e.g. fashion-mnist.")
 @click.option("--url", help="https://, s3:// or hf:// URL that the service fetches itself.")
 @click.option(
@@ -58,10 +75,10 @@ def datasets() -> None:
 def add(  # noqa: PLR0913 - click: one each option
     session: Session,
     retort: Retort,
-    file: Path | None,
-    train: Path | None,
-    test: Path | None,
-    unlabelled: Path | None,
+    file: tuple[Path, ...],
+    train: tuple[Path, ...],
+    test: tuple[Path, ...],
+    unlabelled: tuple[Path, ...],
     named: str | None,
     url: str | None,
     shards: tuple[str, ...],
@@ -75,13 +92,14 @@ def add(  # noqa: PLR0913 - click: one each option
     box_format: str,
 ) -> None:
     """Register a FILE (retort catalogue tasks says which), a folder of images or with tables train.* and test.*, a
-    named set, a URL, or shards that stay where they lie."""
-    given = sum(each is not None for each in (file, train, named, url, shards or None))
-    if given > 1 or (not given and unlabelled is None):
+    named set, a URL, or shards that stay where they lie. Several FILEs, or 'photos-{000..127}.tar' or 'photos-*.tar' in
+    quotes, are the shards of one dataset: tars or parquet."""
+    given = sum(map(bool, (file, train, named is not None, url is not None, shards)))
+    if given > 1 or (not given and not unlabelled):
         raise click.UsageError(
             "Give one of FILE, --train (with --test), --named, --url and --shards; or --unlabelled alone."
         )
-    if unlabelled is not None and (named is not None or url is not None or shards):
+    if unlabelled and (named is not None or url is not None or shards):
         raise click.UsageError("--unlabelled goes with FILE or --train, or alone.")
     if shards and (pixel_range is not None or box_format):
         raise click.UsageError("--pixel-range and --box-format are for files that the service keeps.")
@@ -103,7 +121,8 @@ def add(  # noqa: PLR0913 - click: one each option
     else:
         with progress.bar(Console(stderr=True), "sending") as show:
             made = retort.add_dataset(
-                file, train=train, test=test, unlabelled=unlabelled, name=name, task=task, labels=labels, progress=show,
+                file or None, train=train or None, test=test or None, unlabelled=unlabelled or None, name=name,
+                task=task, labels=labels, progress=show,
                 pixel_range=pixel_range, box_format=box_format,
             )  # fmt: skip
     session.show(made, lambda: render.details(dict(made)))

@@ -12,7 +12,7 @@ from client.api import Retort
 from client.commands import body as bodies
 from client.commands.following import followed, show_end
 from client.session import Session, add_actions, command, strict_json
-from client.studies import PARETO_MEDIA, TABLE_MEDIA
+from client.studies import FIGURE_MEDIA, PARETO_MEDIA, TABLE_MEDIA
 
 ACTIONS = {
     "cancel": "End a study and its active trials.",
@@ -159,6 +159,30 @@ def pareto(session: Session, retort: Retort, study_id: str, x: str | None, y: st
         return
     found = retort.study_pareto(study_id, x, y)
     session.show(found, lambda: study_tables.front(found))
+
+
+@studies.command("figure")
+@click.argument("study_id")
+@click.option("--x", help="A cost, a numeric place (epochs), or a score of layers (quality).")
+@click.option("--y", help="An objective or a cost; the first objective.")
+@click.option("--series", help="A place of few values; the recipe if varied. none: no series.")
+@click.option(
+    "--output", "--out", "-o", type=click.Path(dir_okay=False, path_type=Path),
+    help="A .svg, .png, .csv or .json file.",
+)  # fmt: skip
+@command
+def figure(
+    session: Session, retort: Retort, study_id: str, x: str | None, y: str | None, series: str | None,
+    output: Path | None,
+) -> None:  # fmt: skip
+    """Configurations as points with 95 % intervals over their seeds, in series; drawn by the service."""
+    if output is not None:
+        _write(session, output, retort.study_figure_as(study_id, _form(output, FIGURE_MEDIA), x, y, series))
+        return
+    found = retort.study_figure(study_id, x, y, series)
+    session.show(found, lambda: study_tables.points(found))
+    if not session.as_json:
+        session.console.print("\n".join(found["reading"]), markup=False)
 
 
 def _form(output: Path, media: dict[str, str]) -> str:

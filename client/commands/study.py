@@ -57,7 +57,7 @@ def check(arguments: Sequence[str]) -> None:
 @click.option("--confirm", type=click.IntRange(0), help="Fresh seeds that confirm the winner.")
 @click.pass_context
 def study(context: click.Context, /, file: Path, url: str | None, data: Path | None, output: Path, **rest: Any) -> None:
-    """Search as a file says, and write study.md, study.json, table.csv and pareto.svg.
+    """Search as a file says, and write study.md, study.json, table.csv, figure.svg and pareto.svg.
 
     Interrupt it whenever you like: the same command goes on. Without a service one of our own runs in OUTPUT/service
     meanwhile, on SQLite. Options go before what the file says.

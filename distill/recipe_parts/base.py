@@ -172,6 +172,9 @@ class Recipe(nn.Module):
         recipe that needs it. What calls `forward` passes targets through here; they are not cached with it."""
         return targets | {"index": index} if self.needs_index else targets
 
+    def at(self, done: float) -> None:
+        """Before each step: the share of the training's steps that is over, for terms whose weight depends on it."""
+
     def forward(self, student_input: Any, labels: Tensor, targets: dict[str, Tensor]) -> dict[str, Tensor]:
         """Named scalar parts; `loss` is what to differentiate, `outputs` (detached) ride along for the meter."""
         raise NotImplementedError

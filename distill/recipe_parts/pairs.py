@@ -108,6 +108,10 @@ class FeaturePairs(nn.Module):
     """L_feat = mean_i v_i * ( loss_i + extra_weight * extra_i ) over the k pairs; v_i = 1 unless weighted. Of a set of
     teachers the weighted mean of theirs, each with its own k pairs.
 
+    `schedule`: `constant`, or `deepest_last` (**our choice**): v_i of every pair but its teacher's deepest is
+    multiplied by (1 + cos(pi t)) / 2, t in [0, 1) the share of the steps that is over, as `at` says before each. In
+    eval mode no weight falls, so that losses on held-out samples compare over time.
+
     loss_i = loss(proj_i(pool(F_s,i)), pool(F_t,i)); `extra` names a second loss that joins the first, each with
     projectors of its own. `normalise`: divide each target by its root mean square over the batch, so that layers of
     large scale do not drown the others (**our choice**; changes nothing for the scale-free losses). Where the widths
@@ -124,6 +128,7 @@ class FeaturePairs(nn.Module):
         weights: Sequence[float] | None = None,
         extra: str | None = None,
         extra_weight: float = 1.0,
+        schedule: str = "constant",
     ) -> None:
         super().__init__()
         self.loss, self.extra_loss = losses.get(loss)(), losses.get(extra)() if extra else None
@@ -132,6 +137,13 @@ class FeaturePairs(nn.Module):
         self.extra_pairs = _pairs(setup, self.extra_loss, grid) if self.extra_loss else nn.ModuleList()
         self.weights = _weights(weights, setup.shares)
         self.count = sum(setup.shares)
+        self.fading = _fading(schedule, setup.shares)
+        self.register_buffer("done", torch.zeros(()), persistent=False)
+
+    def at(self, done: float) -> None:
+        """Say which share of the training's steps is over."""
+        if any(self.fading):
+            self.done.fill_(done)
 
     @property
     def element_wise(self) -> bool:
@@ -146,7 +158,14 @@ class FeaturePairs(nn.Module):
     def forward(self, features: Sequence[Tensor], targets: dict[str, Tensor]) -> Tensor:
         """Student features in pair order and the teacher's targets -> scalar L_feat."""
         terms = [self._term(i, feature, targets) for i, feature in enumerate(features)]
-        return torch.stack([v * term for v, term in zip(self.weights, terms, strict=True)]).sum() / self.count
+        return torch.stack([v * term for v, term in zip(self._now(), terms, strict=True)]).sum() / self.count
+
+    def _now(self) -> Sequence[float | Tensor]:
+        """The pairs' weights at this step; in eval mode those of the first, so that losses compare over time."""
+        if not (self.training and any(self.fading)):
+            return self.weights
+        left = (1 + torch.cos(math.pi * self.done)) / 2
+        return [v * left if fades else v for v, fades in zip(self.weights, self.fading, strict=True)]
 
     def _term(self, i: int, feature: Tensor, targets: dict[str, Tensor]) -> Tensor:
         term = self._compare(self.loss, self.pairs[i], feature, targets[f"feature_{i}"])
@@ -163,6 +182,12 @@ class FeaturePairs(nn.Module):
             student, teacher = student * scale if pair.same_width else student, teacher * scale
         term: Tensor = loss(student, teacher)
         return term
+
+
+def _fading(schedule: str, shares: Sequence[float]) -> tuple[bool, ...]:
+    """Of each pair, whether its weight falls to 0: under `deepest_last` all but the deepest of each teacher."""
+    pairs = round(sum(shares))
+    return tuple(schedule == "deepest_last" and i % pairs < pairs - 1 for i in range(len(shares)))
 
 
 def _pairs(setup: Setup, loss: FeatureLoss, grid: int) -> nn.ModuleList:

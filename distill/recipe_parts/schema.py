@@ -38,6 +38,12 @@ PAIRS: Fragment = {
         "default": None,
         "description": "One weight a pair, in depth order; null: all 1.",
     },
+    "layer_schedule": {
+        "type": "string",
+        "enum": ["constant", "deepest_last"],
+        "default": "constant",
+        "description": "deepest_last: all pairs but the deepest fade out over the training, by half a cosine.",
+    },
     "extra_loss": {
         "type": ["string", "null"],
         "default": None,

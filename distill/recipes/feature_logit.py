@@ -58,13 +58,18 @@ class FeatureLogit(PairedFeatures):
         layer_weights: Sequence[float] | None = None,
         extra_loss: str | None = None,
         extra_weight: float = 1.0,
+        layer_schedule: str = "constant",
     ) -> None:
         super().__init__(setup)
         self.feature_weight, self.cross_entropy_weight = feature_weight, cross_entropy_weight
         self.kl, self.logit_weight, self.temperature = kl, logit_weight, temperature
         self.features = FeaturePairs(
-            setup, feature_loss, grid, normalise, layer_weights, extra=extra_loss, extra_weight=extra_weight
-        )
+            setup, feature_loss, grid, normalise, layer_weights, extra=extra_loss, extra_weight=extra_weight,
+            schedule=layer_schedule,
+        )  # fmt: skip
+
+    def at(self, done: float) -> None:
+        self.features.at(done)
 
     def targets(self, teacher_input: Any) -> dict[str, Tensor]:
         features, logits = self._teacher_pass(teacher_input, logits=self.kl)

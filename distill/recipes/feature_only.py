@@ -41,17 +41,22 @@ class FeatureOnly(DetachedHead):
         layer_weights: Sequence[float] | None = None,
         extra_loss: str | None = None,
         extra_weight: float = 1.0,
+        layer_schedule: str = "constant",
     ) -> None:
         super().__init__(setup)
         self.feature_weight, self.head_weight = feature_weight, head_weight
         self.features = FeaturePairs(
-            setup, feature_loss, grid, normalise, layer_weights, extra=extra_loss, extra_weight=extra_weight
-        )
+            setup, feature_loss, grid, normalise, layer_weights, extra=extra_loss, extra_weight=extra_weight,
+            schedule=layer_schedule,
+        )  # fmt: skip
         self.check_student(setup.student, setup.student_layers, setup.student_example)
 
     @classmethod
     def check_student(cls, student: nn.Module, layers: Sequence[str], example: Any) -> None:
         check_nothing_bypasses(student, layers, example)
+
+    def at(self, done: float) -> None:
+        self.features.at(done)
 
     def targets(self, teacher_input: Any) -> dict[str, Tensor]:
         features, _ = self._teacher_pass(teacher_input, logits=False)

@@ -103,8 +103,7 @@ def _figure(found: Pareto, title: str) -> Any:
     axes.set_ylabel(_label(found.y), color=INK)
     axes.grid(color="#e5e5e5", linewidth=0.6)
     axes.legend(frameon=False, fontsize=8)
-    # A name is text, not mathematics: matplotlib would read what stands between two dollar signs.
-    axes.set_title(title.replace("$", r"\$"), loc="left", color=INK, fontsize=10)
+    axes.set_title(drawing.literal(title), loc="left", color=INK, fontsize=10)
     return figure
 
 

@@ -36,6 +36,16 @@ def spread(values: Sequence[float]) -> Spread | None:
     return Spread(mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1)), n)
 
 
+def interval(found: Spread) -> tuple[float, float] | None:
+    """mean +- t_{1 - a/2, n-1} sd / sqrt(n), a = 0.05: where the mean over many seeds lies with probability 0.95, by
+    itself, corrected for no other. None of a single value, and where all values are the same: sd = 0 of a few seeds
+    estimates nothing (**our choice**, as of `paired`)."""
+    if found.sd is None or _constant(found):
+        return None
+    half = _t(1, found.n - 1) * found.sd / math.sqrt(found.n)
+    return found.mean - half, found.mean + half
+
+
 @dataclass(frozen=True, slots=True)
 class Paired:
     """`mean` of first - second over the `n` seeds that both have, with its interval, null for fewer than two seeds.

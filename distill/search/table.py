@@ -33,13 +33,15 @@ class Run:
 class Row:
     """`values`: spreads over the seeds of the search that ran to their end; `difference`: of the first objective to the
     base job on the same seeds; `runs`: how many trials are in which state, diverged and at-chance ones counted among
-    the failed; `test`: spreads on the test set, search and confirmation together."""
+    the failed; `unused`: trials of the search that no mean is of, by why, each counted once; `test`: spreads on the
+    test set, search and confirmation together."""
 
     configuration: int
     assignment: Mapping[str, Any]
     runs: dict[str, int] = field(default_factory=dict)
     values: dict[str, Spread] = field(default_factory=dict)
     difference: Paired | None = None
+    unused: dict[str, int] = field(default_factory=dict)
     test: dict[str, Spread] = field(default_factory=dict)
 
 
@@ -78,6 +80,7 @@ def _done(runs: Sequence[Run]) -> list[Run]:
 def _row(number: int, runs: Sequence[Run]) -> Row:
     row = Row(number, runs[0].assignment, _counted(runs))
     row.values = _spreads([run.values for run in _done(runs)])
+    row.unused = _unused(runs)
     row.test = _spreads([run.test for run in runs])
     return row
 
@@ -88,6 +91,15 @@ def _counted(runs: Sequence[Run]) -> dict[str, int]:
         found[run.state] += 1
         if run.outcome in BAD:
             found[run.outcome] += 1
+    return found
+
+
+def _unused(runs: Sequence[Run]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for run in runs:
+        if run.purpose == "search" and run.state != "succeeded":
+            why = run.outcome if run.outcome in BAD else run.state
+            found[why] = found.get(why, 0) + 1
     return found
 
 

@@ -28,7 +28,7 @@ def to_csv(table: Table, objectives: Sequence[Objective]) -> str:
 
 
 def _cells(row: Row, places: Sequence[str], names: Sequence[str]) -> list[Any]:
-    cells: list[Any] = [_plain(row.assignment[place]) if place in row.assignment else "" for place in places]
+    cells: list[Any] = [plain(row.assignment[place]) if place in row.assignment else "" for place in places]
     for name in names:
         found = row.values.get(name)
         cells += ["", "", ""] if found is None else [found.mean, _or_empty(found.sd), found.n]
@@ -51,7 +51,8 @@ def _or_empty(value: float | None) -> Any:
     return "" if value is None else value
 
 
-def _plain(value: Any) -> str:
+def plain(value: Any) -> str:
+    """A cell that no spreadsheet takes for a formula."""
     text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
     return "'" + text if text[:1] in tuple("=+-@\t\r") and not _number(value) else text  # no formula in a spreadsheet
 
@@ -87,7 +88,7 @@ def to_markdown(table: Table, objectives: Sequence[Objective], title: str, resul
 
 def _marked(row: Row, places: Sequence[str], names: Sequence[str]) -> list[str]:
     number = "0 (base job)" if row.configuration == BASE else str(row.configuration)
-    values = [_cell(_plain(row.assignment[place])) if place in row.assignment else "" for place in places]
+    values = [_cell(plain(row.assignment[place])) if place in row.assignment else "" for place in places]
     runs = row.runs
     failed = runs["failed"] - runs["diverged"] - runs["at_chance"]
     return [

@@ -177,6 +177,7 @@ class Loop:
         """One step on the gradient of the whole group: each batch's loss, a mean, counts by its `weight`. A group that
         weighs nothing has a gradient of 0."""
         self.optimizer.zero_grad(set_to_none=True)
+        self.recipe.at(self.step / self.length.total_steps)
         weights = [self.answer.weight(batch.labels) for batch in group]
         predictions = distributed.mean_weight(sum(weights), self.device)
         for left, batch, own in zip(reversed(range(len(group))), group, weights, strict=True):

@@ -47,13 +47,13 @@ def object_keys(row: Teacher | Dataset) -> list[str]:
     if isinstance(row, Teacher):
         return [row.object_key, *(file.object_key for file in stored(row.source))]
     files = [file.get("object_key") or references.object_key(row.id, role) for role, file in row.files.items()]
-    index = shard_references.object_keys(row.id) if row.shards else []
+    index = shard_references.object_keys(row.id) if row.kind == shard_references.KIND else []
     return [*files, *index, thumbnails.object_key(row.id)]
 
 
 def waiting(session: Session, table: type[Resource], limit: int = 20, streamed: bool | None = None) -> list[str]:
-    """Ids of rows to inspect that nobody holds, oldest first. `streamed`: only datasets that stay where they lie, or
-    only others; None: all."""
+    """Ids of rows to inspect that nobody holds, oldest first. `streamed`: only datasets of shards, which may take hours
+    to read, or only others; None: all."""
     free = or_(table.lease_until.is_(None), table.lease_until < db_now())
     query = select(table.id).where(table.status == "inspecting", free).order_by(table.id).limit(limit)
     if streamed is not None and table is Dataset:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Text, and_, cast, exists, func, or_, select, type_coerce, update
@@ -129,6 +130,29 @@ def _parsed(texts: Sequence[Any]) -> list[Any]:
 def forget_tests(session: Session, study_id: str) -> None:
     """A study that goes on reports nothing yet: figures of the test set come with its next end."""
     session.execute(update(Trial).where(Trial.study_id == study_id, Trial.test.is_not(None)).values(test=None))
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A job of the search that has begun to score its first teacher, and the layers of it that were chosen."""
+
+    configuration: int
+    job_id: str
+    teacher_id: str | None
+    digest: str
+    layers: list[str]
+
+
+def scored(session: Session, study_id: str) -> list[Scored]:
+    """Those that have ended first: their curves are whole."""
+    wanted = (Trial.configuration, Job.id, Job.teacher_id, Job.curve, Job.selection)
+    query = select(*wanted).join(Job, Job.id == Trial.job_id).where(Trial.study_id == study_id)
+    query = query.where(Trial.purpose == "search").order_by(Trial.state == "active", Trial.number)
+    return [
+        Scored(number, job_id, teacher_id, curve["digest"], (selection or {}).get("teacher_layers", []))
+        for number, job_id, teacher_id, curve, selection in session.execute(query)
+        if curve and curve.get("digest")
+    ]
 
 
 def first_jobs(session: Session, study_id: str) -> dict[int, str]:

@@ -53,12 +53,29 @@ def test_a_study_of_a_job_from_its_beginning_to_its_end(
         what = "pareto" if name.startswith("p") else "table"
         assert command("studies", what, study["id"], "-o", str(tmp_path / name))[0] == 0
         assert (tmp_path / name).read_bytes().startswith(begin)
+    assert_figure(command, study["id"], tmp_path)
     assert RATE in command("studies", "importance", study["id"])[1]
     assert "base job" in command("studies", "show", study["id"])[1]
     assert "job_" in command("studies", "trials", study["id"], "--state", "succeeded")[1]
     assert command("studies", "extend", study["id"], "--trials", "2")[0] == 1  # all of the grid was tried
     assert command("studies", "delete", study["id"])[0] == 0
     assert study["id"] not in command("studies", "list")[1]
+
+
+def assert_figure(command: Command, study_id: str, folder: Path) -> None:
+    """In the terminal, as JSON and in files, all by the service; a place that is not varied is refused."""
+    asked = ("studies", "figure", study_id, "--x", "learning_rate", "--series", "layers")
+    found = json.loads(command("--json", *asked)[1])
+    assert {(line["label"], len(line["points"])) for line in found["lines"]} == {("1", 2), ("2", 2), ("auto", 0)}
+    assert [each["why"] for each in found["left_out"]] == ["no_number"]  # the base job's is "auto"
+    code, printed = command(*asked)
+    assert (code, "0.03" in printed, " to " in printed) == (0, True, True)
+    for name, begin in {"f.svg": b"<?xml", "f.png": b"\x89PNG", "f.csv": b"configuration,layers,"}.items():
+        assert command(*asked, "--out", str(folder / name))[0] == 0
+        assert (folder / name).read_bytes().startswith(begin)
+    assert command(*asked, "--out", str(folder / "f.pdf"))[0] == 1
+    code, printed = command("studies", "figure", study_id, "--x", "beauty")
+    assert (code, "parameters" in printed) == (1, True)
 
 
 def test_a_place_that_is_no_domain_is_told_before_anything_is_sent(command: Command, job_id: str) -> None:

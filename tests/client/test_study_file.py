@@ -77,7 +77,8 @@ def test_a_file_is_searched_once_and_goes_on(
     assert {row["configuration"] for row in written["table"]["rows"]} == {0, 1}
     assert len(written["trials"]) == 2
     assert (output / "study.md").read_text().startswith("# which rate")
-    assert (output / "pareto.svg").read_bytes().startswith(b"<?xml")
+    for name in ("figure.svg", "pareto.svg"):
+        assert (output / name).read_bytes().startswith(b"<?xml")
     assert (output / "table.csv").read_text().startswith("configuration,")
     assert command("study", *options)[0] == 0  # it has ended: nothing is begun again
     assert [study["id"] for study in retort.studies()] == [written["study"]["id"]]

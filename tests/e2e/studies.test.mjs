@@ -107,6 +107,24 @@ test("its plot tells a configuration and leads to its job", { timeout: TIMEOUT }
   await headed("which rate");
 });
 
+test("its figure is walked along by keyboard, drawn against another place, and is a table too", { timeout: TIMEOUT }, async () => {
+  const card = page.locator("section.card", { has: page.getByRole("heading", { name: "Figures", exact: true }) });
+  const { choices } = await service.get(`/studies/${study}/figure`);
+  assert.ok(choices.x.some(({ name }) => name === "/config/learning_rate"));
+  await card.getByLabel("Across (x)").selectOption("latency_ms");
+  const chart = card.getByRole("application", { name: /accuracy against median latency/ });
+  await chart.focus();
+  await page.keyboard.press("ArrowRight");
+  await card.getByText(/^(Base job|Configuration \d): .*, 1 seed\.$/).waitFor();
+  await page.keyboard.press("Escape");
+  await card.getByText("All configurations have a single seed and so no interval.", { exact: false }).waitFor();
+  await card.getByText("As a table").click();
+  await card.getByRole("group", { name: "The figure as a table" }).waitFor();
+  assert.equal(await card.locator("tbody tr").count(), 4);
+  const [saved] = await Promise.all([page.waitForEvent("download"), card.getByRole("button", { name: "SVG" }).click()]);
+  assert.match(readFileSync(await saved.path(), "utf8"), /^<\?xml[\s\S]*<svg/);
+});
+
 test("parallel coordinates go by keyboard, and their brushes filter the table", { timeout: TIMEOUT }, async () => {
   const plot = page.getByRole("application", { name: /Parallel coordinates: 4 of 4 configurations/ });
   await plot.focus();

@@ -27,8 +27,10 @@ from distill.modalities.images.shards.refusal import ShardChanged, ShardGone, Sh
 from distill.modalities.images.shards.supply import NAMES, SUPPLY, Supply
 from distill.types import DatasetInput, DistillConfig
 from store import shard_references
+from store.dataset_files import numbered
 from store.egress import UrlRefused
 from store.ids import new_id
+from store.objects import FolderStore
 from store.repositories import jobs, resources
 from store.repositories.tenants import DEFAULT_TENANT
 from store.settings import Settings
@@ -182,6 +184,37 @@ def test_a_killed_trainer_goes_on_with_the_same_batches_and_a_changed_shard_ends
     assert error["remedy"]
 
 
+@pytest.mark.long
+def test_tars_that_were_uploaded_are_inspected_and_train_a_student(here: World, served: Site) -> None:
+    """A confined trainer reads them from the cache, which holds them under their sha256, and asks no server."""
+    files = {}
+    for number, path in enumerate(sorted(served.folder.glob("*.tar"))):
+        info = here.objects.put(f"uploads/upl_{number}", path)
+        facts = {"object_key": info.key, "size_bytes": info.size_bytes, "sha256": info.sha256}
+        files[numbered("all", number)] = facts | {"filename": path.name, "format": "tar"}
+    row = Dataset(id=new_id("dst"), tenant_id=DEFAULT_TENANT, name="s", kind="shards", files=files, digest="d" * 64)
+    with here.database.write() as session:
+        session.add(row)
+    inspections = Inspections(here.settings, here.database, here.objects, "wrk_test", here.leaving, COMMAND)
+    assert inspections.run_next()
+    found = row_of(here, Dataset, row.id)
+    assert (found.status, found.error, found.digest, found.shards) == ("ready", None, "d" * 64, None)
+    assert found.files.keys() == {*files, "index"}
+    queue(here, row.id)
+    assert attempted(here) == "succeeded", here.job.error
+    kept = {path.name for path in here.settings.kept_shards.iterdir() if path.is_file()}
+    assert kept == {file["sha256"] for file in files.values()}
+    assert served.asked == []
+    assert here.nothing_left()
+
+    for path in here.settings.kept_shards.iterdir():
+        path.unlink() if path.is_file() else None
+    here.objects.delete("uploads/upl_2")
+    queue(here, row.id)
+    assert attempted(here) == "failed"
+    assert (here.job.error or {})["code"] == "input_damaged"
+
+
 def _steps(world: World) -> list[int]:
     with world.database.read() as session:
         return [row.step for row in jobs.checkpoints(session, world.job_id)]
@@ -266,7 +299,7 @@ def test_more_shards_may_take_more_processor_time(settings: Settings, served: Si
         row = Dataset(id=new_id("dst"), kind="shards", name="s", shards={"given": given, "classes": None})
         folder = tmp_path / str(count)
         folder.mkdir()
-        stream = Stream(settings, row, folder, lambda: None)
+        stream = Stream(settings, FolderStore(tmp_path / "objects"), row, folder, lambda: None)
         with stream.supplier:
             allowed.append(stream.request[ALLOWED])
     assert allowed[1] - allowed[0] == 2 * SHARD_CPU_SECONDS

@@ -20,6 +20,7 @@ from store.repositories import resources
 from store.repositories.leases import LeaseLost
 from store.repositories.recording import clean
 from store.settings import Settings
+from store.shard_references import KIND
 from store.tables import Dataset, Teacher
 from worker.errors import Internal, StorageDown
 from worker.inspecting import conversions, thumbnails
@@ -47,8 +48,8 @@ class Leaving(Exception):
 
 
 class Inspections:
-    """Done one at a time, beside the slots: an inspection is seconds of one core. `streamed`: only datasets that stay
-    where they lie, which may take hours to read; or only others; None: all."""
+    """Done one at a time, beside the slots: an inspection is seconds of one core. `streamed`: only datasets of
+    shards, which may take hours to read; or only others; None: all."""
 
     def __init__(
         self,
@@ -106,7 +107,7 @@ class Inspections:
         with scratch.folder(self._settings.scratch, row.id, row.attempt) as folder:
             try:
                 keep = _Keeper(self._settings, self._database, row, self._leaving)
-                if isinstance(row, Dataset) and row.shards:
+                if isinstance(row, Dataset) and row.kind == KIND:
                     return self._streamed(row, folder, keep)
                 request = self._fetch(row, folder, keep)
                 answer = run(self._command, TABLES[type(row)], folder, request, self._settings, keep.check)
@@ -120,15 +121,15 @@ class Inspections:
                 return _refused(error)
 
     def _streamed(self, row: Dataset, folder: Path, keep: _Keeper) -> dict[str, Any]:
-        """Of a dataset that stays where it lies."""
-        stream = Stream(self._settings, row, folder, keep.check)
+        """Of a dataset of shards."""
+        stream = Stream(self._settings, self._objects, row, folder, keep.check)
         with stream.supplier as supplier:
             answer = run(
                 self._command, "dataset", stream.folder, stream.request, self._settings, keep.check,
                 lambda: supplier.busy,
             )  # fmt: skip
         if "report" in answer:
-            answer["values"] = stream.kept(self._objects, self._database)
+            answer["values"] = stream.kept(self._database)
         return thumbnails.kept(self._objects, row, stream.folder, answer)
 
     def _fetch(self, row: Teacher | Dataset, folder: Path, keep: _Keeper) -> dict[str, Any]:

@@ -179,7 +179,7 @@ class Attempt:
         folder.mkdir()
         fetcher = Fetcher(self._boss.objects, folder, self._check, self._note_now)
         spec = inputs.fetch_all(needed, fetcher)
-        self._suppliers = suppliers_of(self._boss.settings, needed, fetcher, self._shards())
+        self._suppliers = suppliers_of(self._boss.settings, self._boss.objects, needed, fetcher, self._shards())
         (self._folder / SPEC).write_text(spec.model_dump_json())
 
     def _shards(self) -> Store:

@@ -1,26 +1,36 @@
-"""What supplies an attempt with the shards of its datasets that stay where they lie."""
+"""What supplies an attempt with the shards of its datasets, whether they lie elsewhere or were uploaded."""
 
 from __future__ import annotations
 
+from store.objects import ObjectStore
 from store.settings import Settings
+from store.shard_references import KIND
 from worker.transfer import inputs
 from worker.transfer.fetching import Fetcher
 from worker.transfer.inputs import Inputs
+from worker.transfer.sent_shards import SentShards
 from worker.transfer.supplier import Kept, Store, Supplier
 
 
-def suppliers_of(settings: Settings, needed: Inputs, fetcher: Fetcher, store: Store) -> list[Supplier]:
-    """One for each such dataset, at work; shards are kept in `store`. Raises as `Fetcher.get`."""
+def suppliers_of(
+    settings: Settings, objects: ObjectStore, needed: Inputs, fetcher: Fetcher, store: Store
+) -> list[Supplier]:
+    """One for each dataset of shards, at work; shards are kept in `store`. Raises as `Fetcher.get`."""
     found: list[Supplier] = []
     try:
         for called, row in (("dataset", needed.dataset), ("probe", needed.probe)):
-            if row is None or not row.shards:
+            if row is None or row.kind != KIND:
                 continue
-            entries = inputs.manifest(row, fetcher, called)
+            if row.shards:
+                entries = inputs.manifest(row, fetcher, called)
+                source = Kept(settings, entries, store)
+            else:
+                sent = SentShards(row, objects, fetcher.note)
+                entries, source = sent.entries, Kept(settings, sent.entries, store, sent.bring)
             folder = inputs.supply_folder(fetcher.folder.parent, called)
             wanted = fetcher.folder / f"{called}-wanted"
             supplier = Supplier(folder, wanted, store.folder, settings.shard_cache_bytes, store.held_seconds)
-            found.append(supplier.start(Kept(settings, entries, store), len(entries)))
+            found.append(supplier.start(source, len(entries)))
     except BaseException:
         for supplier in found:
             supplier.close()

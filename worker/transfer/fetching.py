@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from store.objects import ObjectMissing, ObjectStore, StorageUnavailable
+from store.objects import ObjectInfo, ObjectMissing, ObjectStore, StorageUnavailable
 from store.objects.base import fetch
 from store.tables import Checkpoint
 from worker.errors import InputDamaged, StorageDown
@@ -44,11 +45,21 @@ class Fetcher:
     def get(self, key: str, sha256: str, name: str) -> Path:
         """The object as a file, read again while the store is away or gives other bytes. Raises `StorageDown`,
         `InputDamaged`."""
-        path, deadline, pause, wrong = self.folder / name, time.monotonic() + PATIENCE_SECONDS, 0.5, 0
+        path = self.folder / name
+        self._read(key, sha256, lambda: fetch(self._objects, key, path))
+        return path
+
+    def get_over(self, key: str, sha256: str, path: Path) -> ObjectInfo:
+        """The same over what is at `path` already, which holds the room; what was read."""
+        return self._read(key, sha256, lambda: _over(self._objects, key, path))
+
+    def _read(self, key: str, sha256: str, read: Callable[[], ObjectInfo]) -> ObjectInfo:
+        deadline, pause, wrong = time.monotonic() + PATIENCE_SECONDS, 0.5, 0
         while True:
             try:
-                if fetch(self._objects, key, path).sha256 == sha256:
-                    return path
+                found = read()
+                if found.sha256 == sha256:
+                    return found
                 wrong += 1
                 if wrong >= TRIES:
                     raise InputDamaged(f"The object store returns other bytes for {key} than were stored.")
@@ -78,3 +89,15 @@ class Fetcher:
             except InputDamaged as error:
                 self.note("warning", f"checkpoint of step {row.step} is of no use: {error}")
         return None
+
+
+def _over(objects: ObjectStore, key: str, path: Path) -> ObjectInfo:
+    digest, size = hashlib.sha256(), 0
+    path.touch()
+    with path.open("r+b") as file:
+        for chunk in objects.read(key):
+            digest.update(chunk)
+            size += len(chunk)
+            file.write(chunk)
+        file.truncate()
+    return ObjectInfo(key, size, digest.hexdigest())

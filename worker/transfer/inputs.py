@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from distill.modalities.images.shards.supply import SUPPLY
+from distill.modalities.images.shards.supply import INDEX, SUPPLY
 from distill.tasks import container, of_report
 from distill.tasks.several_teachers import labels
 from distill.types import (
@@ -27,7 +28,9 @@ from distill.types import (
     TeacherPreprocessing,
     TrainedRun,
 )
+from store.dataset_files import by_role, is_numbered
 from store.repositories import jobs
+from store.shard_references import KIND
 from store.tables import Artifact, Checkpoint, Dataset, Job, JobTeacher, Teacher
 from worker.errors import InputGone
 from worker.transfer import shards
@@ -127,16 +130,30 @@ def fetch_all(inputs: Inputs, fetcher: Fetcher) -> RunSpec:
 
 def dataset_input(row: Dataset, fetcher: Fetcher, called: str = "dataset") -> DatasetInput:
     """`called`: how its files' names begin."""
+    sharded = row.kind == KIND  # whose shards come when they are needed
     files = {
         role: str(fetcher.get(file["object_key"], file["sha256"], f"{called}-{role}{_suffixes(file)}"))
         for role, file in row.files.items()
-        if role != MANIFEST
+        if (role == INDEX if sharded else not is_numbered(role))
     }
-    if row.shards:
+    if sharded:
         files[SUPPLY] = str(supply_folder(fetcher.folder.parent, called))
+    else:
+        parts = by_role(row.files).items()
+        files |= {role: str(_folder(several, fetcher, f"{called}-{role}")) for role, several in parts}
     task = row.task or of_report(row.report)
     known = {"kind": row.kind, "name": row.name, "files": files, "digest": row.digest, "task": task}
     return DatasetInput.model_validate(known | {"pixel_range": row.pixel_range, "box_format": row.box_format})
+
+
+def _folder(files: Sequence[Mapping[str, Any]], fetcher: Fetcher, called: str) -> Path:
+    """Several files of one role in a folder, whose names count them in their order."""
+    folder = fetcher.folder / called
+    folder.mkdir()
+    for number, file in enumerate(files):
+        name = re.sub(r"[^\w.-]", "_", PurePath(file["filename"]).stem, flags=re.ASCII)
+        fetcher.get(file["object_key"], file["sha256"], f"{called}/{number:04}-{name}.{file['format']}")
+    return folder
 
 
 def supply_folder(job: Path, called: str) -> Path:

@@ -21,6 +21,7 @@ from typing import Protocol, Self
 from distill.errors import InvalidDataset, RetortError
 from distill.modalities.images.shards import supply
 from distill.modalities.images.shards.cache import ShardCache
+from distill.modalities.images.shards.record import Hashed
 from distill.modalities.images.shards.refusal import changed
 from store.settings import Settings
 from worker.errors import Internal, disk_full
@@ -42,6 +43,8 @@ INSPECTED = 4
 HELD_SECONDS = 10.0
 """Of files that hosts share: a reader opens each so often, where every part of its path is asked for over a network."""
 Check = Callable[[], None]
+Bring = Callable[[int, Path, Check], Hashed]
+"""Writes shard number N to a path, over what is there already; what it found. Calls `check` often."""
 
 
 class Closed(Exception):
@@ -174,11 +177,15 @@ class Store:
 
 
 class Kept:
-    """Registered shards, from a cache that other jobs share. `store`: by default that of this machine."""
+    """Registered shards, from a cache that other jobs share. `store`: by default that of this machine. `bring`: where
+    those come from that it does not hold, as they were registered; None: from their addresses."""
 
-    def __init__(self, settings: Settings, entries: Sequence[Entry], store: Store | None = None) -> None:
+    def __init__(
+        self, settings: Settings, entries: Sequence[Entry], store: Store | None = None, bring: Bring | None = None
+    ) -> None:
         self._settings, self._entries = settings, entries
         self._store = store or Store.of_machine(settings)
+        self._bring = bring or self._fetch
         make_folder(settings, self._store.folder)
 
     def get(self, number: int, check: Check) -> Path:
@@ -188,10 +195,15 @@ class Kept:
         cache = ShardCache(store.folder, budget_bytes, check, store.locks, store.owner)
 
         def make(part: Path) -> None:
-            shards.fetch_again(self._settings, entry, part, check)
+            self._bring(number, part, check)
             part.chmod(0o444)
 
         return cache.get(entry.sha256, entry.size_bytes, make)
+
+    def _fetch(self, number: int, path: Path, check: Check) -> Entry:
+        entry = self._entries[number]
+        shards.fetch_again(self._settings, entry, path, check)
+        return entry
 
 
 def make_folder(settings: Settings, folder: Path) -> None:
@@ -205,10 +217,13 @@ def make_folder(settings: Settings, folder: Path) -> None:
 
 class Registering:
     """Shards that are looked at for the first time: a few at once in `folder`, in the order of requests. `entries`:
-    what is known of those that came."""
+    what is known of those that came. `bring`: where they come from; None: from the addresses that `names` are."""
 
-    def __init__(self, settings: Settings, names: Sequence[str], folder: Path, links: Path) -> None:
-        self._settings, self._names, self._folder, self._links = settings, names, folder, links
+    def __init__(
+        self, settings: Settings, names: Sequence[str], folder: Path, links: Path, bring: Bring | None = None
+    ) -> None:
+        self._names, self._folder, self._links = names, folder, links
+        self._bring = bring or (lambda number, path, check: shards.fetch(settings, names[number], path, check))
         self.entries: dict[int, Entry] = {}
         self._there: OrderedDict[int, Path] = OrderedDict()
         self._lock = threading.Lock()
@@ -222,7 +237,7 @@ class Registering:
                 return self._there[number]
         part, path = self._folder / f"{number}.part", self._folder / f"{number}"
         url = self._names[number]
-        found = shards.fetch(self._settings, url, part, check)
+        found = self._bring(number, part, check)
         entry = self.entries.setdefault(number, Entry(url, found.size_bytes, found.sha256))
         if entry.sha256 != found.sha256:
             raise changed(url, "it holds other bytes than when it was first read")

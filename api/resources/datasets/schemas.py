@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints
 from api.http.paging import PageInfo
 from api.http.schemas import Labels, Name, RequestModel, ResponseModel
 from distill.types import BOX_FORMAT, CLASSES_FROM, PIXEL_RANGE, BoxFormat, ClassesFrom, PixelRange
+from store.dataset_files import MOST
 
 NAMED_EXAMPLE = {"named": "fashion-mnist", "labels": {"team": "vision"}}
 FORM_EXAMPLE = {"name": "our photographs", "labels": '{"team": "vision"}', "file": "<bytes>"}
@@ -34,6 +35,11 @@ FORM_SCHEMA: dict[str, Any] = {
     },
 }
 UploadId = Annotated[str, StringConstraints(min_length=1, max_length=60)]
+Uploads = Annotated[
+    UploadId | Annotated[list[UploadId], Field(min_length=1, max_length=MOST)],
+    Field(examples=["upl_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"]),
+]
+SEVERAL = "Several, in their order: plain tars (WebDataset), or parquet files."
 NamedSet = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 TaskName = Annotated[str, Field(max_length=60, description=TASK)]
 
@@ -63,12 +69,12 @@ class NamedDataset(RequestModel):
 
 class DatasetFromUploads(RequestModel):
     """Register uploads that are complete: `upload` (split by the service), or `train` with or without `test`; with
-    these, or alone, `unlabelled`."""
+    these, or alone, `unlabelled`. Each is an upload or a list of them, which are read as one."""
 
-    upload: UploadId | None = Field(None, description="Id of the upload of the whole.")
-    train: UploadId | None = Field(None, description="Id of the upload of the training part.")
-    test: UploadId | None = Field(None, description="Id of the upload of the test part.")
-    unlabelled: UploadId | None = Field(None, description=f"Id of an upload. {UNLABELLED}")
+    upload: Uploads | None = Field(None, description=f"Id of the upload of the whole. {SEVERAL}")
+    train: Uploads | None = Field(None, description=f"Id of the upload of the training part. {SEVERAL}")
+    test: Uploads | None = Field(None, description=f"Id of the upload of the test part. {SEVERAL}")
+    unlabelled: Uploads | None = Field(None, description=f"Id of an upload. {UNLABELLED} {SEVERAL}")
     name: Name = ""
     task: TaskName = ""
     pixel_range: PixelRange | None = Field(None, description=PIXEL_RANGE, examples=[[0, 4095]])
@@ -171,7 +177,8 @@ class DatasetOut(ResponseModel):
     )
     status: Literal["inspecting", "ready", "invalid"] = Field(examples=["ready"])
     files: dict[str, dict[str, Any]] = Field(
-        description="Role -> size, sha256 and name of the file.",
+        description="Role -> size, sha256 and name of the file; of a role of several files `train/0000`, `train/0001`, "
+        "... in their order.",
         examples=[{"all": {"filename": "photos.zip", "size_bytes": 1024, "sha256": "0" * 64}}],
     )
     size_bytes: int = Field(description="What the service keeps: of a streamed dataset its index.", examples=[1024])

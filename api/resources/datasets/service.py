@@ -16,6 +16,7 @@ from api.http.files import StoredFile
 from api.http.forms import form_fields, invalid, only, parsed
 from api.http.idempotency import request_hash
 from api.http.uploads import ReceivedFile, Upload
+from api.resources.datasets import looking, several
 from api.resources.datasets.schemas import (
     DatasetForm,
     DatasetFromReferences,
@@ -35,7 +36,7 @@ from distill.errors import InvalidDataset, UnknownName
 from store import references, shard_references
 from store.dataset_digest import dataset_digest
 from store.egress import UrlRefused
-from store.formats import HEAD_BYTES, KINDS, TAIL_BYTES, Format, classify, detect, head_of, why_not
+from store.formats import KINDS, Format, detect, head_of, why_not
 from store.ids import new_id
 from store.repositories import system
 from store.tables import Dataset
@@ -84,6 +85,14 @@ def _from_uploads(context: Context, tenant: str, body: DatasetFromUploads, key: 
     given = {
         role: value for role in ("upload", "train", "test", "unlabelled") if (value := getattr(body, role)) is not None
     }
+    hashed = request_hash("/datasets", body.model_dump())
+    if any(isinstance(value, list) for value in given.values()):
+        listed = {role: [value] if isinstance(value, str) else value for role, value in given.items()}
+        sent = several.of(context, tenant, _by_role(listed, "upload"))
+        row = _row(tenant, body.name or sent.uploads[0].filename, sent.kind, body)
+        row.files = sent.files
+        _finish(row)
+        return registration.add(context, row, {}, Key(key, hashed), sent.uploads)
     with context.database.read() as session:
         found = {
             role: registration.find_upload(session, tenant, value, "dataset", f"/{role}")
@@ -92,12 +101,11 @@ def _from_uploads(context: Context, tenant: str, body: DatasetFromUploads, key: 
     files = _by_role(found, "upload")
     formats = {}
     for role, file in files.items():
-        formats[role] = _known(role, "upload", file, _stored(context, file), partial(_head, context, file))
+        formats[role] = _known(role, "upload", file, looking.form(context, file), partial(looking.head, context, file))
     row = _row(tenant, body.name or next(iter(files.values())).filename, _kind(formats), body)
     for role, file in files.items():
         _add_file(row, role, formats[role], file.object_key, file.size_bytes, str(file.sha256), file.filename)
     _finish(row)
-    hashed = request_hash("/datasets", body.model_dump())
     return registration.add(context, row, {}, Key(key, hashed), list(files.values()))
 
 
@@ -154,18 +162,6 @@ def _allowed(context: Context, url: str, pointer: str) -> references.Reference:
         return references.parse(context.settings, url)
     except UrlRefused as error:
         raise invalid(pointer, error.message, error.remedy, error.code, **error.details) from error
-
-
-def _stored(context: Context, file: StoredUpload) -> Format | None:
-    return classify(_head(context, file), _part(context, file, file.size_bytes - TAIL_BYTES, file.size_bytes))
-
-
-def _head(context: Context, file: StoredUpload) -> bytes:
-    return _part(context, file, 0, HEAD_BYTES)
-
-
-def _part(context: Context, file: StoredUpload, start: int, end: int) -> bytes:
-    return b"".join(context.objects.read(file.object_key, max(start, 0), min(end, file.size_bytes)))
 
 
 def register_named(context: Context, tenant: str, body: NamedDataset, key: Key) -> tuple[str, bool]:

@@ -1,7 +1,8 @@
-"""/studies/{id}/trials, /table, /pareto, /importance and /events."""
+"""/studies/{id}/trials, /table, /figure, /pareto, /importance and /events."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -13,7 +14,8 @@ from api.http.negotiation import Accept, best
 from api.http.openapi import documented
 from api.http.paging import Limit, NumberCursor, encode
 from api.resources.history.stream import SSE, LastEventId, also, streamed
-from api.resources.studies import history, results, service
+from api.resources.studies import figures, history, results, service
+from api.resources.studies.figure_schemas import FigureOut
 from api.resources.studies.results_schemas import ImportanceOut, ParetoOut, TableOut
 from api.resources.studies.schemas import StudyEventPage, TrialPage
 from api.state.deps import ContextDep, ListSession
@@ -23,6 +25,13 @@ from store.study_tables import TrialState
 
 router = APIRouter(tags=["studies"])
 TABLES = {"json": "application/json", "csv": "text/csv", "markdown": "text/markdown"}
+FIGURES = {"json": "application/json", "csv": "text/csv", "svg": "image/svg+xml", "png": "image/png"}
+FORMS: dict[str, Callable[[figures.Shown], str | bytes]] = {
+    FIGURES["json"]: figures.json,
+    FIGURES["csv"]: figures.csv,
+    FIGURES["svg"]: figures.svg,
+    FIGURES["png"]: figures.png,
+}
 PICTURES = {"json": "application/json", "svg": "image/svg+xml", "png": "image/png"}
 TEXT: dict[str, Any] = {"schema": {"type": "string"}}
 VARY = {"Vary": "Accept", "X-Content-Type-Options": "nosniff"}
@@ -79,6 +88,47 @@ async def get_study_table(
         return results.table_json(found) if media == TABLES["json"] else results.table_text(found, media)
 
     return Response(await context.lanes.listing.run(load), media_type=media, headers=VARY)
+
+
+@router.get(
+    "/studies/{study_id}/figure",
+    operation_id="get_study_figure",
+    summary="Figure of a study",
+    response_model=FigureOut,
+    responses=documented(404, 406, 422, also=_also(FIGURES)),
+)
+async def get_study_figure(
+    context: ContextDep,
+    tenant: TenantDep,
+    study_id: str,
+    x: Annotated[
+        str | None,
+        Query(
+            max_length=300,
+            description="A cost; a numeric place of the space, by its pointer or the last part of it; or, where "
+            "teacher layers are varied, a score of the one layer that each distils: quality, separation, information, "
+            "efficiency, relative_depth. Left out: `parameters` where students are varied, else a layer's quality, "
+            "else the first numeric place.",
+        ),
+    ] = None,
+    y: Annotated[str | None, Query(max_length=80, description="An objective (left out: the first), or a cost.")] = None,
+    series: Annotated[
+        str | None,
+        Query(max_length=300, description="A place of at most 8 values; left out: the recipe if varied; or `none`."),
+    ] = None,
+    accept: Accept = None,
+    format: Annotated[Literal["json", "csv", "svg", "png"] | None, Query(description="Instead of Accept.")] = None,
+) -> Response:
+    """Configurations as points with 95 % intervals over their seeds: `y` against `x`, in `series`. `choices` lists what
+    may be asked for, `left_out` whom the figure lacks, and why."""
+    media = FIGURES[format] if format else best(accept, list(FIGURES.values()))
+
+    def load() -> figures.Shown:
+        with context.database.read() as session:
+            return figures.load(session, results.load(session, tenant, study_id), x, y, series)
+
+    shown = await context.lanes.listing.run(load)
+    return Response(await run_in_threadpool(FORMS[media], shown), media_type=media, headers=VARY)
 
 
 @router.get(

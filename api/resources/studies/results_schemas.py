@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field
 
 from api.http.schemas import ResponseModel
+from api.resources.studies.figure_schemas import UNUSED
 from api.resources.studies.schemas import Direction, Objective
 
 
@@ -39,6 +40,7 @@ class RowOut(ResponseModel):
     )
     values: dict[str, SpreadOut] = Field(description="Objectives and costs, over the seeds of the search.")
     difference: DifferenceOut | None = Field(description="Of the first objective; null of the base job.")
+    unused: dict[str, int] = Field(description=UNUSED, examples=[{"diverged": 1}])
     test: dict[str, SpreadOut] = Field(
         description="On the test set: of winner and base job alone, once the study has ended."
     )

@@ -32,7 +32,7 @@ from store.study_tables import STUDY_TERMINAL
 from store.tables import Job, Study
 
 LIMITS = ("trials", "minutes")
-READABLE = ("trials", "table", "pareto", "importance", "events")
+READABLE = ("trials", "table", "figure", "pareto", "importance", "events")
 
 
 def find(session: Session, tenant: str, study_id: str) -> Study:

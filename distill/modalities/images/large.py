@@ -18,15 +18,11 @@ from torch.utils.data import DataLoader, Dataset
 from distill.data.plan import draws
 from distill.errors import RetortError
 from distill.modalities.images.crops import Box, centre_box, random_box
-from distill.modalities.images.pixel_crops import Pixels, as_grey, cropped, resized, to_planes
+from distill.modalities.images.pixel_crops import RESAMPLING, Crop, Pixels, as_grey, cropped, resized, to_planes
 from distill.modalities.images.preprocessing import Preprocessing
+from distill.modalities.images.reduced import divisor
 from distill.modalities.images.samples import Samples
 
-RESAMPLING = {
-    "nearest": Image.Resampling.NEAREST,
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-}
 Key = tuple[int, int, int]  # epoch, sample, row of the epoch's random numbers
 _PREFETCH = 4
 
@@ -75,26 +71,27 @@ class Views(DrawnViews):
             image = self.samples.image(i)
             box = centre_box((image.height, image.width), self.wanted[0].size, self.wanted[0].crop)
             return tuple(_view(image, box, wanted) for wanted in self.wanted)
-        pixels, numbers = self.samples.array(i), self.numbers(epoch, row)
-        pixels = cropped(pixels, random_box((pixels.shape[0], pixels.shape[1]), numbers))
+        numbers = self.numbers(epoch, row)
+        decoded = self.samples.decoded(i, lambda size: divisor(random_box(size, numbers), self.wanted))
+        crop = cropped(decoded, random_box(decoded.size, numbers))
         if self.augmentation == "randaugment":
-            pixels = self._augmented(pixels, numbers[5])
-        return tuple(_crop_view(pixels, wanted, mirrored=numbers[2] >= 0.5) for wanted in self.wanted)
+            crop = Crop(self._augmented(crop, numbers[5]))
+        return tuple(_crop_view(crop, wanted, mirrored=numbers[2] >= 0.5) for wanted in self.wanted)
 
-    def _augmented(self, pixels: Pixels, number: float) -> Pixels:
+    def _augmented(self, crop: Crop, number: float) -> Pixels:
         """RandAugment at the largest wanted size, so that every view shows the same."""
         from distill.modalities.images.augment import randaugment
 
         largest = max(self.wanted, key=lambda wanted: wanted.size)
-        planes = np.ascontiguousarray(to_planes(resized(pixels, largest)))
+        planes = np.ascontiguousarray(to_planes(resized(crop, largest)))
         out = randaugment(torch.from_numpy(planes)[None], torch.tensor([number]))[0].numpy()
         return out[0] if out.shape[0] == 1 else out.transpose(1, 2, 0)
 
 
-def _crop_view(pixels: Pixels, wanted: Preprocessing, mirrored: bool) -> Pixels:
-    """uint8 (c, h, w) of the pixels of a crop. A set of grey and coloured images stacks as colour; an all-grey one
+def _crop_view(crop: Crop, wanted: Preprocessing, mirrored: bool) -> Pixels:
+    """uint8 (c, h, w) of a crop. A set of grey and coloured images stacks as colour; an all-grey one
     stays one channel until it is normalised."""
-    shown = resized(as_grey(pixels) if wanted.channels == 1 else pixels, wanted)
+    shown = resized(as_grey(crop) if wanted.channels == 1 else crop, wanted)
     return to_planes(shown[:, ::-1] if mirrored else shown)
 
 

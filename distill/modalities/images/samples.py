@@ -17,6 +17,7 @@ from distill.data.limits import DEFAULT, Limits
 from distill.data.windows import Windows
 from distill.errors import InvalidConfig, InvalidDataset
 from distill.modalities.images.opening import Raw, Split, open_raw
+from distill.modalities.images.reduced import Decoded, Reducing
 from distill.modalities.images.sources import UnreadableImage
 from distill.types import DatasetInput
 from distill.unlabelled import NO_LABEL
@@ -108,9 +109,9 @@ class Samples:
         """Sample `i`, decoded, mode L or RGB. Raises `InvalidDataset` where it cannot be read."""
         return self._read(i, self._store.split.images.image)
 
-    def array(self, i: int) -> NDArray[np.uint8]:
-        """The pixels of `image`, uint8 (h, w) or (h, w, 3), which may be read-only. Raises as it does."""
-        return self._read(i, self._store.split.images.array)
+    def decoded(self, i: int, reducing: Reducing) -> Decoded:
+        """The pixels of `image`, smaller where `reducing` allows it and that saves time. Raises as `image` does."""
+        return self._read(i, lambda row: self._store.split.images.decoded(row, reducing))
 
     def _read(self, i: int, read: Callable[[int], T]) -> T:
         row = int(self._indices[i])

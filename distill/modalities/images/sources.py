@@ -21,6 +21,7 @@ from distill.modalities.images import jpeg
 from distill.modalities.images.depth import PixelRange, to_bytes
 from distill.modalities.images.formats import FORMATS, unread
 from distill.modalities.images.known import Known
+from distill.modalities.images.reduced import Decoded, Reducing, as_it_is, whole
 
 _TILE_SIDES = (322, 323)  # TileWidth, TileLength
 _GRAY = frozenset({"1", "L"})
@@ -81,9 +82,9 @@ class Source(ABC):
     def image(self, i: int) -> Image.Image:
         """Decoded, mode L or RGB. Raises `UnreadableImage`, and `InvalidDataset` for a decompression bomb."""
 
-    def array(self, i: int) -> NDArray[np.uint8]:
-        """The pixels of `image`, uint8 (h, w) or (h, w, 3), which may be read-only. Raises as it does."""
-        return np.asarray(self.image(i))
+    def decoded(self, i: int, reducing: Reducing = whole) -> Decoded:
+        """The pixels of `image`, smaller where `reducing` allows it and that saves time. Raises as `image` does."""
+        return as_it_is(np.asarray(self.image(i)))
 
 
 class Encoded(Source):
@@ -92,10 +93,10 @@ class Encoded(Source):
     def image(self, i: int) -> Image.Image:
         return decode(self.content(i), self.name(i), between=self.between)
 
-    def array(self, i: int) -> NDArray[np.uint8]:
+    def decoded(self, i: int, reducing: Reducing = whole) -> Decoded:
         data = self.content(i)
-        found = jpeg.decoded(data, DEFAULT.pixels)
-        return np.asarray(decode(data, self.name(i), between=self.between)) if found is None else found
+        found = jpeg.decoded(data, DEFAULT.pixels, reducing)
+        return found or as_it_is(np.asarray(decode(data, self.name(i), between=self.between)))
 
 
 def opened(data: bytes, name: str, pixels: int = DEFAULT.pixels) -> tuple[Image.Image, Head]:
@@ -264,9 +265,8 @@ class ArrayImages(Source):
     def image(self, i: int) -> Image.Image:
         return Image.fromarray(self.pixels[i])
 
-    def array(self, i: int) -> NDArray[np.uint8]:
-        found: NDArray[np.uint8] = self.pixels[i]
-        return found
+    def decoded(self, i: int, reducing: Reducing = whole) -> Decoded:
+        return as_it_is(self.pixels[i])
 
 
 class Picked(Source):
@@ -300,8 +300,8 @@ class Picked(Source):
     def image(self, i: int) -> Image.Image:
         return self.source.image(int(self.indices[i]))
 
-    def array(self, i: int) -> NDArray[np.uint8]:
-        return self.source.array(int(self.indices[i]))
+    def decoded(self, i: int, reducing: Reducing = whole) -> Decoded:
+        return self.source.decoded(int(self.indices[i]), reducing)
 
 
 class Nothing(Source):
@@ -346,9 +346,9 @@ class Joined(Source):
         part, i = self._at(i)
         return part.image(i)
 
-    def array(self, i: int) -> NDArray[np.uint8]:
+    def decoded(self, i: int, reducing: Reducing = whole) -> Decoded:
         part, i = self._at(i)
-        return part.array(i)
+        return part.decoded(i, reducing)
 
     def _at(self, i: int) -> tuple[Source, int]:
         return (self.first, i) if i < len(self.first) else (self.second, i - len(self.first))

@@ -10,7 +10,7 @@ from PIL import Image
 
 from distill.modalities.images.canvas import blank
 from distill.modalities.images.crops import Box
-from distill.modalities.images.large import RESAMPLING
+from distill.modalities.images.pixel_crops import RESAMPLING
 from distill.modalities.images.preprocessing import Preprocessing
 from distill.modalities.images.samples import to_array
 from distill.tasks.segment_images.legend import IGNORED

@@ -1026,6 +1026,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/studies/{study_id}/figure": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Figure of a study
+         * @description Configurations as points with 95 % intervals over their seeds: `y` against `x`, in `series`. `choices` lists what
+         *     may be asked for, `left_out` whom the figure lacks, and why.
+         */
+        get: operations["get_study_figure"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/studies/{study_id}/pareto": {
         parameters: {
             query?: never;
@@ -2226,7 +2247,7 @@ export interface components {
             status: "inspecting" | "ready" | "invalid";
             /**
              * Files
-             * @description Role -> size, sha256 and name of the file.
+             * @description Role -> size, sha256 and name of the file; of a role of several files `train/0000`, `train/0001`, ... in their order.
              * @example {
              *       "all": {
              *         "filename": "photos.zip",
@@ -3383,6 +3404,234 @@ export interface components {
              * @default 0.01
              */
             max_drop: number;
+        };
+        /**
+         * FigureAxis
+         * @description What stands along an axis, or tells series apart.
+         */
+        FigureAxis: {
+            /**
+             * Name
+             * @description An objective, a cost, a place of the job by its pointer, or a score of a layer.
+             * @example /config/epochs
+             */
+            name: string;
+            /**
+             * Kind
+             * @description `score`: of the one teacher layer that a configuration distils, from the Q curve of its jobs.
+             * @example place
+             * @enum {string}
+             */
+            kind: "figure" | "place" | "score";
+            /**
+             * Label
+             * @description In words.
+             * @example epochs
+             */
+            label: string;
+            /**
+             * Logarithmic
+             * @description To be drawn by ratios: a cost, or a place whose values span more than a factor of 20.
+             * @example false
+             */
+            logarithmic: boolean;
+        };
+        /**
+         * FigureChoices
+         * @description What x, y and series of this study may be.
+         */
+        FigureChoices: {
+            /** X */
+            x: components["schemas"]["FigureAxis"][];
+            /** Y */
+            y: components["schemas"]["FigureAxis"][];
+            /** Series */
+            series: components["schemas"]["FigureAxis"][];
+        };
+        /**
+         * FigureLeftOut
+         * @description A configuration that is no point.
+         */
+        FigureLeftOut: {
+            /**
+             * Configuration
+             * @example 5
+             */
+            configuration: number;
+            /**
+             * Assignment
+             * @example {
+             *       "/config/recipe": "logit"
+             *     }
+             */
+            assignment: {
+                [key: string]: unknown;
+            };
+            /**
+             * Why
+             * @description `no_value`: no run ended with a value of y; `no_figure`: nor of x; `no_number`: it has no number at the place of x; `not_one_layer`: it distils none, or several; `not_scored`: its layer is on no Q curve.
+             * @example no_value
+             * @enum {string}
+             */
+            why: "no_value" | "no_figure" | "no_number" | "not_one_layer" | "not_scored";
+            /**
+             * Unused
+             * @description Trials of the search that no mean is of, by why: active, pruned, diverged, at_chance, failed, cancelled.
+             * @example {
+             *       "diverged": 2
+             *     }
+             */
+            unused: {
+                [key: string]: number;
+            };
+            /**
+             * Job
+             * @description Its first job.
+             * @example job_01KA1N3ZCZ0D6M3XB
+             */
+            job: string | null;
+        };
+        /**
+         * FigureLine
+         * @description A series; without points where none of its configurations has both figures.
+         */
+        FigureLine: {
+            /**
+             * Value
+             * @description What its configurations have at the place of the series.
+             * @example logit
+             */
+            value: unknown;
+            /**
+             * Label
+             * @description In words; empty where there are no series.
+             * @example logit
+             */
+            label: string;
+            /**
+             * Points
+             * @description From left to right.
+             */
+            points: components["schemas"]["FigurePoint"][];
+            /**
+             * Joined
+             * @description Configurations that differ in nothing but x, from left to right, each run of at least two. Along a place and along the size of the student alone.
+             * @example [
+             *       [
+             *         1,
+             *         4,
+             *         7
+             *       ]
+             *     ]
+             */
+            joined: number[][];
+            /**
+             * Rank Correlation
+             * @description Spearman's of x and y, where x is a score of layers and there are three or more points.
+             * @example null
+             */
+            rank_correlation: number | null;
+        };
+        /**
+         * FigureOut
+         * @description Configurations as points, in series.
+         */
+        FigureOut: {
+            x: components["schemas"]["FigureAxis"];
+            y: components["schemas"]["FigureAxis"];
+            /** @description Null: there is one line. */
+            series: components["schemas"]["FigureAxis"] | null;
+            /**
+             * Lines
+             * @description In the order of the space, whatever was tried: colours stay.
+             */
+            lines: components["schemas"]["FigureLine"][];
+            /** Left Out */
+            left_out: components["schemas"]["FigureLeftOut"][];
+            /**
+             * Reading
+             * @description What it says and does not say.
+             * @example [
+             *       "A point is a configuration: its mean accuracy over seeds on validation samples."
+             *     ]
+             */
+            reading: string[];
+            choices: components["schemas"]["FigureChoices"];
+        };
+        /**
+         * FigurePoint
+         * @description A configuration: `y` is the mean over `n` seeds.
+         */
+        FigurePoint: {
+            /**
+             * Configuration
+             * @description 0 is the base job.
+             * @example 4
+             */
+            configuration: number;
+            /**
+             * Assignment
+             * @example {
+             *       "/config/recipe": "logit"
+             *     }
+             */
+            assignment: {
+                [key: string]: unknown;
+            };
+            /**
+             * X
+             * @example 61000
+             */
+            x: number;
+            /**
+             * Y
+             * @example 0.91
+             */
+            y: number;
+            /**
+             * Sd
+             * @description Null of a single seed.
+             * @example 0.004
+             */
+            sd: number | null;
+            /**
+             * N
+             * @example 3
+             */
+            n: number;
+            /**
+             * Low
+             * @description 95 % interval of the mean, Student's t over the seeds, by itself; null of a single seed and of seeds that coincide.
+             * @example 0.9
+             */
+            low: number | null;
+            /**
+             * High
+             * @example 0.92
+             */
+            high: number | null;
+            /**
+             * Layer
+             * @description Whose score x is; else null.
+             * @example null
+             */
+            layer: string | null;
+            /**
+             * Unused
+             * @description Trials of the search that no mean is of, by why: active, pruned, diverged, at_chance, failed, cancelled.
+             * @example {
+             *       "diverged": 1
+             *     }
+             */
+            unused: {
+                [key: string]: number;
+            };
+            /**
+             * Job
+             * @description Its first job.
+             * @example job_01KA1N3ZCZ0D6M3XB
+             */
+            job: string | null;
         };
         /** FormatList */
         FormatList: {
@@ -5234,6 +5483,16 @@ export interface components {
             };
             /** @description Of the first objective; null of the base job. */
             difference: components["schemas"]["DifferenceOut"] | null;
+            /**
+             * Unused
+             * @description Trials of the search that no mean is of, by why: active, pruned, diverged, at_chance, failed, cancelled.
+             * @example {
+             *       "diverged": 1
+             *     }
+             */
+            unused: {
+                [key: string]: number;
+            };
             /**
              * Test
              * @description On the test set: of winner and base job alone, once the study has ended.
@@ -7312,33 +7571,33 @@ export interface components {
         /**
          * DatasetFromUploads
          * @description Register uploads that are complete: `upload` (split by the service), or `train` with or without `test`; with
-         *     these, or alone, `unlabelled`.
+         *     these, or alone, `unlabelled`. Each is an upload or a list of them, which are read as one.
          */
         DatasetFromUploads: {
             /**
              * Upload
-             * @description Id of the upload of the whole.
+             * @description Id of the upload of the whole. Several, in their order: plain tars (WebDataset), or parquet files.
              * @default null
              */
-            upload: string | null;
+            upload: (string | string[]) | null;
             /**
              * Train
-             * @description Id of the upload of the training part.
+             * @description Id of the upload of the training part. Several, in their order: plain tars (WebDataset), or parquet files.
              * @default null
              */
-            train: string | null;
+            train: (string | string[]) | null;
             /**
              * Test
-             * @description Id of the upload of the test part.
+             * @description Id of the upload of the test part. Several, in their order: plain tars (WebDataset), or parquet files.
              * @default null
              */
-            test: string | null;
+            test: (string | string[]) | null;
             /**
              * Unlabelled
-             * @description Id of an upload. Training images without labels, beside the others or alone; its folders are no classes.
+             * @description Id of an upload. Training images without labels, beside the others or alone; its folders are no classes. Several, in their order: plain tars (WebDataset), or parquet files.
              * @default null
              */
-            unlabelled: string | null;
+            unlabelled: (string | string[]) | null;
             /**
              * Name
              * @default
@@ -15769,6 +16028,139 @@ export interface operations {
                     "application/json": components["schemas"]["TableOut"];
                     "text/csv": string;
                     "text/markdown": string;
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
+                };
+            };
+            /** @description Not acceptable */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_acceptable";
+                    };
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
+                };
+            };
+        };
+    };
+    get_study_figure: {
+        parameters: {
+            query?: {
+                /** @description A cost; a numeric place of the space, by its pointer or the last part of it; or, where teacher layers are varied, a score of the one layer that each distils: quality, separation, information, efficiency, relative_depth. Left out: `parameters` where students are varied, else a layer's quality, else the first numeric place. */
+                x?: string | null;
+                /** @description An objective (left out: the first), or a cost. */
+                y?: string | null;
+                /** @description A place of at most 8 values; left out: the recipe if varied; or `none`. */
+                series?: string | null;
+                /** @description Instead of Accept. */
+                format?: ("json" | "csv" | "svg" | "png") | null;
+            };
+            header?: {
+                /** @description Media types that the client takes, RFC 9110. */
+                accept?: string | null;
+            };
+            path: {
+                study_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FigureOut"];
+                    "text/csv": string;
+                    "image/svg+xml": string;
+                    "image/png": string;
                 };
             };
             /** @description Bad request */

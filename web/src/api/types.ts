@@ -40,6 +40,11 @@ export type StudyDryRun = Schemas["StudyDryRun"];
 export type StudyTable = Schemas["TableOut"];
 export type StudyRow = Schemas["RowOut"];
 export type Pareto = Schemas["ParetoOut"];
+export type Figure = Schemas["FigureOut"];
+export type FigureAxis = Schemas["FigureAxis"];
+export type FigurePoint = Schemas["FigurePoint"];
+export type FigureLine = Schemas["FigureLine"];
+export type FigureLeftOut = Schemas["FigureLeftOut"];
 export type Importance = Schemas["ImportanceOut"];
 export type Status = Job["status"];
 

@@ -6,6 +6,7 @@ import { useTasks } from "../hooks/useTasks";
 import { pairs } from "../lib/draft";
 import { chosen, suggested, trouble } from "../lib/folder";
 import { ArchitecturePicker } from "./ArchitecturePicker";
+import { byRole, inOrder, type Role } from "../lib/roles";
 import { told, unreadable, UNTOLD } from "../lib/seeing";
 import { BoxFormatField } from "./BoxFormat";
 import { FileDrop } from "./FileDrop";
@@ -99,27 +100,29 @@ export function DatasetUpload({ onDone }: { onDone: (made: Dataset) => void }) {
     const [first] = whole;
     if (!first) return;
     const called = name || first.name.replace(/(\.(zip|tar|tgz|parquet|gz|csv|tsv|jsonl|ndjson|json))+$/, "");
-    const roles = [...(split ? ["train", "test"] : ["upload"]), "unlabelled"];
-    void send([...whole, ...(split ? test : []), ...(beside ? unlabelled : [])], (ids) => {
-      const body = { name: called, ...(task ? { task } : {}), ...(range ? { pixel_range: range } : {}), ...(format ? { box_format: format } : {}), ...Object.fromEntries(ids.map((id, at) => [roles[at], id])) };
+    const roles: Role[] = [[split ? "train" : "upload", whole]];
+    if (split) roles.push(["test", test]);
+    if (beside) roles.push(["unlabelled", unlabelled]);
+    void send(roles.flatMap(([, files]) => files), (ids) => {
+      const body = { name: called, ...(task ? { task } : {}), ...(range ? { pixel_range: range } : {}), ...(format ? { box_format: format } : {}), ...byRole(roles, ids) };
       return unwrap(api.POST("/datasets", { body: body as never })) as Promise<Dataset>;
     });
   }
 
   const accept = ".zip,.tar,.tgz,.tar.gz,.parquet,.csv,.tsv,.jsonl,.ndjson,.json,.gz";
   const tasks = useTasks();
-  const hint = "an archive or a table; below stands which";
+  const hint = "an archive or a table; below stands which. Several tars or parquet files are the shards of one dataset";
   return (
     <form className="upload" onSubmit={submit}>
-      <FileDrop label={split ? "Training part" : "Drop a dataset here, or choose one"} hint={hint} accept={accept} files={whole} onFiles={setWhole} />
+      <FileDrop label={split ? "Training part" : "Drop a dataset here, or choose its files"} hint={hint} accept={accept} files={whole} many onFiles={(given) => setWhole(inOrder(given))} />
       <label className="check">
         <input type="checkbox" checked={split} onChange={(event) => setSplit(event.target.checked)} /> I have a test part of my own
       </label>
-      {split && <FileDrop label="Test part" hint={hint} accept={accept} files={test} onFiles={setTest} />}
+      {split && <FileDrop label="Test part" hint={hint} accept={accept} files={test} many onFiles={(given) => setTest(inOrder(given))} />}
       <label className="check">
         <input type="checkbox" checked={beside} onChange={(event) => setBeside(event.target.checked)} /> I have more training pictures, without labels
       </label>
-      {beside && <FileDrop label="Pictures without labels" hint={hint} accept={accept} files={unlabelled} onFiles={setUnlabelled} />}
+      {beside && <FileDrop label="Pictures without labels" hint={hint} accept={accept} files={unlabelled} many onFiles={(given) => setUnlabelled(inOrder(given))} />}
       <TaskFiles tasks={tasks} />
       <label className="field">
         <span>Task</span>

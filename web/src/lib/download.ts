@@ -21,7 +21,7 @@ function follow(url: string, filename: string): void {
 /** Let the browser download a file of the service. Where a key is needed, a link cannot carry it: the page fetches. */
 export async function download(path: string, filename: string): Promise<void> {
   if (!apiKey()) return follow(path, filename);
-  const response = await reach(`${path}?redirect=false`);
+  const response = await reach(`${path}${path.includes("?") ? "&" : "?"}redirect=false`);
   if (!response.ok) throw fromAnswer(response.status, undefined, path);
   save(await response.blob(), filename);
 }

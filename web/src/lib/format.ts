@@ -20,6 +20,15 @@ export function short(value: number | null | undefined): string {
   return unit === 0 ? String(Math.round(rest)) : `${rest.toFixed(digits)} ${UNITS[unit]}`;
 }
 
+/** A number at an axis: 20 000 -> "20 k", 0.0001 -> "1e-4". */
+export function compact(value: number): string {
+  const size = Math.abs(value);
+  if (size > 0 && size < 1e-3) return value.toExponential().replace(/(\.\d{0,2})\d*/, "$1");
+  const unit = Math.min(UNITS.length - 1, Math.max(0, Math.floor(Math.log10(size || 1) / 3 + 1e-9)));
+  const rest = Number((value / 1000 ** unit).toPrecision(4));
+  return unit === 0 ? String(rest) : `${rest} ${UNITS[unit]}`;
+}
+
 const BYTES = ["B", "kB", "MB", "GB", "TB"];
 
 export function bytes(value: number | null | undefined): string {

@@ -1,15 +1,20 @@
 /** What the pages of studies say in words. */
 import type { Study, StudyRow } from "../api/types";
-import { figure } from "./format";
+import { figure, options } from "./format";
 
 export const studyTitle = (study: Pick<Study, "id" | "name">): string => study.name || study.id;
 
 /** `/config/learning_rate` -> `learning_rate`. */
 export const placeName = (pointer: string): string => (pointer.split("/").pop() ?? pointer).replaceAll("~1", "/").replaceAll("~0", "~");
 
+/** A value for people; a network by its name and options, everything else that has parts as JSON. */
 export function plain(value: unknown): string {
   if (typeof value === "number") return figure(value);
-  return typeof value === "string" ? value : JSON.stringify(value);
+  if (typeof value === "string") return value;
+  const { name, options: given } = (value ?? {}) as { name?: unknown; options?: unknown };
+  if (typeof name !== "string" || typeof given !== "object" || given === null) return JSON.stringify(value);
+  const said = options(given as Record<string, unknown>);
+  return said ? `${name} (${said})` : name;
 }
 
 export const assigned = (assignment: Record<string, unknown>): string =>
@@ -18,6 +23,8 @@ export const assigned = (assignment: Record<string, unknown>): string =>
     .join(", ");
 
 export const configuration = (row: Pick<StudyRow, "configuration">): string => (row.configuration === 0 ? "Base job" : String(row.configuration));
+
+export const seeds = (n: number): string => `${n} ${n === 1 ? "seed" : "seeds"}`;
 
 export function spread(found: { mean: number; sd: number | null; n: number } | undefined): string {
   if (!found) return "–";

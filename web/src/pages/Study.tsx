@@ -3,6 +3,7 @@ import { useEffect, useMemo, useState } from "react";
 import { api, unwrap } from "../api/client";
 import { isActive, type Pareto, type Study as StudyData, type StudyTable as Table } from "../api/types";
 import { axesOf, type Brushes, kept } from "../charts/parallel";
+import { FigureCard } from "../components/FigureCard";
 import { ImportanceBars } from "../components/ImportanceBars";
 import { Card, Facts, Labels, Loading, Page } from "../components/Layout";
 import { ParallelPlot } from "../components/ParallelPlot";
@@ -111,6 +112,7 @@ function Found({ study, happened }: { study: StudyData; happened: number }) {
     <>
       {table.problem && <Problem error={table.problem} onRetry={table.reload} />}
       {shown && <StudyTable table={shown} path={`/studies/${study.id}/table`} />}
+      {table.data && <FigureCard study={study.id} name={studyTitle(study)} interval={pause} happened={happened} />}
       {table.data && axes.length > 1 && (
         <ParallelPlot
           rows={table.data.rows} axes={axes} brushes={brushes} onBrush={setBrushes} jobOf={(number) => jobs.get(number)}

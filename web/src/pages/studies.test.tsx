@@ -38,6 +38,10 @@ const ANSWERS: Record<string, unknown> = {
     x: { name: "bytes", direction: "minimize" }, y: { name: "accuracy", direction: "maximize" },
     points: [{ configuration: 2, x: 98, y: 0.9, best: true, job: "job_2" }, { configuration: 0, x: 100, y: 0.5, best: false, job: "job_0" }],
   },
+  "/studies/stu_1/figure": {
+    x: { name: RATE, kind: "place", label: "learning_rate", logarithmic: false }, y: { name: "accuracy", kind: "figure", label: "accuracy", logarithmic: false }, series: null, lines: [], left_out: [],
+    reading: ["No configuration has both figures yet."], choices: { x: [], y: [], series: [] },
+  },
   "/studies/stu_1/importance": { objective: "accuracy", configurations: 5, shares: { [RATE]: 0.7, "/config/layers": 0.3 }, left_out: [] },
   "/jobs/job_01": job({ name: "ours" }),
   "/catalogue": { strategies: [{ name: "random", summary: "", parameters: {} }, { name: "asha", summary: "", parameters: {} }] },
@@ -84,6 +88,7 @@ test("a study shows its table, which any column sorts", async () => {
   await user.click(table.getByRole("button", { name: /^bytes/ }));
   expect(first()).toContain("Base job");
   expect(screen.getByText("Configuration 2 is better.")).toBeTruthy();
+  expect(within(screen.getByRole("region", { name: "Figures" })).getByText("No configuration has both figures yet.")).toBeTruthy();
 });
 
 test("a click on the front leads to the job", async () => {
@@ -189,5 +194,6 @@ test("rows without a value come last whichever way they are sorted", () => {
   for (const down of [true, false]) expect(sorted(ROWS, { by: "accuracy", down }).at(-1)?.configuration).toBe(3);
   expect(sorted(ROWS, { by: "configuration", down: false }).map((each) => each.configuration)).toEqual([0, 1, 2, 3]);
   expect(assigned({ [RATE]: 0.1, "/student": { name: "a" } })).toBe('learning_rate 0.1, student {"name":"a"}');
+  expect(assigned({ "/student": { name: "a", options: { width: 4 } }, "/teacher": ["b"] })).toBe('student a (width 4), teacher ["b"]');
   expect(difference(ROWS[1]?.difference ?? null)).toBe("+0.1 (-0.1 to +1): within noise");
 });

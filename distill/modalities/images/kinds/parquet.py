@@ -4,6 +4,7 @@ and `label`."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,6 +22,7 @@ from distill.modalities.images.kind import Opened
 from distill.modalities.images.kinds._rows import ImageRows, opened
 from distill.modalities.images.labelling import ONE_CLASS, Cells, Labelling
 from distill.modalities.images.pack import Pack
+from distill.modalities.images.shards.refusal import naming
 from distill.types import DatasetInput
 
 _ROWS = 64  # a batch is expanded in memory: a dictionary page of a few KiB can stand for as many of the largest images
@@ -74,7 +76,8 @@ def _read(path: Path, role: str, limits: Limits, scratch: Path | None, labelling
     by_name = path.is_dir() and role == "all" and all(split_of(shard.stem) for shard in shards)
     with Pack(scratch) as pack:
         for shard in shards:
-            _shard(shard, split_of(shard.stem) if by_name else None, found, pack, limits, labelling)
+            with naming(shard.name, remedy=None) if path.is_dir() else nullcontext():
+                _shard(shard, split_of(shard.stem) if by_name else None, found, pack, limits, labelling)
             _check_ratio(pack, shards, limits)
         found.images = pack.finish()
     return found

@@ -1,0 +1,156 @@
+"""A study's figure as CSV, SVG and PNG."""
+
+from __future__ import annotations
+
+import csv
+import io
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from distill import drawing
+from distill.search.figure import Axis, Figure, Line, Point
+from distill.search.figure_words import WHY, counted, reading
+from distill.search.table import BASE
+from distill.search.table_forms import plain
+
+INK, FAINT = "#222222", "#6d645a"
+#: Okabe and Ito's, which people of any colour vision tell apart; yellow, too light for white paper, made darker.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#8a6d00", "#56B4E9", "#000000", "#8a8a8a")
+MARKERS = "osD^vPX*"
+NAMED_LAYERS = 40
+"""Points beside which their layer is written; more would lie on each other."""
+
+
+def to_csv(found: Figure) -> str:
+    """A header and a line a configuration: numbers in full; what was left out last, with the reason."""
+    series = [] if found.series is None else [found.series.label]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    y = found.y.name
+    writer.writerow(["configuration", *series, found.x.label, y, f"{y}_sd", "n", "low", "high", "layer", "left_out"])
+    for line in found.lines:
+        for point in line.points:
+            numbers = [point.x, point.y, point.sd, point.n, point.low, point.high]
+            cells = ["" if each is None else each for each in numbers]
+            own = [plain(line.label)] if series else []
+            writer.writerow([point.configuration, *own, *cells, plain(point.layer or ""), counted(point.unused)])
+    for each in found.left_out:
+        why = ": ".join(part for part in (WHY[each.why], counted(each.unused)) if part)
+        writer.writerow([each.configuration, *([""] * (len(series) + 7)), why])
+    return text.getvalue()
+
+
+def to_svg(found: Figure, title: str) -> str:
+    """Scalable picture; the same figure gives the same bytes."""
+    buffer = io.StringIO()
+    drawing.save(lambda: _drawn(found, title), buffer, format="svg", metadata={"Date": None, "Title": title})
+    return buffer.getvalue()
+
+
+def to_png(found: Figure, title: str, dpi: int = 160) -> bytes:
+    """Picture of 8 x 5 inches at `dpi` pixels an inch."""
+    buffer = io.BytesIO()
+    drawing.save(lambda: _drawn(found, title), buffer, format="png", dpi=dpi)
+    return buffer.getvalue()
+
+
+def _drawn(found: Figure, title: str) -> Any:
+    figure = drawing.figure(8, 5)
+    axes = figure.subplots()
+    lines = [(at, line) for at, line in enumerate(found.lines) if line.points]
+    handles = [
+        _line(
+            axes,
+            line,
+            _beside(found, place - (len(lines) - 1) / 2),
+            COLOURS[at % len(COLOURS)],
+            MARKERS[at % len(MARKERS)],
+        )
+        for place, (at, line) in enumerate(lines)
+    ]
+    _scale(axes, found)
+    axes.set_xlabel(drawing.literal(found.x.label), color=INK)
+    axes.set_ylabel(drawing.literal(found.y.label), color=INK)
+    axes.grid(color="#e5e5e5", linewidth=0.6)
+    if found.series is not None and handles:
+        named = [drawing.literal(_short(line.label)) for _, line in lines]
+        heading = drawing.literal(found.series.label)
+        figure.legend(handles, named, title=heading, loc="outside right upper", frameon=False, fontsize=8)
+    axes.set_title(drawing.literal(title), loc="left", color=INK, fontsize=10)
+    said = drawing.literal(textwrap.fill(" ".join(reading(found)), 145, max_lines=5))
+    figure.supxlabel(said, x=0.01, ha="left", fontsize=7, color=FAINT)
+    return figure
+
+
+Place = Callable[[Point], float]
+
+
+def _beside(found: Figure, steps: float) -> Place:
+    """Where a point stands across: so many steps, of a hundredth of the axis each, beside its x."""
+    if not found.beside:
+        return lambda point: point.x
+    at = [point.x for point in found.points]
+    if found.x.logarithmic:
+        factor = (max(at) / min(at)) ** (steps / 100)
+        return lambda point: point.x * factor
+    return lambda point: point.x + (max(at) - min(at)) * steps / 100
+
+
+def _short(text: str, most: int = 40) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _line(axes: Any, line: Line, place: Place, colour: str, marker: str) -> Any:
+    by_number = {point.configuration: point for point in line.points}
+    for numbers in line.joined:
+        run = [by_number[number] for number in numbers]
+        axes.plot([place(p) for p in run], [p.y for p in run], "-", color=colour, linewidth=1.1, zorder=1)
+    known = list(_bars(line.points))
+    if known:
+        bars = [[p.y - low for p, low, _ in known], [high - p.y for p, _, high in known]]
+        at, to = [place(p) for p, _, _ in known], [p.y for p, _, _ in known]
+        axes.errorbar(at, to, yerr=bars, fmt="none", ecolor=colour, elinewidth=1, capsize=2.5, alpha=0.75, zorder=1)
+    if len(line.points) <= NAMED_LAYERS:
+        _name_layers(axes, line.points, place)
+    base = [point for point in line.points if point.configuration == BASE]
+    rest = [point for point in line.points if point.configuration != BASE]
+    hollow = {"markerfacecolor": "white", "markersize": 6, "zorder": 3}
+    axes.plot([place(p) for p in base], [p.y for p in base], marker, color=colour, **hollow)
+    return axes.plot([place(p) for p in rest], [p.y for p in rest], marker, color=colour, markersize=5, zorder=2)[0]
+
+
+def _name_layers(axes: Any, points: Sequence[Point], place: Place) -> None:
+    """Beside the points, to the left of those that are far to the right."""
+    edge = 0.15 * min((p.x for p in points), default=0) + 0.85 * max((p.x for p in points), default=0)
+    for point in points:
+        if point.layer is not None:
+            side, far = ("right", -4) if point.x > edge else ("left", 4)
+            axes.annotate(
+                drawing.literal(point.layer), (place(point), point.y), xytext=(far, 3), textcoords="offset points",
+                fontsize=6, color=FAINT, ha=side,
+            )  # fmt: skip
+
+
+def _bars(points: Sequence[Point]) -> Iterator[tuple[Point, float, float]]:
+    for point in points:
+        if point.low is not None and point.high is not None:
+            yield point, point.low, point.high
+
+
+def _scale(axes: Any, found: Figure) -> None:
+    """Round numbers along the axis, written out: 20,000 and not 2 x 10^4."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+    if found.x.logarithmic:
+        axes.set_xscale("log")
+        at = [point.x for point in found.points]
+        few = max(at) > 8 * min(at)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=9) if few else MaxNLocator(5))
+        axes.xaxis.set_minor_locator(NullLocator())
+    if _whole(found.x, found.points):
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
+
+
+def _whole(x: Axis, points: Sequence[Point]) -> bool:
+    return x.logarithmic or all(point.x.is_integer() for point in points)
