@@ -55,11 +55,11 @@ export function DatasetShards({ schemes, onDone }: Props) {
         <textarea value={test} rows={2} spellCheck={false} onChange={(event) => setTest(event.target.value)} />
       </label>
       <label className="field">
-        <span>Classes come from</span>
+        <span>Where images say no class</span>
         <select value={from} onChange={(event) => setFrom(event.target.value)}>
-          <option value="">label files or columns, else folders</option>
-          <option value="shards">the shards' names: each shard is one class</option>
-          <option value="none">label files or columns alone</option>
+          <option value="">their folder is the class</option>
+          <option value="shards">each shard is one class, called as it is</option>
+          <option value="none">they have no label</option>
         </select>
       </label>
       <div className="grid2">

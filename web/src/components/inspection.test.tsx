@@ -114,4 +114,7 @@ test("a dataset of shards: whole or by parts, with what its numbers mean", async
   await user.type(form.getByLabelText(/^Classes/), "cat{Enter}dog");
   await user.click(submit);
   expect(sent[1]).toEqual({ mode: "stream", train_shards: ["s3://b/train-*.tar", "s3://b/more.tar"], test_shards: ["s3://b/val.tar"], classes: ["cat", "dog"], name: "" });
+  await user.selectOptions(form.getByLabelText(/^Where images say no class/), "shards");
+  await user.click(submit);
+  expect(sent[2]).toMatchObject({ classes_from: "shards" });
 });
