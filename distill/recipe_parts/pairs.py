@@ -119,6 +119,8 @@ class FeaturePairs(nn.Module):
     too: the same balance of layers, and a student that begins with its teacher's weights begins without a loss.
     """
 
+    done: Tensor
+
     def __init__(
         self,
         setup: Setup,
