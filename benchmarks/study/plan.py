@@ -66,6 +66,8 @@ RULES = (
     arm("feature_only", "even", feature_loss="procrustes"),
     arm("feature_only", "last", settings={"layers": 1}, feature_loss="procrustes"),
     *(arm("feature_only", rule) for rule in ("last", "top_q")),
+    arm("feature_only", "anchored"),
+    *(arm("feature_only", rule, layer_schedule="deepest_last") for rule in ("auto", "anchored", "even", "last")),
 )
 SETTLED = (FIRST[0], FIRST[1], RULES[0])  # labels alone, three layers by `auto`, the deepest layer alone
 GUARDS: tuple[dict[str, Any], ...] = ({"fit_head": False}, {"fit_head": True})
