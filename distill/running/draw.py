@@ -14,9 +14,10 @@ SCHEMA = 1
 def draw_of(task: Task, groups: Groups, curve: QCurve) -> dict[str, Any]:
     """As JSON. `rows`: of each row of the curve's matrices, in their order, `position` (of its sample in the dataset's
     training split, from 0), `sample` (its file, the key of its shard, or how its text begins; "" where it has no name)
-    and `group` (the class, or the cluster); `digest`, `seed`, `train_size` and `grouping` as the curve has them."""
+    and `group` (the class, or the cluster; its number from 0 where nothing has a name); `digest`, `seed`, `train_size`
+    and `grouping` as the curve has them."""
     positions = groups.sample if groups.rows is None else groups.sample[groups.rows]
-    names: Sequence[str] = groups.names or task.classes
+    names: Sequence[str] = groups.names or task.classes or tuple(map(str, range(groups.groups)))
     called = {position: task.called(position) for position in set(positions.tolist())}
     rows = [
         {"position": position, "sample": called[position], "group": names[label]}

@@ -51,7 +51,8 @@ class Groups:
     """What the Q curve is computed on: rows in groups that the layers should tell apart.
 
     `sample`: positions in the dataset's training samples, in the order of the batches; `labels` (m,): the group of each
-    row, int64; `groups`: how many there are; `names`: what they are called, () where they are the task's classes;
+    row, int64; `groups`: how many there are; `names`: what they are called, () where they are the task's classes, or
+    of a task without classes mere numbers;
     `rows` (m,): of which place in `sample` each row is, int64, None where every sample is one row; `batches`: called
     once a forward pass, gives the network's inputs, or `distill.quality.Marked`; `view`: how a feature becomes the
     rows; `grouping`: what the groups are; `key`: what else the rows depend on, which tells curves apart; `counted`: by

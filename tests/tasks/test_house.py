@@ -109,6 +109,11 @@ def test_a_run_that_is_handed_over_ends_as_the_undisturbed_one(name: str, house:
     assert events[-1].kind == "done"
     reports = [json.loads((tmp_path / f / "artifacts" / "report.json").read_text()) for f in ("whole", "rest")]
     assert reports[0]["digests"] == reports[1]["digests"]
+    drawn = [(tmp_path / f / "artifacts" / "q-curve-draw.json") for f in ("whole", "rest")]
+    assert [each.exists() for each in drawn] == [each.with_name("q-curve.json").exists() for each in drawn]
+    if drawn[0].exists():
+        assert drawn[0].read_text() == drawn[1].read_text()
+        assert all(row["group"] for row in json.loads(drawn[0].read_text())["rows"])
 
 
 TOGETHER = """
