@@ -3,6 +3,7 @@ dropped."""
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -28,6 +29,20 @@ def save(make: Callable[[], Any], target: Any, **options: Any) -> None:
     style = {"svg.fonttype": "none", "svg.hashsalt": "retort", "font.family": "DejaVu Sans", "font.size": 9}
     with _STYLE, matplotlib.rc_context(style):
         make().savefig(target, facecolor="white", **options)
+
+
+def svg(make: Callable[[], Any], title: str) -> str:
+    """The figure as a scalable picture of that title, text as text; the same figure gives the same bytes."""
+    buffer = io.StringIO()
+    save(make, buffer, format="svg", metadata={"Date": None, "Title": title})
+    return buffer.getvalue()
+
+
+def png(make: Callable[[], Any], dpi: int) -> bytes:
+    """The figure as a picture of `dpi` pixels an inch."""
+    buffer = io.BytesIO()
+    save(make, buffer, format="png", dpi=dpi)
+    return buffer.getvalue()
 
 
 def literal(text: str) -> str:

@@ -19,8 +19,8 @@ import torch
 from torch import nn
 
 from distill.errors import InvalidConfig
+from distill.layers.blocks import CONTAINERS
 
-CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 PART = 0.5
 """Of a device's free memory: networks up to it go there whole (**our choice**: the rest is for activations)."""
 MARK = "_rest"

@@ -29,6 +29,7 @@ import torch
 from PIL import Image
 
 from benchmarks.data.made_up import spectrum
+from benchmarks.quality.memory import reset_peak, resident
 from distill.modalities.images import Loader, large, open_dataset
 from distill.modalities.images.preprocessing import Preprocessing
 from distill.types import DatasetInput
@@ -112,7 +113,7 @@ def measured(arms: dict[str, Arm], images: int, rounds: int) -> dict[str, tuple[
         for name, arm in arms.items():
             gc.collect()
             ctypes.CDLL(None).malloc_trim(0)  # what was freed before is the system's again
-            Path("/proc/self/clear_refs").write_text("5")  # the high-water mark begins anew
+            reset_peak()
             before, began = resident("VmRSS"), time.process_time()
             arm(max(number, 0))
             spent = (time.process_time() - began) / images
@@ -120,12 +121,6 @@ def measured(arms: dict[str, Arm], images: int, rounds: int) -> dict[str, tuple[
                 seconds[name].append(spent)
                 peaks[name] = max(peaks[name], resident("VmHWM") - before)
     return {name: (statistics.median(seconds[name]), peaks[name]) for name in arms}
-
-
-def resident(field: str) -> int:
-    """Bytes, from the process's status."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
 
 
 if __name__ == "__main__":

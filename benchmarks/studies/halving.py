@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from math import log
@@ -26,6 +25,7 @@ from distill.control import Control
 from distill.run import run
 from distill.search import strategies
 from distill.search.plan import Plan, Tried
+from distill.search.rank import spearman
 from distill.search.space import Domain, Space
 from distill.types import Architecture, DatasetInput, DistillConfig, RunSpec
 
@@ -187,15 +187,6 @@ def _sizes(runs: dict[str, Any]) -> Iterator[str]:
     }
     told = ", ".join(f"{name} {spearman(values, best):+.2f}" for name, values in sizes.items())
     yield f"\nRank correlation with the best accuracy, {len(best)} students: {told}."
-
-
-def spearman(one: Sequence[float], other: Sequence[float]) -> float:
-    """Correlation of ranks, equal values sharing their mean rank."""
-    return statistics.correlation(_ranks(one), _ranks(other))
-
-
-def _ranks(values: Sequence[float]) -> list[float]:
-    return [sum(other < value for other in values) + (values.count(value) - 1) / 2 for value in values]
 
 
 if __name__ == "__main__":

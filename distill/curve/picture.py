@@ -6,7 +6,6 @@ survives print in grey. No pyplot: a figure of our own, drawn and dropped.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,16 +39,12 @@ PARTS = (
 
 def to_svg(curve: QCurve) -> str:
     """Scalable picture, text as text; the same curve gives the same bytes."""
-    buffer = io.StringIO()
-    drawing.save(lambda: _figure(curve), buffer, format="svg", metadata={"Date": None, "Title": _title(curve)})
-    return buffer.getvalue()
+    return drawing.svg(lambda: _figure(curve), _title(curve))
 
 
 def to_png(curve: QCurve, dpi: int = 160) -> bytes:
     """Picture of 9 x 5.6 inches at `dpi` pixels an inch."""
-    buffer = io.BytesIO()
-    drawing.save(lambda: _figure(curve), buffer, format="png", dpi=dpi)
-    return buffer.getvalue()
+    return drawing.png(lambda: _figure(curve), dpi)
 
 
 def _figure(curve: QCurve) -> Any:

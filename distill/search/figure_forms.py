@@ -43,16 +43,12 @@ def to_csv(found: Figure) -> str:
 
 def to_svg(found: Figure, title: str) -> str:
     """Scalable picture; the same figure gives the same bytes."""
-    buffer = io.StringIO()
-    drawing.save(lambda: _drawn(found, title), buffer, format="svg", metadata={"Date": None, "Title": title})
-    return buffer.getvalue()
+    return drawing.svg(lambda: _drawn(found, title), title)
 
 
 def to_png(found: Figure, title: str, dpi: int = 160) -> bytes:
     """Picture of 8 x 5 inches at `dpi` pixels an inch."""
-    buffer = io.BytesIO()
-    drawing.save(lambda: _drawn(found, title), buffer, format="png", dpi=dpi)
-    return buffer.getvalue()
+    return drawing.png(lambda: _drawn(found, title), dpi)
 
 
 def _drawn(found: Figure, title: str) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -72,16 +71,12 @@ def _judged(rows: Sequence[Row], name: str) -> list[float]:
 
 def to_svg(found: Pareto, title: str) -> str:
     """Scalable picture; the same points give the same bytes."""
-    buffer = io.StringIO()
-    drawing.save(lambda: _figure(found, title), buffer, format="svg", metadata={"Date": None, "Title": title})
-    return buffer.getvalue()
+    return drawing.svg(lambda: _figure(found, title), title)
 
 
 def to_png(found: Pareto, title: str, dpi: int = 160) -> bytes:
     """Picture of 7 x 4.6 inches at `dpi` pixels an inch."""
-    buffer = io.BytesIO()
-    drawing.save(lambda: _figure(found, title), buffer, format="png", dpi=dpi)
-    return buffer.getvalue()
+    return drawing.png(lambda: _figure(found, title), dpi)
 
 
 def _figure(found: Pareto, title: str) -> Any:

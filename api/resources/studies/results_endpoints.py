@@ -42,6 +42,11 @@ def _also(media: dict[str, str]) -> dict[int | str, dict[str, Any]]:
     return {200: {"content": {each: TEXT for name, each in media.items() if name != "json"}}}
 
 
+def _media(forms: dict[str, str], format: str | None, accept: str | None) -> str:
+    """What the answer is: as the query says, or else the best that `Accept` takes."""
+    return forms[format] if format else best(accept, list(forms.values()))
+
+
 @router.get(
     "/studies/{study_id}/trials",
     operation_id="list_study_trials",
@@ -80,7 +85,7 @@ async def get_study_table(
     """A row a configuration: means over seeds, differences to the base job on the same seeds with their intervals, and
     runs that diverged or stayed at chance. Validation figures; those of the test set, of winner and base job, come with
     the end of the study."""
-    media = TABLES[format] if format else best(accept, list(TABLES.values()))
+    media = _media(TABLES, format, accept)
 
     def load() -> str | bytes:
         with context.database.read() as session:
@@ -121,7 +126,7 @@ async def get_study_figure(
 ) -> Response:
     """Configurations as points with 95 % intervals over their seeds: `y` against `x`, in `series`. `choices` lists what
     may be asked for, `left_out` whom the figure lacks, and why."""
-    media = FIGURES[format] if format else best(accept, list(FIGURES.values()))
+    media = _media(FIGURES, format, accept)
 
     def load() -> figures.Shown:
         with context.database.read() as session:
@@ -149,7 +154,7 @@ async def get_study_pareto(
 ) -> Response:
     """Configurations by two figures, and those that no other beats in both. `y` is the first objective, `x` the second,
     or the size of the student where there is none, unless the query says otherwise."""
-    media = PICTURES[format] if format else best(accept, list(PICTURES.values()))
+    media = _media(PICTURES, format, accept)
 
     def load() -> tuple[str, pareto.Pareto, dict[str, Any]]:
         with context.database.read() as session:

@@ -8,6 +8,7 @@ import { FigurePicture } from "./FigurePicture";
 import { figureLayout } from "./figureLayout";
 import { palette } from "./palette";
 import { useWidth } from "./useWidth";
+import { walked } from "./walk";
 
 interface Props {
   figure: Figure;
@@ -40,15 +41,11 @@ export function FigureChart({ figure, title, onOpen }: Props) {
   }
 
   function key(event: KeyboardEvent): void {
-    const at = order.findIndex(({ point }) => point.configuration === active);
-    const last = order.length - 1;
-    const steps: Record<string, number> = { ArrowRight: at + 1, ArrowLeft: at < 0 ? last : at - 1, Home: 0, End: last };
     if (event.key === "Escape") setActive(null);
     if (event.key === "Enter" && current?.point.job) onOpen(current.point.job);
-    const next = steps[event.key];
-    if (next === undefined) return;
-    event.preventDefault();
-    setActive(order[Math.min(Math.max(next, 0), last)]?.point.configuration ?? null);
+    const at = order.findIndex(({ point }) => point.configuration === active);
+    const next = walked(event, at, order.length - 1);
+    if (next !== undefined) setActive(order[next]?.point.configuration ?? null);
   }
 
   return (

@@ -6,6 +6,7 @@ import { useTheme } from "../theme";
 import { FIELDS, layout, QCurvePicture } from "./QCurvePicture";
 import { palette } from "./palette";
 import { useWidth } from "./useWidth";
+import { walked } from "./walk";
 
 interface Props {
   layers: CurvePoint[];
@@ -36,14 +37,10 @@ export function QCurve({ layers, totalLayers, chosen, title }: Props) {
   }
 
   function key(event: KeyboardEvent): void {
-    const at = order.current.findIndex((layer) => layer.index === active);
-    const last = order.current.length - 1;
-    const steps: Record<string, number> = { ArrowRight: at + 1, ArrowLeft: at < 0 ? last : at - 1, Home: 0, End: last };
     if (event.key === "Escape") setActive(null);
-    const next = steps[event.key];
-    if (next === undefined) return;
-    event.preventDefault();
-    setActive(order.current[Math.min(Math.max(next, 0), last)]?.index ?? null);
+    const at = order.current.findIndex((layer) => layer.index === active);
+    const next = walked(event, at, order.current.length - 1);
+    if (next !== undefined) setActive(order.current[next]?.index ?? null);
   }
 
   return (

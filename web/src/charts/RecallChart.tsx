@@ -4,6 +4,7 @@ import { useTheme } from "../theme";
 import { palette } from "./palette";
 import { decimals, linear } from "./scale";
 import { useWidth } from "./useWidth";
+import { walked } from "./walk";
 
 export interface RecallSeries {
   name: string;
@@ -45,10 +46,8 @@ export function RecallChart({ title, recall, series }: Props) {
 
   function key(event: KeyboardEvent): void {
     if (event.key === "Escape") setActive(null);
-    const next = { ArrowRight: active === null ? 0 : active + STRIDE, ArrowLeft: active === null ? last : active - STRIDE, Home: 0, End: last }[event.key];
-    if (next === undefined) return;
-    event.preventDefault();
-    setActive(Math.min(Math.max(next, 0), last));
+    const next = walked(event, active ?? -1, last, STRIDE);
+    if (next !== undefined) setActive(next);
   }
 
   return (
