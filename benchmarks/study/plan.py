@@ -62,14 +62,16 @@ OTHERS = (
 METHODS = (*(arm(recipe) for recipe in OTHERS), arm("feature_only", feature_loss="channel_wise"))
 RULES = (
     arm("feature_only", "last", settings={"layers": 1}),
+    arm("feature_only", "anchored", layer_schedule="deepest_last"),
     arm("feature_only", "even"),
     arm("feature_only", "even", feature_loss="procrustes"),
     arm("feature_only", "last", settings={"layers": 1}, feature_loss="procrustes"),
     *(arm("feature_only", rule) for rule in ("last", "top_q")),
     arm("feature_only", "anchored"),
-    *(arm("feature_only", rule, layer_schedule="deepest_last") for rule in ("auto", "anchored", "even", "last")),
+    *(arm("feature_only", rule, layer_schedule="deepest_last") for rule in ("auto", "even", "last")),
 )
-SETTLED = (FIRST[0], FIRST[1], RULES[0])  # labels alone, three layers by `auto`, the deepest layer alone
+# Labels alone, three layers by `auto`, the deepest layer alone, and `anchored` whose other layers fade out.
+SETTLED = (FIRST[0], FIRST[1], *RULES[:2])
 GUARDS: tuple[dict[str, Any], ...] = ({"fit_head": False}, {"fit_head": True})
 STANDARD = tuple(
     arm("feature_only", "even", settings={"layers": k} | guard, **more)
@@ -85,10 +87,10 @@ SHARES = (4_500, 13_500)  # a tenth and 30 % of the images that train
 def planned(layers: Mapping[str, Iterable[str]]) -> Iterator[Run]:
     """Every run after tuning, in order. `layers`: pair -> the teacher's candidate layers, as far as they are known."""
     yield from _stage("first", FIRST, SEEDS[:1])
-    yield from _stage("rules", RULES[:1], SEEDS[:1])
+    yield from _stage("rules", RULES[:2], SEEDS[:1])
     for seed in SEEDS[1:]:
         yield from _stage("seeds", SETTLED, (seed,))
-    yield from _stage("rules", RULES[1:], SEEDS[:1])
+    yield from _stage("rules", RULES[2:], SEEDS[:1])
     for pair in PAIRS:
         for name in layers.get(pair.name, ()):
             alone = {"layers": 1, "teacher_layers": (name,)}
