@@ -46,8 +46,8 @@ def open_shards(
     return opened(index, ShardCache(default_folder() / "kept", supply.budget_bytes), limits, supply)
 
 
-def index_of(dataset: DatasetInput, limits: Limits, scratch: Path | None) -> Index:
-    """As `open_shards` finds it."""
+def index_of(dataset: DatasetInput, limits: Limits, scratch: Path | None, processes: int = 1) -> Index:
+    """As `open_shards` finds it. `processes`: that read shards where there is none yet."""
     if INDEX in dataset.files:
         return indexes.read(Path(dataset.files[INDEX]))
     if NAMES in dataset.files:
@@ -59,7 +59,7 @@ def index_of(dataset: DatasetInput, limits: Limits, scratch: Path | None) -> Ind
     by_role = sorted(dataset.files.items(), key=lambda item: item[0] == TEST)  # training shards first
     counted = dataset.classes_from != "shards"
     roles = {role: listed(given, counted=counted) for role, given in by_role}
-    return _kept_index(roles, limits, scratch, dataset.classes_from)
+    return _kept_index(roles, limits, scratch, dataset.classes_from, processes)
 
 
 def indexed(dataset: DatasetInput, limits: Limits, scratch: Path | None, path: Path) -> DatasetInput:
@@ -70,12 +70,13 @@ def indexed(dataset: DatasetInput, limits: Limits, scratch: Path | None, path: P
 
 
 def _kept_index(
-    roles: Mapping[str, Sequence[str]], limits: Limits, scratch: Path | None, classes_from: ClassesFrom
-) -> Index:
+    roles: Mapping[str, Sequence[str]], limits: Limits, scratch: Path | None, classes_from: ClassesFrom,
+    processes: int,
+) -> Index:  # fmt: skip
     """One process writes what the others, of this job and of the next ones, read; while no shard changes."""
     marks = [f"{role} {origin.mark(name) or ''}" for role, names in roles.items() for name in names]
     if any(mark.endswith(" ") for mark in marks):  # nothing would tell that a shard has changed
-        return build_index(roles, limits, scratch, classes_from=classes_from)
+        return build_index(roles, limits, scratch, classes_from=classes_from, processes=processes)
     named = class_list([name for names in roles.values() for name in names]).names
     key = hashlib.sha256(repr((indexes.VERSION, named, marks, classes_from)).encode()).hexdigest()
     path = default_folder() / "indexes" / f"{key}{ENDING}"
@@ -86,7 +87,7 @@ def _kept_index(
             found = indexes.read(path)
             if found.verify_pixels >= limits.verify_pixels - len(found.shards):
                 return found
-        index = build_index(roles, limits, scratch, classes_from=classes_from)
+        index = build_index(roles, limits, scratch, classes_from=classes_from, processes=processes)
         indexes.write(index, path)
     return index
 

@@ -47,16 +47,16 @@ class Named:
 
 @dataclass
 class Supplied:
-    """Shards that are asked for by number, each while the one before it is read. `count`: of all of them. Raises what
-    `Supply.path` does."""
+    """Shards that are asked for by number, each while the one before it is read. `end`: the number behind the last one
+    that is read. Raises what `Supply.path` does."""
 
     supply: Supply
-    count: int
+    end: int
 
     @contextmanager
     def opened(self, number: int, name: str, folder: Path) -> Iterator[Lying]:
         path = self.supply.path(number)
-        if number + 1 < self.count:
+        if number + 1 < self.end:
             self.supply.ask(number + 1)
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
