@@ -45,7 +45,9 @@ def shards(
     decodes all of them. Prints the report as JSON.
     """
     try:
-        click.echo(json.dumps(_registered(datasets, path, classes_from, processes, decode), indent=2, ensure_ascii=False))
+        click.echo(
+            json.dumps(_registered(datasets, path, classes_from, processes, decode), indent=2, ensure_ascii=False)
+        )
     except RetortError as error:
         raise Failed(error) from error
 

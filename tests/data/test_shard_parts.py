@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ def by_parts(
     plan = plan_of({"all": names}, DEFAULT, None, classes_from)
     ends = [0, *cuts, len(names)]
     parts, error = [], None
-    for first, end in zip(ends, ends[1:], strict=False):
+    for first, end in pairwise(ends):
         if error is None:
             made = read_part(plan, (first, end), Named(), folder)
             part_file.write(made, folder / "part")

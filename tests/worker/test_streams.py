@@ -43,8 +43,9 @@ from tests.slowness import within
 from tests.store.support import claimed
 from tests.worker.support import World, settings_for, wait_until
 from tests.worker.test_inspections import row_of
-from worker.inspecting.inspections import COMMAND, Inspections
+from worker.inspecting.inspections import Inspections
 from worker.inspecting.inspector import ALLOWED, CPU_SECONDS
+from worker.inspecting.process import COMMAND
 from worker.inspecting.streams import SHARD_CPU_SECONDS, Stream
 from worker.isolation import landlock
 from worker.jobs import supervisor

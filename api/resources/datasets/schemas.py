@@ -163,6 +163,19 @@ class StreamedShards(ResponseModel):
     )
 
 
+class Reading(ResponseModel):
+    """How far a dataset of shards is that several workers read at the same time."""
+
+    parts: int = Field(description="Each is some shards in a row, and is read by one worker.", examples=[160])
+    parts_read: int = Field(examples=[37])
+    shards: int = Field(examples=[1282])
+    shards_read: int = Field(examples=[301])
+    bytes_read: int = Field(examples=[35 * 10**9])
+    bytes: int | None = Field(
+        None, description="Of all shards; null where nobody knows before they were read.", examples=[150 * 10**9]
+    )
+
+
 class DatasetOut(ResponseModel):
     """A registered dataset. `report` is what the inspection found; jobs can use it when `status` is `ready`."""
 
@@ -188,6 +201,9 @@ class DatasetOut(ResponseModel):
         examples=["copy"],
     )
     shards: StreamedShards | None = Field(None, description="Null for a dataset that the service keeps.")
+    reading: Reading | None = Field(
+        None, description="While it is inspected in parts: how far that is; null otherwise.", examples=[None]
+    )
     pixel_range: list[int] | None = Field(None, description=PIXEL_RANGE, examples=[None])
     box_format: str = Field("", description=BOX_FORMAT, examples=[""])
     report: dict[str, Any] | None = Field(

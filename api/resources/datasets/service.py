@@ -24,6 +24,7 @@ from api.resources.datasets.schemas import (
     DatasetFromUploads,
     DatasetOut,
     NamedDataset,
+    Reading,
     StreamedShards,
     Thumbnails,
 )
@@ -297,6 +298,11 @@ def _thumbnails(row: Dataset) -> Thumbnails | None:
     return Thumbnails(href=f"/datasets/{row.id}/thumbnails", **layout) if layout else None
 
 
+def _reading(row: Dataset) -> Reading | None:
+    told = row.reading
+    return None if told is None else Reading(**{name: told[name] for name in Reading.model_fields if name in told})
+
+
 def shown(row: Dataset) -> DatasetOut:
     files = {role: {k: v for k, v in file.items() if k != "object_key"} for role, file in row.files.items()}
     return DatasetOut(
@@ -310,6 +316,7 @@ def shown(row: Dataset) -> DatasetOut:
         digest=row.digest,
         mode="stream" if row.shards else "copy",
         shards=StreamedShards(**row.shards) if row.shards else None,
+        reading=_reading(row),
         pixel_range=row.pixel_range,
         box_format=row.box_format,
         report=row.report,

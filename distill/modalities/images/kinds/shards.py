@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,16 +18,19 @@ from distill.errors import InvalidDataset
 from distill.modalities.images.kind import Items, Opened
 from distill.modalities.images.labelling import ONE_CLASS, Labelling
 from distill.modalities.images.shards import index as indexes
-from distill.modalities.images.shards import origin
+from distill.modalities.images.shards import origin, part_file
 from distill.modalities.images.shards.building import build_index
 from distill.modalities.images.shards.cache import ShardCache, default_cache, default_folder
 from distill.modalities.images.shards.class_list import class_list
 from distill.modalities.images.shards.index import Index
 from distill.modalities.images.shards.listing import ENDING, listed
+from distill.modalities.images.shards.merging import merged
 from distill.modalities.images.shards.places import Supplied
+from distill.modalities.images.shards.plan import Plan, plan_of
+from distill.modalities.images.shards.reading import Part, read_part
 from distill.modalities.images.shards.shard_images import ShardImages
 from distill.modalities.images.shards.shelf import Shelf
-from distill.modalities.images.shards.supply import INDEX, NAMES, SUPPLY, Supply
+from distill.modalities.images.shards.supply import INDEX, NAMES, PART, PARTS, PROBLEM, SUPPLY, Supply, error_of
 from distill.types import ClassesFrom, DatasetInput
 from distill.unlabelled import NO_LABEL
 
@@ -51,15 +55,32 @@ def index_of(dataset: DatasetInput, limits: Limits, scratch: Path | None, proces
     if INDEX in dataset.files:
         return indexes.read(Path(dataset.files[INDEX]))
     if NAMES in dataset.files:
-        told = json.loads(Path(dataset.files[NAMES]).read_bytes())
-        roles, count = told["roles"], sum(map(len, told["roles"].values()))
-        places = Supplied(Supply(Path(dataset.files[SUPPLY])), count)
-        return build_index(roles, limits, scratch, places, told["classes"], dataset.classes_from)
+        told, plan = _told(dataset, limits)
+        if PARTS in told:
+            problem = told[PROBLEM]
+            return merged(plan, map(part_file.read, map(Path, told[PARTS])), problem and error_of(problem))
+        return merged(plan, [read_part(plan, (0, len(plan.names)), _supplied(dataset, len(plan.names)), scratch)])
     check_roles(dataset)
     by_role = sorted(dataset.files.items(), key=lambda item: item[0] == TEST)  # training shards first
     counted = dataset.classes_from != "shards"
     roles = {role: listed(given, counted=counted) for role, given in by_role}
     return _kept_index(roles, limits, scratch, dataset.classes_from, processes)
+
+
+def part_of(dataset: DatasetInput, limits: Limits, scratch: Path | None) -> Part:
+    """Those shards of a supply read that `PART` says. A problem of theirs is in the part."""
+    told, plan = _told(dataset, limits)
+    first, end = told[PART]
+    return read_part(plan, (first, end), _supplied(dataset, end), scratch)
+
+
+def _told(dataset: DatasetInput, limits: Limits) -> tuple[dict[str, Any], Plan]:
+    told: dict[str, Any] = json.loads(Path(dataset.files[NAMES]).read_bytes())
+    return told, plan_of(told["roles"], limits, told["classes"], dataset.classes_from)
+
+
+def _supplied(dataset: DatasetInput, end: int) -> Supplied:
+    return Supplied(Supply(Path(dataset.files[SUPPLY])), end)
 
 
 def indexed(dataset: DatasetInput, limits: Limits, scratch: Path | None, path: Path) -> DatasetInput:

@@ -15,32 +15,29 @@ from distill.modalities.images.shards import origin, part_file
 from distill.modalities.images.shards.class_list import class_list
 from distill.modalities.images.shards.index import Index
 from distill.modalities.images.shards.merging import merged
-from distill.modalities.images.shards.places import Named, Places
+from distill.modalities.images.shards.places import Named
 from distill.modalities.images.shards.plan import Plan, plan_of
 from distill.modalities.images.shards.reading import Part, read_part
-from distill.modalities.images.shards.spans import Span, spans
+from distill.modalities.images.shards.spans import UNKNOWN_BYTES, Span, spans
 from distill.types import ClassesFrom
 
 PARTS_A_PROCESS = 4
 """So that a process which got small shards, or a fast disk, takes another part."""
-SHARD_BYTES = 128 * 2**20
-"""What a shard counts as whose size nobody knows before it was read."""
 
 
 def build_index(
-    roles: Mapping[str, Sequence[str]], limits: Limits, scratch: Path | None, places: Places | None = None,
-    classes: Sequence[str] | None = None, classes_from: ClassesFrom = "", processes: int = 1,
+    roles: Mapping[str, Sequence[str]], limits: Limits, scratch: Path | None, classes_from: ClassesFrom = "",
+    processes: int = 1,
 ) -> Index:  # fmt: skip
     """Read every shard once, whole: sha256 of each shard and each image, the head of each image; and decode images as
     long as each shard's equal share of `limits.verify_pixels` lasts. `roles`: `all`, or `train` with or without
-    `test` -> names of shards. `places`: where they are found, None: by their names. `classes`: what numbers of labels
-    mean, None: what a file beside the first shard says. `classes_from`: as in `DatasetInput`. `processes`: that read
-    shards by their names side by side; the index is the same. Raises `InvalidDataset`, and what `places` does."""
-    if places is None:
-        classes = class_list([name for names in roles.values() for name in names]).names
+    `test` -> names of shards, which are paths or addresses. What numbers of labels mean a file beside the first shard
+    says. `classes_from`: as in `DatasetInput`. `processes`: that read side by side; the index is the same. Raises
+    `InvalidDataset`, `ShardUnavailable`."""
+    classes = class_list([name for names in roles.values() for name in names]).names
     plan = plan_of(roles, limits, classes, classes_from)
-    if places is not None or min(processes, len(plan.names)) == 1:
-        return merged(plan, [read_part(plan, (0, len(plan.names)), places or Named(), scratch)])
+    if min(processes, len(plan.names)) == 1:
+        return merged(plan, [read_part(plan, (0, len(plan.names)), Named(), scratch)])
     with TemporaryDirectory(prefix="retort-parts-", dir=scratch) as folder:
         return merged(plan, _read_by(processes, plan, Path(folder)))
 
@@ -77,6 +74,4 @@ def _path(folder: Path, span: Span) -> Path:
 
 def _size(name: str) -> int:
     path = origin.local(name)
-    return SHARD_BYTES if path is None else path.stat().st_size
-
-
+    return path.stat().st_size if path is not None and path.is_file() else UNKNOWN_BYTES

@@ -1,4 +1,4 @@
-"""Some shards of a dataset read through, whole and in order: a part of its index, and every fault of a shard by name."""
+"""Some shards of a dataset read through, whole and in order: a part of its index, and each fault of a shard by name."""
 
 from __future__ import annotations
 

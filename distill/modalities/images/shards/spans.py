@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 Span = tuple[int, int]
 """Numbers of the first shard, and of the one behind the last."""
+UNKNOWN_BYTES = 128 * 2**20
+"""What a shard counts as whose size nobody knows before it was read."""
 
 
 def spans(sizes: Sequence[int], part_bytes: int, most: int) -> list[Span]:
