@@ -23,6 +23,7 @@ from tests.worker.test_inspections import row_of
 from tests.worker.test_streams import HERE
 from worker.inspecting.inspections import Inspections
 from worker.inspecting.process import COMMAND
+from worker.inspecting.streams import INSPECTOR
 from worker.transfer import references
 from worker.watching.survivors import survivors
 
@@ -78,6 +79,7 @@ def index_bytes(world: World, row: Dataset) -> bytes:
     return b"".join(world.objects.read(row.files["index"]["object_key"]))
 
 
+@pytest.mark.long
 def test_two_workers_make_the_index_of_one_and_a_dead_ones_part_is_read_by_another(here: World, served: Site) -> None:
     dataset_id = divided(here, served)
     claimed(here, dataset_id, 0, -1)
@@ -131,11 +133,14 @@ def test_a_dataset_that_is_deleted_while_parts_are_read_leaves_nothing(here: Wor
     waits = (sys.executable, "-c", "import time; time.sleep(600)")
     thread = threading.Thread(target=readers(here, "wrk_1", waits).run_next)
     thread.start()
-    folder = here.settings.scratch / f"{dataset_id}-part-0" / "1"
-    wait_until(lambda: bool(survivors(str(folder))), within(60))
-    with here.database.write() as session:
-        session.delete(session.get_one(Dataset, dataset_id))
-    thread.join(within(60))
+    folder = here.settings.scratch / f"{dataset_id}-part-0" / "1" / INSPECTOR
+    try:
+        wait_until(lambda: bool(survivors(str(folder))), within(60))
+        with here.database.write() as session:
+            session.delete(session.get_one(Dataset, dataset_id))
+        thread.join(within(60))
+    finally:
+        here.leaving.set()
     assert not thread.is_alive()
     assert not survivors(str(folder))
     assert not list(here.settings.scratch.glob("*"))

@@ -200,10 +200,7 @@ class Parts:
         with self._database.read() as session:
             row = session.get(Dataset, part.dataset_id)
         if row is None or row.status != "inspecting":
-            try:
-                self._objects.delete(_key(part))
-            except StorageUnavailable as error:
-                log.warning("part %d of %s stays for now: %s", part.number, part.dataset_id, error)
+            forget(self._objects, part.dataset_id)
 
 
 def _key(part: DatasetPart) -> str:
