@@ -176,7 +176,7 @@ class Retort(StudyCalls, PredictionCalls, HandoverCalls):
         dataset: Dataset = self._post("/datasets", body, {"Idempotency-Key": uuid4().hex})
         return self._ready(f"/datasets/{dataset['id']}", dataset)
 
-    def streamed_dataset(
+    def streamed_dataset(  # noqa: PLR0913 - each is a field of the request
         self,
         shards: str | Sequence[str] | None = None,
         *,
@@ -184,17 +184,20 @@ class Retort(StudyCalls, PredictionCalls, HandoverCalls):
         test: str | Sequence[str] | None = None,
         classes: Sequence[str] | None = None,
         classes_from: str = "",
+        decode: str = "",
         name: str = "",
         labels: Mapping[str, str] | None = None,
         task: str = "",
     ) -> Dataset:
         """Register shards that stay where they lie: `shards`, or `train` with or without `test`; each by braces, the
         folder of a bucket, a list, or their URLs. `classes`: what the numbers of labels mean; `classes_from`: `shards`
-        where each shard is a class, `none` where folders are none. Comes back once a worker has read all of them."""
+        where each shard is a class, `none` where folders are none; `decode`: `all` decodes every image. Comes back once
+        workers have read all of them."""
         given = {"shards": shards, "train_shards": train, "test_shards": test}
         named = {key: value if isinstance(value, str) else list(value) for key, value in given.items() if value}
         told: dict[str, Any] = {"classes": list(classes)} if classes else {}
         told |= {"classes_from": classes_from} if classes_from else {}
+        told |= {"decode": decode} if decode else {}
         body = {"mode": "stream", "name": name, "labels": dict(labels or {})} | named | told | _task(task)
         dataset: Dataset = self._post("/datasets", body, {"Idempotency-Key": uuid4().hex})
         return self._ready(f"/datasets/{dataset['id']}", dataset)

@@ -39,6 +39,7 @@ class Dataset(TypedDict):
     digest: str
     pixel_range: NotRequired[list[int] | None]
     box_format: NotRequired[str]
+    reading: NotRequired[dict[str, Any] | None]
     report: dict[str, Any] | None
     error: dict[str, Any] | None
     labels: dict[str, str]

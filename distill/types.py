@@ -400,6 +400,11 @@ BoxFormat = Literal[
 ]  # fmt: skip
 
 
+Decode = Literal["bounded", "all"]
+DECODE = (
+    "Which images a registration decodes in search of damaged ones: within the bound of an inspection, an equal share "
+    "of each shard; or all."
+)
 CLASSES_FROM = (
     "Of shards: where the classes of images come from. Empty: their label files or columns; where no image has one, "
     "the folders that they lie in. `shards`: each shard is one class, called as the shard is. `none`: folders are no "

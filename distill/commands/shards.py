@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,12 +14,9 @@ from distill.commands.failure import Failed
 from distill.commands.study import parse_dataset
 from distill.data.limits import DEFAULT
 from distill.errors import InvalidConfig, RetortError
-from distill.modalities.images.described import thorough
+from distill.modalities.images.described import decoding_all, thorough
 from distill.modalities.images.shards.listing import ENDING
 from distill.types import ClassesFrom
-
-EVERY = 2**62
-"""Pixels: more than there are."""
 
 
 @click.command()
@@ -64,7 +61,7 @@ def _registered(
         raise InvalidConfig(f"{datasets[0]!r} names no shards.", "Name tars or parquet by braces, list or folder.")
     if path is not None and path.suffix != ENDING:
         raise InvalidConfig(f"An index is called *{ENDING}.", f"Write --index {path.with_suffix(ENDING)}.")
-    limits = thorough(replace(DEFAULT, verify_pixels=EVERY) if decode == "all" else DEFAULT)
+    limits = decoding_all(DEFAULT) if decode == "all" else thorough(DEFAULT)
     index = index_of(dataset, limits, None, processes)
     with TemporaryDirectory() as folder:
         written = path or Path(folder) / f"index{ENDING}"

@@ -36,6 +36,7 @@ class ShardList:
     classes_from: str
     sizes: list[int] | None
     bring: Bring | None
+    decode: str = "bounded"
 
     @property
     def names(self) -> list[str]:
@@ -62,7 +63,7 @@ def listed(settings: Settings, objects: ObjectStore, row: Dataset, folder: Path,
     else:
         path = Fetcher(objects, folder, check, note).get(kept["object_key"], kept["sha256"], "names.json")
         roles = json.loads(path.read_text())
-    return ShardList(roles, classes, classes_from, None, None)
+    return ShardList(roles, classes, classes_from, None, None, row.shards.get("decode", "bounded"))
 
 
 def kept(shards: ShardList, objects: ObjectStore, row: Dataset, folder: Path, check: Check) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from distill.modalities.images.shards.record import digest
 from distill.modalities.images.shards.spans import Span
-from distill.modalities.images.shards.supply import INDEX, NAMES, PART, PARTS, PROBLEM, SUPPLY
+from distill.modalities.images.shards.supply import ALL, DECODE, INDEX, NAMES, PART, PARTS, PROBLEM, SUPPLY
 from store import shard_references
 from store.database import Database
 from store.objects import ObjectStore
@@ -35,6 +35,8 @@ from worker.transfer.supplier import Registering, Supplier
 INSPECTOR = "inspector"
 SHARD_CPU_SECONDS = 60
 """What reading a shard may take beside the rest: of one of 110 MB (1,000 pictures) it is about half a second."""
+DECODED_CPU_SECONDS = 600
+"""The same where all its images are decoded."""
 Check = Callable[[], None]
 
 
@@ -64,7 +66,8 @@ class Stream:
         self._numbers = range(*(reads.span or (0, len(names))))
         self.folder = folder / INSPECTOR
         self.folder.mkdir()
-        told: dict[str, Any] = {"roles": shards.roles, "classes": shards.classes}
+        told: dict[str, Any] = {"roles": shards.roles, "classes": shards.classes, DECODE: shards.decode}
+        a_shard = DECODED_CPU_SECONDS if shards.decode == ALL else SHARD_CPU_SECONDS
         if reads.span is not None:
             told[PART] = list(reads.span)
         if reads.parts:
@@ -77,7 +80,7 @@ class Stream:
             "kind": row.kind, "name": row.name, "task": row.task, "pixel_range": row.pixel_range,
             "box_format": row.box_format or "", "classes_from": shards.classes_from,
             "files": {NAMES: str(self.folder / NAMES), SUPPLY: str(links)},
-            ALLOWED: CPU_SECONDS + SHARD_CPU_SECONDS * len(self._numbers),
+            ALLOWED: CPU_SECONDS + a_shard * len(self._numbers),
         }  # fmt: skip
         users.grant(folder, users.inspector(settings))
         self.supplier.start(self._read, len(names))

@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 
 from api.http.paging import PageInfo
 from api.http.schemas import Labels, Name, RequestModel, ResponseModel
-from distill.types import BOX_FORMAT, CLASSES_FROM, PIXEL_RANGE, BoxFormat, ClassesFrom, PixelRange
+from distill.types import BOX_FORMAT, CLASSES_FROM, DECODE, PIXEL_RANGE, BoxFormat, ClassesFrom, Decode, PixelRange
 from store.dataset_files import MOST
 
 NAMED_EXAMPLE = {"named": "fashion-mnist", "labels": {"team": "vision"}}
@@ -124,6 +124,7 @@ class DatasetFromShards(RequestModel):
         None, description="What the numbers of labels mean, class 0 first; null: the shards tell.", examples=[None]
     )
     classes_from: ClassesFrom = Field("", description=CLASSES_FROM)
+    decode: Decode = Field("bounded", description=DECODE)
     name: Name = ""
     task: TaskName = ""
     labels: Labels = Field(default_factory=dict)
@@ -157,6 +158,7 @@ class StreamedShards(ResponseModel):
     given: dict[str, list[str]] = Field(examples=[{"all": ["s3://photos/train-{000000..001281}.tar"]}])
     classes: list[str] | None = Field(description="As they were given.", examples=[None])
     classes_from: ClassesFrom = Field("", description=CLASSES_FROM)
+    decode: Decode = Field("bounded", description=DECODE)
     count: int | None = Field(None, description="How many shards; null until they were read.", examples=[1282])
     size_bytes: int | None = Field(
         None, description="Of all shards; null until they were read.", examples=[150 * 10**9]

@@ -136,6 +136,7 @@ def _from_shards(context: Context, tenant: str, body: DatasetFromShards, key: st
     _check_classes(body.classes or ())
     row = _row(tenant, body.name or _called(next(iter(given.values()))), shard_references.KIND, body)
     row.shards = {"given": roles, "classes": body.classes, "classes_from": body.classes_from}
+    row.shards |= {"decode": body.decode}
     return registration.add(context, row, {}, Key(key, request_hash("/datasets", body.model_dump())))
 
 

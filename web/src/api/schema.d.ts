@@ -2282,6 +2282,11 @@ export interface components {
             /** @description Null for a dataset that the service keeps. */
             shards?: components["schemas"]["StreamedShards"] | null;
             /**
+             * @description While it is inspected in parts: how far that is; null otherwise.
+             * @example null
+             */
+            reading?: components["schemas"]["Reading"] | null;
+            /**
              * Pixel Range
              * @description For grey images of 16 bits a pixel: the values that become black (0) and white (255), as [0, 4095] for 12 bits; null: the upper byte is kept. Images of 8 bits are read as they are.
              * @example null
@@ -5274,6 +5279,44 @@ export interface components {
             stored_bytes?: number | null;
         };
         /**
+         * Reading
+         * @description How far a dataset of shards is that several workers read at the same time.
+         */
+        Reading: {
+            /**
+             * Parts
+             * @description Each is some shards in a row, and is read by one worker.
+             * @example 160
+             */
+            parts: number;
+            /**
+             * Parts Read
+             * @example 37
+             */
+            parts_read: number;
+            /**
+             * Shards
+             * @example 1282
+             */
+            shards: number;
+            /**
+             * Shards Read
+             * @example 301
+             */
+            shards_read: number;
+            /**
+             * Bytes Read
+             * @example 35000000000
+             */
+            bytes_read: number;
+            /**
+             * Bytes
+             * @description Of all shards; null where nobody knows before they were read.
+             * @example 150000000000
+             */
+            bytes?: number | null;
+        };
+        /**
          * Ready
          * @description Whether the service can serve. `doorbell` is information: without it work starts at the next sweep.
          */
@@ -5705,6 +5748,13 @@ export interface components {
              * @enum {string}
              */
             classes_from: "" | "shards" | "none";
+            /**
+             * Decode
+             * @description Which images a registration decodes in search of damaged ones: within the bound of an inspection, an equal share of each shard; or all.
+             * @default bounded
+             * @enum {string}
+             */
+            decode: "bounded" | "all";
             /**
              * Count
              * @description How many shards; null until they were read.
@@ -7762,6 +7812,13 @@ export interface components {
              * @enum {string}
              */
             classes_from: "" | "shards" | "none";
+            /**
+             * Decode
+             * @description Which images a registration decodes in search of damaged ones: within the bound of an inspection, an equal share of each shard; or all.
+             * @default bounded
+             * @enum {string}
+             */
+            decode: "bounded" | "all";
             /**
              * Name
              * @default

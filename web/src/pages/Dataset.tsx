@@ -18,6 +18,13 @@ import { type DatasetFindings, datasetFindings, total } from "../lib/report";
 import { capital, named, sampleOf, samplesOf } from "../lib/tasks";
 import { Link, navigate } from "../router";
 
+/** How far the shards of a dataset are that several workers read. */
+function progress(reading: DatasetData["reading"]): string {
+  if (!reading) return "A worker reads it through.";
+  const read = reading.bytes ? `${bytes(reading.bytes_read)} of ${bytes(reading.bytes)}` : bytes(reading.bytes_read);
+  return `Workers read it in parts: ${count(reading.parts_read)} of ${count(reading.parts)}, ${count(reading.shards_read)} of ${count(reading.shards)} shards, ${read}.`;
+}
+
 export function Dataset({ id }: { id: string }) {
   const tasks = useTasks();
   const params = { params: { path: { dataset_id: id } } };
@@ -46,7 +53,7 @@ export function Dataset({ id }: { id: string }) {
     >
       <div className="headline">
         <Readiness status={data.status} />
-        {data.status === "inspecting" && <span className="muted">A worker reads it through.</span>}
+        {data.status === "inspecting" && <span className="muted">{progress(data.reading)}</span>}
         <Labels labels={data.labels} />
       </div>
       {data.error && <ErrorNote error={data.error} />}

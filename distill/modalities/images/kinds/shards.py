@@ -15,10 +15,11 @@ from distill.data.files import check_roles
 from distill.data.limits import Limits
 from distill.data.split_names import TEST, TRAIN
 from distill.errors import InvalidDataset
+from distill.modalities.images.described import decoding_all
 from distill.modalities.images.kind import Items, Opened
 from distill.modalities.images.labelling import ONE_CLASS, Labelling
 from distill.modalities.images.shards import index as indexes
-from distill.modalities.images.shards import origin, part_file
+from distill.modalities.images.shards import origin, part_file, supply
 from distill.modalities.images.shards.building import build_index
 from distill.modalities.images.shards.cache import ShardCache, default_cache, default_folder
 from distill.modalities.images.shards.class_list import class_list
@@ -30,7 +31,13 @@ from distill.modalities.images.shards.plan import Plan, plan_of
 from distill.modalities.images.shards.reading import Part, read_part
 from distill.modalities.images.shards.shard_images import ShardImages
 from distill.modalities.images.shards.shelf import Shelf
-from distill.modalities.images.shards.supply import INDEX, NAMES, PART, PARTS, PROBLEM, SUPPLY, Supply, error_of
+from distill.modalities.images.shards.supply import (
+    INDEX,
+    NAMES,
+    SUPPLY,
+    Supply,
+    error_of,
+)
 from distill.types import ClassesFrom, DatasetInput
 from distill.unlabelled import NO_LABEL
 
@@ -46,8 +53,8 @@ def open_shards(
     index = index_of(dataset, limits, scratch)
     if SUPPLY not in dataset.files:
         return opened(index, default_cache(), limits)
-    supply = Supply(Path(dataset.files[SUPPLY]))
-    return opened(index, ShardCache(default_folder() / "kept", supply.budget_bytes), limits, supply)
+    supplied = Supply(Path(dataset.files[SUPPLY]))
+    return opened(index, ShardCache(default_folder() / "kept", supplied.budget_bytes), limits, supplied)
 
 
 def index_of(dataset: DatasetInput, limits: Limits, scratch: Path | None, processes: int = 1) -> Index:
@@ -56,9 +63,9 @@ def index_of(dataset: DatasetInput, limits: Limits, scratch: Path | None, proces
         return indexes.read(Path(dataset.files[INDEX]))
     if NAMES in dataset.files:
         told, plan = _told(dataset, limits)
-        if PARTS in told:
-            problem = told[PROBLEM]
-            return merged(plan, map(part_file.read, map(Path, told[PARTS])), problem and error_of(problem))
+        if supply.PARTS in told:
+            problem = told[supply.PROBLEM]
+            return merged(plan, map(part_file.read, map(Path, told[supply.PARTS])), problem and error_of(problem))
         return merged(plan, [read_part(plan, (0, len(plan.names)), _supplied(dataset, len(plan.names)), scratch)])
     check_roles(dataset)
     by_role = sorted(dataset.files.items(), key=lambda item: item[0] == TEST)  # training shards first
@@ -70,12 +77,13 @@ def index_of(dataset: DatasetInput, limits: Limits, scratch: Path | None, proces
 def part_of(dataset: DatasetInput, limits: Limits, scratch: Path | None) -> Part:
     """Those shards of a supply read that `PART` says. A problem of theirs is in the part."""
     told, plan = _told(dataset, limits)
-    first, end = told[PART]
+    first, end = told[supply.PART]
     return read_part(plan, (first, end), _supplied(dataset, end), scratch)
 
 
 def _told(dataset: DatasetInput, limits: Limits) -> tuple[dict[str, Any], Plan]:
     told: dict[str, Any] = json.loads(Path(dataset.files[NAMES]).read_bytes())
+    limits = decoding_all(limits) if told.get(supply.DECODE) == supply.ALL else limits
     return told, plan_of(told["roles"], limits, told["classes"], dataset.classes_from)
 
 
@@ -113,9 +121,9 @@ def _kept_index(
     return index
 
 
-def opened(index: Index, cache: ShardCache, limits: Limits, supply: Supply | None = None) -> Opened:
+def opened(index: Index, cache: ShardCache, limits: Limits, supplied: Supply | None = None) -> Opened:
     """The dataset of an index. Raises `InvalidConfig` where the cache is too small for it."""
-    shelf = Shelf(index.shards, cache, limits, supply)
+    shelf = Shelf(index.shards, cache, limits, supplied)
     shelf.check_room()
     test, labels = index.column("test").astype(bool), index.column("label").astype(np.int64)
     train = np.flatnonzero(~test)
