@@ -80,11 +80,12 @@ class Dataset(Leasable, Base):
     (`distill.tasks`); empty before, and of older releases' rows.
     `pixel_range`: [low, high], in which 16-bit grey is read; None: the upper byte. `box_format`: what the numbers of
     boxes are; empty: the files tell. `shards`: of one that is read where it lies (`store.shard_references`), with
-    `files` its index and manifest; None: the files are the dataset. `reading`: while shards are read in parts
-    (`store.repositories.parts`), how far that is; None otherwise."""
+    `files` its index and manifest; None: the files are the dataset. `reading`: of a large dataset of shards
+    until its verdict, what a `sample` of them holds, and how far its parts are (`store.repositories.parts`); None
+    otherwise. `status` is sampled where the inspection was to end with the sample."""
 
     __tablename__ = "datasets"
-    __table_args__ = (CheckConstraint("status IN ('inspecting', 'ready', 'invalid')", name="status"),)
+    __table_args__ = (CheckConstraint("status IN ('inspecting', 'ready', 'invalid', 'sampled')", name="status"),)
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"), index=True)
     name: Mapped[str] = mapped_column(String(200))

@@ -137,8 +137,8 @@ async def settled(
 
 
 def answered(response: Response, row: Teacher | Dataset, prefer: str | None, replay: bool) -> None:
-    """Status and headers of a registration's answer: 201 when ready, 202 while it is inspected."""
-    response.status_code = 201 if row.status == "ready" else 202
+    """Status and headers of a registration's answer: 201 when it is, 202 while it is inspected."""
+    response.status_code = 202 if row.status == "inspecting" else 201
     located(response, f"/{NOUNS[type(row)]}s/{row.id}", replay)
     if row.status == "inspecting":
         response.headers["Retry-After"] = "2"

@@ -56,6 +56,7 @@ def datasets() -> None:
     help="Of --shards whose images have no label files: each shard is a class; or folders are no classes.",
 )  # fmt: skip
 @click.option("--decode", type=click.Choice(["bounded", "all"]), help="Of --shards: images decoded at registration.")
+@click.option("--inspection", type=click.Choice(["all", "sample"]), help="Of --shards: how many are read now.")
 @click.option("--sha256", help="What the file at --url must have.")
 @click.option("--task", default="", help="Of the catalogue's tasks; unless given, the files tell.")
 @click.option(
@@ -86,6 +87,7 @@ def add(  # noqa: PLR0913 - click: one each option
     classes: Path | None,
     classes_from: str | None,
     decode: str | None,
+    inspection: str | None,
     sha256: str | None,
     name: str,
     labels: dict[str, str],
@@ -105,8 +107,8 @@ def add(  # noqa: PLR0913 - click: one each option
         raise click.UsageError("--unlabelled goes with FILE or --train, or alone.")
     if shards and (pixel_range is not None or box_format):
         raise click.UsageError("--pixel-range and --box-format are for files that the service keeps.")
-    if (classes is not None or classes_from or decode) and not shards:
-        raise click.UsageError("--classes, --classes-from and --decode go with --shards.")
+    if (classes is not None or classes_from or decode or inspection) and not shards:
+        raise click.UsageError("--classes, --classes-from, --decode and --inspection go with --shards.")
     if named is not None and pixel_range is not None:
         raise click.UsageError("--pixel-range is for files of 16-bit images; named sets have 8 bits.")
     if named is not None and box_format:
@@ -116,8 +118,8 @@ def add(  # noqa: PLR0913 - click: one each option
     elif shards:
         names = classes.read_text(encoding="utf-8").splitlines() if classes else None
         made = retort.streamed_dataset(
-            **_by_role(shards), classes=names, classes_from=classes_from or "", decode=decode or "", name=name,
-            labels=labels, task=task,
+            **_by_role(shards), classes=names, classes_from=classes_from or "", decode=decode or "",
+            inspection=inspection or "", name=name, labels=labels, task=task,
         )  # fmt: skip
     elif url is not None:
         made = retort.fetched_dataset(url, sha256, name, labels, task, pixel_range, box_format)

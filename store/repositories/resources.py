@@ -103,14 +103,20 @@ def give_back(session: Session, row: Teacher | Dataset, **values: Any) -> None:
 
 
 def finish(session: Session, row: Teacher | Dataset, status: str, **values: Any) -> None:
-    """Write the inspection's outcome (`ready` with a report or `invalid` with an error) and let the row go, with its
-    parts where it was read in parts."""
+    """Write the inspection's outcome (`ready` with a report, `invalid` with an error, `sampled` with what was read) and
+    let the row go, with its parts where it was read in parts."""
     if isinstance(row, Dataset):
-        values["reading"] = None
+        values.setdefault("reading", None)
     _fenced(session, row, {"status": status, "lease_token": None, "lease_until": None} | values)
     if isinstance(row, Dataset):
         own = delete(DatasetPart).where(DatasetPart.dataset_id == row.id)
         session.execute(own, execution_options={"synchronize_session": False})
+
+
+def inspect_on(row: Dataset) -> None:
+    """Let the rest be read of a dataset of which a sample was; the row is locked."""
+    row.status, row.shards = "inspecting", (row.shards or {}) | {"inspection": "all"}
+    row.attempt = 0
 
 
 def _fenced(session: Session, row: Teacher | Dataset, values: dict[str, Any]) -> None:

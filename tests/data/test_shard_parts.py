@@ -17,6 +17,7 @@ from distill.modalities.images.shards.merging import merged
 from distill.modalities.images.shards.places import Named
 from distill.modalities.images.shards.plan import plan_of
 from distill.modalities.images.shards.reading import read_part
+from distill.modalities.images.shards.sampling import chosen, is_worth, sampled
 from distill.modalities.images.shards.spans import spans
 from distill.types import ClassesFrom
 from tests.data.files import image_bytes, write_tar
@@ -125,3 +126,33 @@ def test_parts_hold_all_shards_once_and_are_as_large_as_they_may_be():
     assert spans([100, 1, 1, 1], 3, 100) == [(0, 1), (1, 4)]
     assert spans([5] * 100, 10, 4) == [(0, 25), (25, 50), (50, 75), (75, 100)]
     assert spans([0, 0, 0], 10, 4) == [(0, 3)]
+
+
+def test_a_sample_is_spread_evenly_within_shards_and_bytes():
+    assert chosen([10] * 1282) == [place * 1281 // 15 for place in range(16)]
+    assert chosen([10] * 3) == [0, 1, 2]
+    assert chosen([2**30] * 100) == [0, 99]
+    assert chosen([2**40] * 100) == [0]
+    assert not is_worth([10] * 100)
+    assert is_worth([10] * 128)
+
+
+def test_a_sample_says_what_all_would_hold_and_raises_the_first_problem_that_it_meets(tmp_path):
+    names = sorted(map(str, write_shards(tmp_path / "s").iterdir()))
+    plan = plan_of({"all": names}, DEFAULT, None, "")
+    found = sampled(plan, [0, 2, 5], Named(), tmp_path)
+    read_bytes = sum(Path(names[number]).stat().st_size for number in (0, 2, 5))
+    assert found == {
+        "shards": 3, "of_shards": 6, "bytes": read_bytes, "images": 30, "estimated_bytes": 2 * read_bytes,
+        "estimated_images": 60, "unreadable": 0, "labelled": 30, "class_count": 3, "classes": ["0", "1", "2"],
+        "heights": [20, 22, 24], "widths": [24, 24, 24],
+    }  # fmt: skip
+    write_tar(Path(names[1]), sample(10, "-1"))
+    assert sampled(plan, [0, 2, 5], Named(), tmp_path) == found
+    write_tar(Path(names[5]), sample(3))
+    with pytest.raises(InvalidDataset) as met:
+        sampled(plan, [0, 2, 5], Named(), tmp_path)
+    assert met.value.details == {"shard": names[5], "key": "00003"}
+    by_folder = plan_of({"all": sorted(map(str, folders(tmp_path / "f").iterdir()))}, DEFAULT, None, "")
+    seen = sampled(by_folder, [0, 4], Named(), tmp_path)
+    assert (seen["classes"], seen["labelled"], seen["estimated_images"]) == (["a", "b"], 0, 20)

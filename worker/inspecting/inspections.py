@@ -12,6 +12,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from distill.errors import RetortError
+from distill.modalities.images.shards.sampling import is_worth
+from distill.modalities.images.shards.spans import Span
 from distill.tasks import of_report
 from store.database import Database
 from store.objects import ObjectStore, StorageUnavailable
@@ -23,11 +25,11 @@ from store.settings import Settings
 from store.shard_references import KIND
 from store.tables import Dataset, Teacher
 from worker.errors import Internal, StorageDown
-from worker.inspecting import conversions, parts, thumbnails
+from worker.inspecting import conversions, parts, samples, thumbnails
 from worker.inspecting.adopting import adopt
 from worker.inspecting.keeping import Keeper, Leaving
 from worker.inspecting.process import COMMAND, refused, run
-from worker.inspecting.shard_list import listed
+from worker.inspecting.shard_list import ShardList, kept, listed
 from worker.inspecting.streams import Stream
 from worker.processes import scratch
 from worker.transfer.fetching import Fetcher
@@ -132,8 +134,8 @@ class Inspections:
             reads = parts.read_by_others(found, row, self._objects, folder, keep.check)
             if reads is None:
                 return {"error": found[-1].error}
-        elif parts.divided(self._settings, self._database, self._objects, row, shards, folder, keep.check):
-            raise Divided
+        elif len(into := parts.wanted(self._settings, shards)) > 1:
+            return self._begun(row, shards, into, folder, keep)
         stream = Stream(self._settings, self._objects, row, folder, keep.check, shards, reads)
         with stream.supplier as supplier:
             answer = run(
@@ -145,6 +147,22 @@ class Inspections:
         if "report" in answer:
             answer["values"] = stream.kept(self._database)
         return thumbnails.kept(self._objects, row, stream.folder, answer)
+
+    def _begun(
+        self, row: Dataset, shards: ShardList, into: Sequence[Span], folder: Path, keep: Keeper
+    ) -> dict[str, Any]:
+        """The answer on a large dataset, where a sample is enough for it; else raises `Divided`."""
+        known, ends = dict(row.reading or {}), samples.only(row)
+        if samples.SAMPLE not in known and (ends or is_worth(shards.counted)):
+            answer = samples.answered(self._settings, self._objects, row, shards, self._command, keep.check)
+            if "error" in answer and (ends or answer["error"]["fault"] == "user"):
+                return answer
+            known |= {samples.SAMPLE: answer["report"]} if "report" in answer else {}
+        known |= kept(shards, self._objects, row, folder, keep.check)
+        if ends:
+            return {"sampled": known}
+        parts.divide(self._database, row, into, known)
+        raise Divided
 
     def _fetch(self, row: Teacher | Dataset, folder: Path, keep: Keeper) -> dict[str, Any]:
         fetcher = Fetcher(self._objects, folder, keep.check, lambda level, message: log.info("%s: %s", row.id, message))
@@ -160,8 +178,10 @@ class Inspections:
 
     def _write(self, row: Teacher | Dataset, answer: dict[str, Any]) -> None:
         answer = clean(answer)
-        status = "ready" if "report" in answer else "invalid"
+        status = "ready" if "report" in answer else "sampled" if "sampled" in answer else "invalid"
         values = {"report": answer.get("report"), "error": answer.get("error")}
+        if status == "sampled":
+            values["reading"] = answer["sampled"]
         if isinstance(row, Dataset) and status == "ready":
             values["task"] = of_report(answer["report"])
             if not row.digest:  # no files to take one over: that of the content
@@ -171,7 +191,7 @@ class Inspections:
         log.info("%s is %s", row.id, status)
         if isinstance(row, Teacher) and status == "ready":
             conversions.forget(row, self._objects)
-        if isinstance(row, Dataset) and row.reading:
+        if isinstance(row, Dataset) and row.reading and status != "sampled":
             parts.forget(self._objects, row.id)
 
     def _clear_if_gone(self, row: Dataset) -> None:

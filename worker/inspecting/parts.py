@@ -10,13 +10,13 @@ from __future__ import annotations
 import logging
 import stat
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from distill.errors import RetortError
-from distill.modalities.images.shards.spans import spans
+from distill.modalities.images.shards.spans import Span, spans
 from store import shard_references
 from store.database import Database
 from store.objects import ObjectStore, StorageUnavailable
@@ -29,7 +29,7 @@ from worker.errors import Internal, StorageDown
 from worker.inspecting.inspector import PART_FILE
 from worker.inspecting.keeping import Keeper, Leaving
 from worker.inspecting.process import COMMAND, refused, run
-from worker.inspecting.shard_list import ShardList, kept, listed
+from worker.inspecting.shard_list import ShardList, listed
 from worker.inspecting.streams import Reads, Stream
 from worker.processes import scratch
 from worker.transfer.fetching import Fetcher
@@ -42,20 +42,17 @@ AGAIN_SECONDS = 15.0
 Check = Callable[[], None]
 
 
-def divided(
-    settings: Settings, database: Database, objects: ObjectStore, row: Dataset, shards: ShardList, folder: Path,
-    check: Check,
-) -> bool:  # fmt: skip
-    """Whether the dataset was made parts of and given back; a small one is not. Raises `LeaseLost`, `StorageDown`, and
-    what `check` raises."""
-    wanted = spans(shards.counted, settings.shard_part_bytes, MOST_PARTS)
-    if len(wanted) == 1:
-        return False
-    known = kept(shards, objects, row, folder, check)
+def wanted(settings: Settings, shards: ShardList) -> list[Span]:
+    """The parts of a dataset; a small one is one."""
+    return spans(shards.counted, settings.shard_part_bytes, MOST_PARTS)
+
+
+def divide(database: Database, row: Dataset, into: Sequence[Span], known: Mapping[str, Any]) -> None:
+    """Make parts of the dataset, and give it back. `known`: as in `store.repositories.parts.divide`. Raises
+    `LeaseLost`."""
     with database.write() as session:
-        parts.divide(session, row, wanted, **known)
-    log.info("%s is read in %d parts", row.id, len(wanted))
-    return True
+        parts.divide(session, row, into, **known)
+    log.info("%s is read in %d parts", row.id, len(into))
 
 
 def read_by_others(

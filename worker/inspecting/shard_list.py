@@ -71,6 +71,8 @@ def kept(shards: ShardList, objects: ObjectStore, row: Dataset, folder: Path, ch
     raises."""
     if shards.sizes is not None:
         return {"bytes": sum(shards.sizes)}
+    if LIST in (row.reading or {}):
+        return {}
     path = folder / "names.json"
     path.write_text(json.dumps(shards.roles))
     info = put(objects, f"{shard_references.parts(row.id)}{LIST}", path, "the names of shards", check)

@@ -16,7 +16,7 @@ from typing import Any
 
 from distill.modalities.images.shards.record import digest
 from distill.modalities.images.shards.spans import Span
-from distill.modalities.images.shards.supply import ALL, DECODE, INDEX, NAMES, PART, PARTS, PROBLEM, SUPPLY
+from distill.modalities.images.shards.supply import ALL, DECODE, INDEX, NAMES, PART, PARTS, PROBLEM, SAMPLE, SUPPLY
 from store import shard_references
 from store.database import Database
 from store.objects import ObjectStore
@@ -42,11 +42,12 @@ Check = Callable[[], None]
 
 @dataclass(frozen=True, slots=True)
 class Reads:
-    """What an inspection reads of a dataset's shards: by default all of them. `span`: only those. `parts`: files of
-    others who have read them, in their order, to be joined; with what is `known` of each shard, and the `problem` that
-    ended the last of them."""
+    """What an inspection reads of a dataset's shards: by default all of them. `span`, `sample`: only those. `parts`:
+    files of others who have read them, in their order, to be joined; with what is `known` of each shard, and the
+    `problem` that ended the last of them."""
 
     span: Span | None = None
+    sample: Sequence[int] = ()
     parts: Sequence[Path] = ()
     known: Sequence[Entry] = ()
     problem: dict[str, Any] | None = None
@@ -63,13 +64,15 @@ class Stream:
         self._settings, self._objects, self._row, self._check = settings, objects, row, check
         shards, reads = shards or listed(settings, objects, row, folder, check), reads or Reads()
         names = shards.names
-        self._numbers = range(*(reads.span or (0, len(names))))
+        self._numbers = reads.sample or range(*(reads.span or (0, len(names))))
         self.folder = folder / INSPECTOR
         self.folder.mkdir()
         told: dict[str, Any] = {"roles": shards.roles, "classes": shards.classes, DECODE: shards.decode}
         a_shard = DECODED_CPU_SECONDS if shards.decode == ALL else SHARD_CPU_SECONDS
         if reads.span is not None:
             told[PART] = list(reads.span)
+        if reads.sample:
+            told[SAMPLE] = list(reads.sample)
         if reads.parts:
             told |= {PARTS: self._laid(reads.parts), PROBLEM: reads.problem}
         (self.folder / NAMES).write_text(json.dumps(told))

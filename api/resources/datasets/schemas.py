@@ -9,7 +9,18 @@ from pydantic import Field, StringConstraints
 
 from api.http.paging import PageInfo
 from api.http.schemas import Labels, Name, RequestModel, ResponseModel
-from distill.types import BOX_FORMAT, CLASSES_FROM, DECODE, PIXEL_RANGE, BoxFormat, ClassesFrom, Decode, PixelRange
+from distill.types import (
+    BOX_FORMAT,
+    CLASSES_FROM,
+    DECODE,
+    INSPECTION,
+    PIXEL_RANGE,
+    BoxFormat,
+    ClassesFrom,
+    Decode,
+    Inspected,
+    PixelRange,
+)
 from store.dataset_files import MOST
 
 NAMED_EXAMPLE = {"named": "fashion-mnist", "labels": {"team": "vision"}}
@@ -125,6 +136,7 @@ class DatasetFromShards(RequestModel):
     )
     classes_from: ClassesFrom = Field("", description=CLASSES_FROM)
     decode: Decode = Field("bounded", description=DECODE)
+    inspection: Inspected = Field("all", description=INSPECTION)
     name: Name = ""
     task: TaskName = ""
     labels: Labels = Field(default_factory=dict)
@@ -159,6 +171,7 @@ class StreamedShards(ResponseModel):
     classes: list[str] | None = Field(description="As they were given.", examples=[None])
     classes_from: ClassesFrom = Field("", description=CLASSES_FROM)
     decode: Decode = Field("bounded", description=DECODE)
+    inspection: Inspected = Field("all", description=INSPECTION)
     count: int | None = Field(None, description="How many shards; null until they were read.", examples=[1282])
     size_bytes: int | None = Field(
         None, description="Of all shards; null until they were read.", examples=[150 * 10**9]
@@ -178,6 +191,24 @@ class Reading(ResponseModel):
     )
 
 
+class Sample(ResponseModel):
+    """What a sample of a dataset's shards holds: preliminary, until all of it was read. The estimates take the shards
+    that were not read for such as these."""
+
+    shards: int = Field(description="Spread evenly over all; at most 16, of 2 GiB.", examples=[16])
+    of_shards: int = Field(examples=[1282])
+    bytes: int = Field(description="Of the shards that were read.", examples=[1_870_000_000])
+    images: int = Field(examples=[15_987])
+    estimated_bytes: int = Field(examples=[150 * 10**9])
+    estimated_images: int = Field(examples=[1_281_000])
+    unreadable: int = Field(description="Of the images.", examples=[0])
+    labelled: int = Field(description="Images that say a class themselves.", examples=[15_987])
+    class_count: int = Field(description="Classes that were seen; there may be more.", examples=[1000])
+    classes: list[str] = Field(description="The first 100 of them by name.", examples=[["n01440764", "n01443537"]])
+    heights: list[int] | None = Field(description="Minimum, median, maximum.", examples=[[75, 375, 3456]])
+    widths: list[int] | None = Field(examples=[[60, 500, 4288]])
+
+
 class DatasetOut(ResponseModel):
     """A registered dataset. `report` is what the inspection found; jobs can use it when `status` is `ready`."""
 
@@ -190,7 +221,10 @@ class DatasetOut(ResponseModel):
         description="Name of the task that it is for; null until it is inspected, unless it was asked for.",
         examples=["classify_images"],
     )
-    status: Literal["inspecting", "ready", "invalid"] = Field(examples=["ready"])
+    status: Literal["inspecting", "ready", "invalid", "sampled"] = Field(
+        description="`sampled`: a sample was read, as was asked for; jobs cannot use it before the rest is.",
+        examples=["ready"],
+    )
     files: dict[str, dict[str, Any]] = Field(
         description="Role -> size, sha256 and name of the file; of a role of several files `train/0000`, `train/0001`, "
         "... in their order.",
@@ -203,6 +237,9 @@ class DatasetOut(ResponseModel):
         examples=["copy"],
     )
     shards: StreamedShards | None = Field(None, description="Null for a dataset that the service keeps.")
+    sample: Sample | None = Field(
+        None, description="Of a large dataset until all of it was read: what a sample holds.", examples=[None]
+    )
     reading: Reading | None = Field(
         None, description="While it is inspected in parts: how far that is; null otherwise.", examples=[None]
     )

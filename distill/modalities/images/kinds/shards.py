@@ -29,6 +29,7 @@ from distill.modalities.images.shards.merging import merged
 from distill.modalities.images.shards.places import Supplied
 from distill.modalities.images.shards.plan import Plan, plan_of
 from distill.modalities.images.shards.reading import Part, read_part
+from distill.modalities.images.shards.sampling import sampled
 from distill.modalities.images.shards.shard_images import ShardImages
 from distill.modalities.images.shards.shelf import Shelf
 from distill.modalities.images.shards.supply import (
@@ -66,7 +67,8 @@ def index_of(dataset: DatasetInput, limits: Limits, scratch: Path | None, proces
         if supply.PARTS in told:
             problem = told[supply.PROBLEM]
             return merged(plan, map(part_file.read, map(Path, told[supply.PARTS])), problem and error_of(problem))
-        return merged(plan, [read_part(plan, (0, len(plan.names)), _supplied(dataset, len(plan.names)), scratch)])
+        span = (0, len(plan.names))
+        return merged(plan, [read_part(plan, span, _supplied(dataset, range(*span)), scratch)])
     check_roles(dataset)
     by_role = sorted(dataset.files.items(), key=lambda item: item[0] == TEST)  # training shards first
     counted = dataset.classes_from != "shards"
@@ -78,7 +80,13 @@ def part_of(dataset: DatasetInput, limits: Limits, scratch: Path | None) -> Part
     """Those shards of a supply read that `PART` says. A problem of theirs is in the part."""
     told, plan = _told(dataset, limits)
     first, end = told[supply.PART]
-    return read_part(plan, (first, end), _supplied(dataset, end), scratch)
+    return read_part(plan, (first, end), _supplied(dataset, range(first, end)), scratch)
+
+
+def sample_of(dataset: DatasetInput, limits: Limits, scratch: Path | None) -> dict[str, Any]:
+    """What `sampled` finds in those shards of a supply that `SAMPLE` says."""
+    told, plan = _told(dataset, limits)
+    return sampled(plan, told[supply.SAMPLE], _supplied(dataset, told[supply.SAMPLE]), scratch)
 
 
 def _told(dataset: DatasetInput, limits: Limits) -> tuple[dict[str, Any], Plan]:
@@ -87,8 +95,8 @@ def _told(dataset: DatasetInput, limits: Limits) -> tuple[dict[str, Any], Plan]:
     return told, plan_of(told["roles"], limits, told["classes"], dataset.classes_from)
 
 
-def _supplied(dataset: DatasetInput, end: int) -> Supplied:
-    return Supplied(Supply(Path(dataset.files[SUPPLY])), end)
+def _supplied(dataset: DatasetInput, numbers: Sequence[int]) -> Supplied:
+    return Supplied(Supply(Path(dataset.files[SUPPLY])), numbers)
 
 
 def indexed(dataset: DatasetInput, limits: Limits, scratch: Path | None, path: Path) -> DatasetInput:

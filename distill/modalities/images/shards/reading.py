@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -56,19 +56,31 @@ class Part:
     error: RetortError | None = None
 
 
+Folders = dict[str, set[Parts]]
+
+
 def read_part(plan: Plan, span: Span, places: Places, scratch: Path | None) -> Part:
-    """Read the shards of the span once, whole: sha256 of each shard and each image, the head of each image; and decode
-    images as long as each shard's equal share of pixels lasts. What is wrong with a shard ends it, and is in the part;
-    raises for what is not the dataset's fault and no `RetortError`."""
+    """Read the shards of the span. What is wrong with one of them ends it, and is in the part; raises for what is no
+    `RetortError`."""
+    shards, folders, error = read_shards(plan, range(*span), places, scratch)
+    return Part(span[0], tuple(shards), folders, error)
+
+
+def read_shards(
+    plan: Plan, numbers: Sequence[int], places: Places, scratch: Path | None
+) -> tuple[list[ReadShard], Folders, RetortError | None]:
+    """Read shards once, whole: sha256 of each shard and each image, the head of each image; and decode images as long
+    as each shard's equal share of pixels lasts. What was read, the folders that the tars list, and the problem that
+    ended it."""
     reading = _Reading(plan, Checks(plan.class_list()), places)
     error: RetortError | None = None
     with TemporaryDirectory(prefix="retort-shards-", dir=scratch) as folder:
         try:
-            for number in range(*span):
+            for number in numbers:
                 reading.add(number, Path(folder))
         except RetortError as met:
             error = met
-    return Part(span[0], tuple(reading.shards), reading.folders, error)
+    return reading.shards, reading.folders, error
 
 
 @dataclass
@@ -77,7 +89,7 @@ class _Reading:
     checks: Checks
     places: Places
     shards: list[ReadShard] = field(default_factory=list)
-    folders: dict[str, set[Parts]] = field(default_factory=dict)
+    folders: Folders = field(default_factory=dict)
 
     def add(self, number: int, folder: Path) -> None:
         name, split = self.plan.names[number], self.plan.splits[number]

@@ -35,9 +35,9 @@ SUPPLY = "supply"
 NAMES = "names"
 """The role of a file that names the shards of a supply: JSON {"roles": {role: names}, "classes": names or null}, and
 `DECODE`: `ALL` where every image is decoded. Where several read them also `PART`: [first, end) of the shards to be
-read; or `PARTS`: the files of all parts that were read, in order, and `PROBLEM`: the error that ended the last of them,
-or null."""
-PART, PARTS, PROBLEM, DECODE, ALL = "part", "parts", "problem", "decode", "all"
+read; or `SAMPLE`: the numbers of some; or `PARTS`: the files of all parts that were read, in order, and `PROBLEM`: the
+error that ended the last of them, or null."""
+PART, PARTS, PROBLEM, SAMPLE, DECODE, ALL = "part", "parts", "problem", "sample", "decode", "all"
 FACTS, GIVEN, REFUSED = "supply.json", "given", ".refused"
 MARK_BYTES = 8
 LOOK_SECONDS, SELDOM_SECONDS = 0.02, 0.25
