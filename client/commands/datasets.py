@@ -133,6 +133,15 @@ def add(  # noqa: PLR0913 - click: one each option
     session.show(made, lambda: render.details(dict(made)))
 
 
+@datasets.command("inspect")
+@click.argument("dataset_id")
+@command
+def inspect(session: Session, retort: Retort, dataset_id: str) -> None:
+    """Have the rest read of a dataset of which a sample was read (--inspection sample)."""
+    made = retort.inspect_dataset(dataset_id)
+    session.show(made, lambda: render.details(dict(made)))
+
+
 def _by_role(given: tuple[str, ...]) -> dict[str, list[str]]:
     """`train=URL` and `test=URL`, or URLs of the whole."""
     found: dict[str, list[str]] = {}

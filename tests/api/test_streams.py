@@ -16,6 +16,7 @@ from store.settings import Settings
 from store.tables import Dataset
 from tests.api.checks import pointers, problem
 from tests.api.driver import Inspector
+from tests.waiting import until as wait_until
 
 URL = "https://data.example.org/photos/{000..127}.tar"
 
@@ -50,6 +51,7 @@ def test_it_is_registered_by_index_and_manifest_and_deleting_it_frees_them(
         "classes": ["cat", "dog"],
         "classes_from": "",
         "decode": "bounded",
+        "inspection": "all",
         "count": 128,
         "size_bytes": 10**9,
     }
@@ -112,6 +114,41 @@ def test_how_far_the_parts_are_is_shown_and_they_go_with_the_dataset(
     assert client.get("/datasets").json()["items"][0]["reading"] == told
     assert client.delete(f"/datasets/{made['id']}").status_code == 204
     assert list(objects.keys("")) == []
+
+
+SAMPLE = {
+    "shards": 16, "of_shards": 128, "bytes": 160, "images": 32, "estimated_bytes": 1280, "estimated_images": 256,
+    "unreadable": 0, "labelled": 32, "class_count": 2, "classes": ["cat", "dog"], "heights": [20, 22, 24],
+    "widths": [24, 24, 24],
+}  # fmt: skip
+
+
+def test_a_sampled_dataset_says_what_it_rests_on_and_no_job_uses_it_until_the_rest_is_read(
+    client: TestClient, inspector: Inspector
+) -> None:
+    inspector.verdict = lambda row: (
+        ("sampled", {"reading": {"sample": SAMPLE}})
+        if row.shards["inspection"] == "sample"
+        else ("ready", {"report": {"classes": ["cat", "dog"], "counts": {}}})
+    )
+    answer = client.post("/datasets", json={"mode": "stream", "shards": URL, "inspection": "sample"})
+    assert answer.status_code == 201, answer.text
+    found = answer.json()
+    assert (found["status"], found["sample"], found["reading"], found["report"]) == ("sampled", SAMPLE, None, None)
+    job = {"dataset": found["id"], "student": {"name": "retort:resnet8"}, "config": {"recipe": "cross_entropy"}}
+    for path in ("/jobs", "/jobs?dry_run=true"):
+        refused = client.post(path, json=job)
+        assert refused.status_code == 422
+        (finding,) = [each for each in refused.json()["errors"] if each["pointer"] == "/dataset"]
+        assert finding["code"] == "dataset_not_ready"
+        assert f"/datasets/{found['id']}/inspect" in finding["remedy"]
+
+    address = f"/datasets/{found['id']}"
+    asked = client.post(f"{address}/inspect")
+    assert (asked.status_code, asked.json()["status"], asked.headers["Location"]) == (202, "inspecting", address)
+    wait_until(lambda: client.get(address).json()["status"] == "ready")
+    assert client.get(address).json()["sample"] is None
+    assert client.post(f"{address}/inspect").json()["status"] == "ready"
 
 
 def test_what_is_refused_at_once(client: TestClient) -> None:

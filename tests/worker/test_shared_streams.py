@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from distill.modalities.images.shards import sampling
 from distill.modalities.images.shards.spans import UNKNOWN_BYTES
 from store.ids import new_id
-from store.repositories import parts
+from store.repositories import parts, resources
 from store.repositories.tenants import DEFAULT_TENANT
 from store.tables import Dataset
 from tests.data.files import write_tar
@@ -51,8 +52,8 @@ def readers(world: World, worker_id: str, command: tuple[str, ...] = COMMAND) ->
     return Inspections(world.settings, world.database, world.objects, worker_id, world.leaving, command, streamed=True)
 
 
-def registered(world: World, served: Site) -> str:
-    shards = {"given": {"all": [served.url("{000000..000003}.tar")]}, "classes": None, "classes_from": ""}
+def registered(world: World, served: Site, **told: str) -> str:
+    shards = {"given": {"all": [served.url("{000000..000003}.tar")]}, "classes": None, "classes_from": ""} | told
     row = Dataset(id=new_id("dst"), tenant_id=DEFAULT_TENANT, name="s", kind="shards", files={}, shards=shards)
     with world.database.write() as session:
         session.add(row)
@@ -164,3 +165,40 @@ def test_a_part_that_a_system_fault_ended_is_read_again_and_told_after_its_last_
     row: Dataset = row_of(here, Dataset, dataset_id)
     assert (row.status, (row.error or {})["code"], (row.error or {})["fault"]) == ("invalid", "oom_host", "system")
     assert (row.error or {})["details"]["shards"] == [0, 1]
+
+
+def test_a_sample_is_enough_where_no_more_is_asked_for_and_the_rest_is_read_later(
+    here: World, served: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of four shards the first and the last; a problem in another one is not met."""
+    monkeypatch.setattr(sampling, "MOST_SHARDS", 2)
+    write_tar(served.folder / "000001.tar", sample(50, "-1"))
+    dataset_id = registered(here, served, inspection="sample")
+    assert readers(here, "wrk_1").run_next()
+    row: Dataset = row_of(here, Dataset, dataset_id)
+    assert (row.status, row.report, row.error) == ("sampled", None, None)
+    assert {path for path in served.asked if path.endswith(".tar")} == {"/000000.tar", "/000003.tar"}
+    seen = (row.reading or {})["sample"]
+    told = ("shards", "of_shards", "images", "estimated_images", "classes")
+    assert [seen[name] for name in told] == [2, 4, 20, 40, ["0", "1", "2"]]
+    assert not readers(here, "wrk_1").run_next()
+
+    with here.database.write() as session:
+        resources.inspect_on(session.get_one(Dataset, dataset_id))
+    assert readers(here, "wrk_1").run_next()
+    row = row_of(here, Dataset, dataset_id)
+    assert (row.status, (row.reading or {})["parts"], (row.reading or {})["sample"]) == ("inspecting", 2, seen)
+
+
+def test_a_problem_in_the_sample_is_told_before_the_rest_is_read(
+    here: World, served: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sampling, "MOST_SHARDS", 2)
+    monkeypatch.setattr(sampling, "WORTH", 2)
+    write_tar(served.folder / "000003.tar", sample(50, "-1"))
+    dataset_id = registered(here, served)
+    assert readers(here, "wrk_1").run_next()
+    row: Dataset = row_of(here, Dataset, dataset_id)
+    assert (row.status, row.reading, (row.error or {})["code"]) == ("invalid", None, "invalid_dataset")
+    assert (row.error or {})["details"] == {"shard": served.url("000003.tar"), "key": "00050", "label": "-1"}
+    assert {path for path in served.asked if path.endswith(".tar")} == {"/000000.tar", "/000003.tar"}

@@ -25,6 +25,12 @@ function progress(reading: DatasetData["reading"]): string {
   return `Workers read it in parts: ${count(reading.parts_read)} of ${count(reading.parts)}, ${count(reading.shards_read)} of ${count(reading.shards)} shards, ${read}.`;
 }
 
+/** What a sample of the shards seems to say of all of them. */
+function preliminary(sample: NonNullable<DatasetData["sample"]>): string {
+  const unreadable = sample.unreadable ? `, ${count(sample.unreadable)} of them unreadable` : "";
+  return `Preliminary, of ${count(sample.shards)} of ${count(sample.of_shards)} shards: ${count(sample.images)} images${unreadable}, ${count(sample.class_count)} classes seen. All shards may hold about ${count(sample.estimated_images)} images in ${bytes(sample.estimated_bytes)}.`;
+}
+
 export function Dataset({ id }: { id: string }) {
   const tasks = useTasks();
   const params = { params: { path: { dataset_id: id } } };
@@ -53,9 +59,15 @@ export function Dataset({ id }: { id: string }) {
     >
       <div className="headline">
         <Readiness status={data.status} />
+        {data.status === "sampled" && (
+          <button type="button" className="button" onClick={() => void unwrap(api.POST("/datasets/{dataset_id}/inspect", params)).then(reload)}>
+            Read all of it
+          </button>
+        )}
         {data.status === "inspecting" && <span className="muted">{progress(data.reading)}</span>}
         <Labels labels={data.labels} />
       </div>
+      {data.sample && <p className="muted">{preliminary(data.sample)}</p>}
       {data.error && <ErrorNote error={data.error} />}
       {found && <Warnings job={found} />}
       {found && <Twins found={found} samples={samples} />}
