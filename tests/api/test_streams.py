@@ -123,6 +123,7 @@ SAMPLE = {
 }  # fmt: skip
 
 
+@pytest.mark.usefixtures("driver")
 def test_a_sampled_dataset_says_what_it_rests_on_and_no_job_uses_it_until_the_rest_is_read(
     client: TestClient, inspector: Inspector
 ) -> None:
@@ -137,11 +138,9 @@ def test_a_sampled_dataset_says_what_it_rests_on_and_no_job_uses_it_until_the_re
     assert (found["status"], found["sample"], found["reading"], found["report"]) == ("sampled", SAMPLE, None, None)
     job = {"dataset": found["id"], "student": {"name": "retort:resnet8"}, "config": {"recipe": "cross_entropy"}}
     for path in ("/jobs", "/jobs?dry_run=true"):
-        refused = client.post(path, json=job)
-        assert refused.status_code == 422
-        (finding,) = [each for each in refused.json()["errors"] if each["pointer"] == "/dataset"]
-        assert finding["code"] == "dataset_not_ready"
-        assert f"/datasets/{found['id']}/inspect" in finding["remedy"]
+        refused = problem(client.post(path, json=job), 422, "dataset_not_ready")
+        assert pointers(refused) == {"/dataset"}
+        assert f"/datasets/{found['id']}/inspect" in str(refused)
 
     address = f"/datasets/{found['id']}"
     asked = client.post(f"{address}/inspect")

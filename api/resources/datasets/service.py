@@ -310,7 +310,7 @@ def inspect_on(work: Work, tenant: str, dataset_id: str) -> Dataset:
     if row.status == "sampled":
         resources.inspect_on(row)
         work.session.flush()
-        work.after_commit(lambda: work.context.doorbell.ring(KIND, dataset_id))
+        work.after_commit(lambda: work.context.doorbell.ring("dataset", dataset_id))
     return row
 
 
