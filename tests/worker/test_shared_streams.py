@@ -6,25 +6,30 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from distill.modalities.images.shards import sampling
 from distill.modalities.images.shards.spans import UNKNOWN_BYTES
+from store.doorbell import InProcessDoorbell
 from store.ids import new_id
+from store.objects import FolderStore
 from store.repositories import parts, resources
 from store.repositories.tenants import DEFAULT_TENANT
 from store.tables import Dataset
 from tests.data.files import write_tar
 from tests.data.shard_files import Site, sample, site, write_shards
 from tests.slowness import within
+from tests.store.support import migrated
 from tests.worker.support import World, settings_for, wait_until
 from tests.worker.test_inspections import row_of
 from tests.worker.test_streams import HERE
 from worker.inspecting.inspections import Inspections
 from worker.inspecting.process import COMMAND
 from worker.inspecting.streams import INSPECTOR
+from worker.slots.pool import SlotPool
 from worker.transfer import references
 from worker.watching.survivors import survivors
 
@@ -78,6 +83,27 @@ def claimed(world: World, dataset_id: str, number: int, seconds: float) -> parts
 
 def index_bytes(world: World, row: Dataset) -> bytes:
     return b"".join(world.objects.read(row.files["index"]["object_key"]))
+
+
+@pytest.mark.long
+@pytest.mark.services
+def test_readers_of_two_workers_register_a_dataset_on_postgres(
+    lent_url: str, folder_store: FolderStore, here: World, served: Site, tmp_path: Path
+) -> None:
+    """Nobody but their own threads: one lists, others read, one joins."""
+    with migrated(lent_url) as database, ExitStack() as stack:
+        world = World(here.settings.data_dir, database, folder_store)
+        dataset_id = registered(world, served)
+        for number in (1, 2):
+            settings = here.settings.model_copy(update={"shard_readers": 2, "scratch_dir": tmp_path / str(number)})
+            pool = SlotPool(settings, database, folder_store, InProcessDoorbell())
+            pool.start()
+            stack.callback(pool.shutdown)
+        wait_until(lambda: row_of(world, Dataset, dataset_id).status != "inspecting", within(180))
+        row: Dataset = row_of(world, Dataset, dataset_id)
+        assert (row.status, row.error, row.reading) == ("ready", None, None)
+        assert row.report is not None
+        assert sum(sum(counts) for counts in row.report["counts"].values()) == 40
 
 
 @pytest.mark.long

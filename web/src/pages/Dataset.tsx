@@ -14,22 +14,10 @@ import { usePicture } from "../hooks/usePicture";
 import { usePoll } from "../hooks/usePoll";
 import { useTasks } from "../hooks/useTasks";
 import { bytes, clock, count, percent } from "../lib/format";
+import { preliminary, progress } from "../lib/reading";
 import { type DatasetFindings, datasetFindings, total } from "../lib/report";
 import { capital, named, sampleOf, samplesOf } from "../lib/tasks";
 import { Link, navigate } from "../router";
-
-/** How far the shards of a dataset are that several workers read. */
-function progress(reading: DatasetData["reading"]): string {
-  if (!reading) return "A worker reads it through.";
-  const read = reading.bytes ? `${bytes(reading.bytes_read)} of ${bytes(reading.bytes)}` : bytes(reading.bytes_read);
-  return `Workers read it in parts: ${count(reading.parts_read)} of ${count(reading.parts)}, ${count(reading.shards_read)} of ${count(reading.shards)} shards, ${read}.`;
-}
-
-/** What a sample of the shards seems to say of all of them. */
-function preliminary(sample: NonNullable<DatasetData["sample"]>): string {
-  const unreadable = sample.unreadable ? `, ${count(sample.unreadable)} of them unreadable` : "";
-  return `Preliminary, of ${count(sample.shards)} of ${count(sample.of_shards)} shards: ${count(sample.images)} images${unreadable}, ${count(sample.class_count)} classes seen. All shards may hold about ${count(sample.estimated_images)} images in ${bytes(sample.estimated_bytes)}.`;
-}
 
 export function Dataset({ id }: { id: string }) {
   const tasks = useTasks();
