@@ -129,9 +129,10 @@ class Parts:
             with scratch.folder(self._settings.scratch, f"{row.id}-part-{part.number}", part.attempt) as folder:
                 answer, file, entries = self._answer(part, row, folder)
         error = clean(answer).get("error")
-        if error is not None and "shard" not in error["details"]:
-            error["details"] |= {"shards": [part.first, part.end - 1]}
-        if error is not None and error["fault"] == "system" and part.attempt < self._settings.max_attempts:
+        details = (error or {}).get("details") or {}
+        if error is not None and "shard" not in details:
+            error["details"] = details | {"shards": [part.first, part.end - 1]}
+        if error is not None and error.get("fault") == "system" and part.attempt < self._settings.max_attempts:
             log.warning("part %d of %s is read again: %s", part.number, row.id, error["message"])
             self._release(part, AGAIN_SECONDS, counts=True)
             return
