@@ -71,9 +71,7 @@ def judged(settings: Settings, names: Iterable[str]) -> list[str]:
 def lines(settings: Settings, found: ListFile, text: str) -> list[str]:
     """The shards that a list names: addresses, or names beside the list; blank lines and `# ...` name none. Raises as
     `read` does."""
-    base = found.url.partition("?")[0].rpartition("/")[0]
-    given = [line for each in text.splitlines() if (line := each.strip()) and not line.startswith("#")]
-    whole = [line if "://" in line else f"{base}/{line}" for line in given]
+    whole = shard_names.in_list(found.url, text)
     return judged(settings, shard_names.gathered(found.url, map(shard_names.expanded, whole)))
 
 
