@@ -12,6 +12,9 @@ from uuid import uuid4
 from client import uploads
 from client.transport import Transport
 
+FEW = 100
+"""Files of one form: all of them are open while it is sent."""
+
 
 def register(
     transport: Transport,
@@ -22,10 +25,12 @@ def register(
     progress: uploads.Progress | None,
     lists: Collection[str] = (),
 ) -> Any:
-    """The row that POST `path` makes of (role, file) pairs; the role `file` may come again. `lists`: roles that go as
-    lists of uploads, however small and few."""
+    """The row that POST `path` makes of (role, file) pairs; the role `file` may come again. `lists`: roles that are
+    lists of files, also of one, which a form cannot say."""
     body = {**fields, "labels": dict(labels or {})}
-    if not lists and sum(file.stat().st_size for _, file in files) <= uploads.LARGE_BYTES:
+    again = len({role for role, _ in files}) < len(files)
+    few = len(files) <= FEW and (again or not lists)
+    if few and sum(file.stat().st_size for _, file in files) <= uploads.LARGE_BYTES:
         return _send_form(transport, path, files, body)
     purpose = path.strip("/").removesuffix("s")
     sent = [(role, uploads.upload(transport, file, purpose, progress)) for role, file in files]

@@ -14,19 +14,24 @@ from store.dataset_files import MOST
 
 NAMED_EXAMPLE = {"named": "fashion-mnist", "labels": {"team": "vision"}}
 FORM_EXAMPLE = {"name": "our photographs", "labels": '{"team": "vision"}', "file": "<bytes>"}
-_FILE = {"type": "string", "contentMediaType": "application/octet-stream"}
+_FILE = {
+    "type": "array", "minItems": 1, "maxItems": MOST,
+    "items": {"type": "string", "contentMediaType": "application/octet-stream"},
+}  # fmt: skip
+SEVERAL = "Several, in their order: plain tars (WebDataset), or parquet files."
 TASK = "Name of a task (GET /catalogue/tasks); empty: the files tell. Files of another task are refused."
 UNLABELLED = "Training images without labels, beside the others or alone; its folders are no classes."
 FORM_SCHEMA: dict[str, Any] = {
     "type": "object",
     "additionalProperties": False,
     "description": "Either `file` (split by the service), or `train` with or without `test`; with these, or alone, "
-    "`unlabelled`.",
+    "`unlabelled`. Each is a file, or (the field again and again) several, which are read as one.",
     "properties": {
-        "file": _FILE | {"description": "ImageFolder zip or tar; parquet, CSV or JSON Lines of images or texts."},
-        "train": _FILE | {"description": "The training part."},
-        "test": _FILE | {"description": "The test part; without it one is held out."},
-        "unlabelled": _FILE | {"description": UNLABELLED},
+        "file": _FILE
+        | {"description": f"ImageFolder zip or tar; parquet, CSV or JSON Lines of images or texts. {SEVERAL}"},
+        "train": _FILE | {"description": f"The training part. {SEVERAL}"},
+        "test": _FILE | {"description": f"The test part; without it one is held out. {SEVERAL}"},
+        "unlabelled": _FILE | {"description": f"{UNLABELLED} {SEVERAL}"},
         "name": {"type": "string", "maxLength": 200},
         "task": {"type": "string", "maxLength": 60, "description": TASK},
         "pixel_range": {"type": "string", "description": f"JSON: [low, high]. {PIXEL_RANGE}"},
@@ -39,7 +44,6 @@ Uploads = Annotated[
     UploadId | Annotated[list[UploadId], Field(min_length=1, max_length=MOST)],
     Field(examples=["upl_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"]),
 ]
-SEVERAL = "Several, in their order: plain tars (WebDataset), or parquet files."
 NamedSet = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 TaskName = Annotated[str, Field(max_length=60, description=TASK)]
 

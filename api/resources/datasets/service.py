@@ -70,6 +70,10 @@ def register(context: Context, tenant: str, upload: Upload, key: str | None) -> 
     form = parsed(DatasetForm, form_fields(upload, frozenset({"labels", "pixel_range"})))
     _check_task(form.task)
     only(upload, ROLES)
+    if upload.more:
+        return _from_several(
+            context, tenant, form, _by_role({role: upload.all(role) for role in upload.files}, "file"), key
+        )
     files = _by_role(upload.files, "file")
     formats = {}
     for role, file in files.items():
@@ -81,6 +85,16 @@ def register(context: Context, tenant: str, upload: Upload, key: str | None) -> 
     return registration.add(context, row, _describe(row, files, formats), Key(key, hashed))
 
 
+def _from_several(
+    context: Context, tenant: str, form: DatasetForm, given: Mapping[str, Sequence[ReceivedFile]], key: str | None
+) -> tuple[str, bool]:
+    sent = several.of_form(given)
+    row = _row(tenant, form.name or next(iter(sent.files.values())).filename, sent.kind, form)
+    hashed = request_hash("/datasets", [form.model_dump(), {name: file.sha256 for name, file in sent.files.items()}])
+    stored = _describe(row, sent.files, dict.fromkeys(sent.files, sent.format))
+    return registration.add(context, row, stored, Key(key, hashed))
+
+
 def _from_uploads(context: Context, tenant: str, body: DatasetFromUploads, key: str | None) -> tuple[str, bool]:
     given = {
         role: value for role in ("upload", "train", "test", "unlabelled") if (value := getattr(body, role)) is not None
@@ -88,11 +102,13 @@ def _from_uploads(context: Context, tenant: str, body: DatasetFromUploads, key: 
     hashed = request_hash("/datasets", body.model_dump())
     if any(isinstance(value, list) for value in given.values()):
         listed = {role: [value] if isinstance(value, str) else value for role, value in given.items()}
-        sent = several.of(context, tenant, _by_role(listed, "upload"))
-        row = _row(tenant, body.name or sent.uploads[0].filename, sent.kind, body)
-        row.files = sent.files
+        sent = several.of_uploads(context, tenant, _by_role(listed, "upload"))
+        uploads = list(sent.files.values())
+        row = _row(tenant, body.name or uploads[0].filename, sent.kind, body)
+        for role, upload in sent.files.items():
+            _add_file(row, role, sent.format, upload.object_key, upload.size_bytes, str(upload.sha256), upload.filename)
         _finish(row)
-        return registration.add(context, row, {}, Key(key, hashed), sent.uploads)
+        return registration.add(context, row, {}, Key(key, hashed), uploads)
     with context.database.read() as session:
         found = {
             role: registration.find_upload(session, tenant, value, "dataset", f"/{role}")

@@ -9719,14 +9719,14 @@ export interface operations {
                  *     }
                  */
                 "multipart/form-data": {
-                    /** @description ImageFolder zip or tar; parquet, CSV or JSON Lines of images or texts. */
-                    file?: string;
-                    /** @description The training part. */
-                    train?: string;
-                    /** @description The test part; without it one is held out. */
-                    test?: string;
-                    /** @description Training images without labels, beside the others or alone; its folders are no classes. */
-                    unlabelled?: string;
+                    /** @description ImageFolder zip or tar; parquet, CSV or JSON Lines of images or texts. Several, in their order: plain tars (WebDataset), or parquet files. */
+                    file?: string[];
+                    /** @description The training part. Several, in their order: plain tars (WebDataset), or parquet files. */
+                    train?: string[];
+                    /** @description The test part; without it one is held out. Several, in their order: plain tars (WebDataset), or parquet files. */
+                    test?: string[];
+                    /** @description Training images without labels, beside the others or alone; its folders are no classes. Several, in their order: plain tars (WebDataset), or parquet files. */
+                    unlabelled?: string[];
                     name?: string;
                     /** @description Name of a task (GET /catalogue/tasks); empty: the files tell. Files of another task are refused. */
                     task?: string;
