@@ -131,13 +131,16 @@ class Retort(StudyCalls, PredictionCalls, HandoverCalls):
         progress: uploads.Progress | None = None,
         pixel_range: tuple[int, int] | None = None,
         box_format: str = "",
+        classes: Sequence[str] | None = None,
+        classes_from: str = "",
     ) -> Dataset:
         """Upload files of one of the `tasks()`: `file`, or `train` with or without `test`; with these, or alone,
         `unlabelled` (images without labels). Each is a path, or the shards of one split: a list of tars or of parquet
         files, or `photos-{000..127}.tar` or `photos-*.tar`. Of a folder its tables `train.*` and `test.*`, or its
         images packed as a zip. `task`: its name; empty: the files tell. `pixel_range`: the values of 16-bit grey that
         are black and white, as (0, 4095) for 12 bits. `box_format`: what the four numbers of a box are in a table or
-        parquet, as `cxcywh_relative`; empty: the files tell."""
+        parquet, as `cxcywh_relative`; empty: the files tell. `classes`, `classes_from`: of tars, as in
+        `streamed_dataset`."""
         given = {"file": file, "train": train, "test": test, "unlabelled": unlabelled}
         found = {role: naming.files_of(paths) for role, paths in given.items() if paths is not None}
         lists = {role: paths for role, paths in found.items() if isinstance(paths, list)}
@@ -146,7 +149,9 @@ class Retort(StudyCalls, PredictionCalls, HandoverCalls):
         with folders.dataset_files(whole) if whole is not None else nullcontext(dict[str, Path]()) as files:
             called = name or (folders.called(whole) if whole is not None else "")
             pairs = [*files.items(), *alone.items(), *((role, path) for role in lists for path in lists[role])]
-            fields = {"name": called} | _task(task) | _reading(pixel_range, box_format)
+            fields = (
+                {"name": called} | _task(task) | _reading(pixel_range, box_format) | _classes(classes, classes_from)
+            )
             dataset: Dataset = register(self._transport, "/datasets", pairs, fields, labels, progress, lists)
         return self._ready(f"/datasets/{dataset['id']}", dataset)
 
@@ -193,8 +198,7 @@ class Retort(StudyCalls, PredictionCalls, HandoverCalls):
         where each shard is a class, `none` where folders are none. Comes back once a worker has read all of them."""
         given = {"shards": shards, "train_shards": train, "test_shards": test}
         named = {key: value if isinstance(value, str) else list(value) for key, value in given.items() if value}
-        told: dict[str, Any] = {"classes": list(classes)} if classes else {}
-        told |= {"classes_from": classes_from} if classes_from else {}
+        told = _classes(classes, classes_from)
         body = {"mode": "stream", "name": name, "labels": dict(labels or {})} | named | told | _task(task)
         dataset: Dataset = self._post("/datasets", body, {"Idempotency-Key": uuid4().hex})
         return self._ready(f"/datasets/{dataset['id']}", dataset)
@@ -402,6 +406,11 @@ def _reading(pixel_range: tuple[int, int] | None, box_format: str) -> dict[str, 
     """Only what is given: older services know none."""
     found = {} if pixel_range is None else {"pixel_range": list(pixel_range)}
     return found | ({"box_format": box_format} if box_format else {})
+
+
+def _classes(classes: Sequence[str] | None, classes_from: str) -> dict[str, Any]:
+    told: dict[str, Any] = {"classes": list(classes)} if classes else {}
+    return told | ({"classes_from": classes_from} if classes_from else {})
 
 
 def _task(name: str) -> dict[str, str]:

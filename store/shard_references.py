@@ -5,7 +5,8 @@
     https://host/photos/list.txt             a list, a name a line, addresses or names beside the list
 
 `Dataset.shards`: {"given": {role: [what names its shards, ...]}, "classes": names by number or null, "classes_from":
-`distill.types.ClassesFrom`}, and once a worker has read them "count" and "size_bytes" of all of them.
+`distill.types.ClassesFrom`}, and once a worker has read them "count" and "size_bytes" of all of them. "given" is empty
+where tars were uploaded and something was told of their classes.
 """
 
 from __future__ import annotations

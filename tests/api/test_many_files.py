@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import threading
 import zipfile
 from collections.abc import Mapping
@@ -25,7 +26,7 @@ from store.settings import Settings
 from store.tables import Dataset
 from tests.api.checks import pointers, problem
 from tests.api.driver import Driver, Inspector
-from tests.data.files import write_tar
+from tests.data.files import image_bytes, write_tar
 from tests.data.shard_files import sample, write_parquet_shards, write_shards
 from worker.inspecting.inspections import COMMAND, Inspections
 from worker.jobs.supplied import suppliers_of
@@ -182,6 +183,37 @@ def test_parts_of_a_form_are_what_uploads_of_them_are(
     assert found["labels"] == {"team": "vision"}
     read = world.samples(driver.job(dataset_id=found["id"]))
     assert (set(read["train"]), set(read["test"])) == (images(range(16)), images(range(16, 24)))
+
+
+def test_what_is_told_of_the_classes_of_tars_holds_as_for_streamed_ones(
+    client: TestClient, world: World, tmp_path: Path
+) -> None:
+    tars = sorted(write_shards(tmp_path / "t", 2, 8).iterdir())
+    names = ["cat", "dog", "bird"]
+    sent = world.inspected(client, {"upload": of_files(client, *tars), "classes": names})
+    assert (sent["status"], sent["error"], sent["report"]["classes"]) == ("ready", None, names)
+    assert (sent["mode"], sent["shards"]["given"], sent["shards"]["classes"]) == ("copy", {}, names)
+    form = world.inspected(client, files=parts(("file", tars[0])), data={"classes": json.dumps(names)})
+    assert (form["kind"], form["report"]["classes"], set(form["files"])) == ("shards", names, {"all/0000", "index"})
+    few = world.inspected(client, {"upload": of_files(client, *tars), "classes": names[:2]})
+    assert (few["status"], few["error"]["details"]["shard"]) == ("invalid", tars[0].name)
+    assert few["digest"] != sent["digest"]
+
+    for name, numbers in (("n01", range(9)), ("n02", range(20, 29))):
+        write_tar(tmp_path / f"{name}.tar", {f"{name}_{n}.jpg": image_bytes(n, (8, 8), form="JPEG") for n in numbers})
+    own = [tmp_path / "n01.tar", tmp_path / "n02.tar"]
+    found = world.inspected(client, {"upload": of_files(client, *own), "classes_from": "shards"})
+    assert (found["error"], found["report"]["classes"]) == (None, ["n01", "n02"])
+
+    table = next(write_parquet_shards(tmp_path / "p", 1, 4).iterdir())
+    for path in (table, tars[0]):
+        made = client.post("/datasets", files=parts(("file", path)), data={"classes": '["a", "a"]'})
+        assert pointers(problem(made, 422, "invalid_dataset")) == {"/classes"}
+    made = client.post("/datasets", files=parts(("train", table)), data={"classes_from": "none"})
+    assert pointers(problem(made, 422, "invalid_dataset")) == {"/train/0"}
+    beside = parts(("train", tars[0]), ("unlabelled", tars[1]))
+    made = client.post("/datasets", files=beside, data={"classes_from": "shards"})
+    assert pointers(problem(made, 422, "invalid_request")) == {"/classes_from"}
 
 
 def test_parts_of_a_form_are_refused_as_uploads_are(client: TestClient, inspector: Inspector, tmp_path: Path) -> None:

@@ -52,5 +52,14 @@ def test_they_are_sent_one_after_the_other_or_in_one_form_and_are_lists(
     assert [whole["files"][f"all/{number:04}"]["filename"] for number in range(2)] == ["p-001.tar", "p-000.tar"]
     assert len(list(retort.get("/uploads")["items"])) == (5 if large else 0)
     assert set(retort.add_dataset(f"{shards}/p-*2.tar")["files"]) == {"all/0000"}
+    names = ["cat", "dog", "bird"] * (2000 if large else 1)
+    told = retort.add_dataset(
+        [shards / "p-001.tar", shards / "p-002.tar"], classes=[f"{n}{i}" for i, n in enumerate(names)]
+    )
+    assert told["shards"]["classes"][:3] == ["cat0", "dog1", "bird2"]
+    (shards / "names").write_text("cat\ndog\nbird\n")
+    code, said = command("--json", "datasets", "add", shards / "p-000.tar", "--classes", shards / "names")
+    assert (code, json.loads(said[said.index("{\n") :])["shards"]["classes"]) == (0, ["cat", "dog", "bird"])
+    assert command("datasets", "add", "--named", "digits", "--classes", shards / "names")[0] != 0
     assert command("datasets", "add", "--train", shards / "p-{000..009}.tar")[0] == 1
     assert command("datasets", "add", shards / "none.tar")[0] == 1

@@ -46,13 +46,15 @@ class Stream:
         self._settings, self._objects, self._row, self._check = settings, objects, row, check
         self.folder = folder / INSPECTOR
         self.folder.mkdir()
-        if row.shards:
-            bring, classes, classes_from = None, row.shards["classes"], row.shards.get("classes_from", "")
+        told = row.shards or {"classes": None}
+        classes, classes_from = told["classes"], told.get("classes_from", "")
+        if row.streamed:
+            bring = None
             counted = classes_from != "shards"
-            roles = shard_lists.listed(settings, row.shards["given"], folder, check, counted=counted)
+            roles = shard_lists.listed(settings, told["given"], folder, check, counted=counted)
         else:
             sent = SentShards(row, objects, lambda level, message: log.info("%s: %s", row.id, message))
-            bring, classes, roles, classes_from = sent.bring, None, sent.roles, ""
+            bring, roles = sent.bring, sent.roles
         (self.folder / NAMES).write_text(json.dumps({"roles": roles, "classes": classes}))
         names = [name for found in roles.values() for name in found]
         kept, links = folder / "shards", folder / "links"
@@ -75,7 +77,7 @@ class Stream:
         if not stat.S_ISREG(index.lstat().st_mode):
             raise Internal("The inspection left no index.")
         written = [(INDEX, index, "shards")]
-        if self._row.shards:
+        if self._row.streamed:
             manifest.write_text(shards.written(entries))
             written.append((shards.MANIFEST, manifest, "json"))
         room = room_of(self._settings, database, self._row.tenant_id)
@@ -86,7 +88,7 @@ class Stream:
             facts = {"size_bytes": info.size_bytes, "sha256": info.sha256, "filename": path.name, "format": form}
             files[role] = {"object_key": key} | facts
         values = {"files": files, "size_bytes": sum(file["size_bytes"] for file in files.values())}
-        if not self._row.shards:
+        if self._row.shards is None or not self._row.streamed:
             return values
         total = sum(each.size_bytes for each in entries)
         shown = self._row.shards | {"count": len(entries), "size_bytes": total}

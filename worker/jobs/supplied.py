@@ -21,7 +21,7 @@ def suppliers_of(
         for called, row in (("dataset", needed.dataset), ("probe", needed.probe)):
             if row is None or row.kind != KIND:
                 continue
-            if row.shards:
+            if row.streamed:
                 entries = inputs.manifest(row, fetcher, called)
                 source = Kept(settings, entries, store)
             else:

@@ -12,6 +12,7 @@ from api.http.schemas import Labels, Name, RequestModel, ResponseModel
 from distill.types import BOX_FORMAT, CLASSES_FROM, PIXEL_RANGE, BoxFormat, ClassesFrom, PixelRange
 from store.dataset_files import MOST
 
+CLASSES = "Of tars (WebDataset): what the numbers of labels mean, class 0 first; none: the numbers are the names."
 NAMED_EXAMPLE = {"named": "fashion-mnist", "labels": {"team": "vision"}}
 FORM_EXAMPLE = {"name": "our photographs", "labels": '{"team": "vision"}', "file": "<bytes>"}
 _FILE = {
@@ -36,6 +37,8 @@ FORM_SCHEMA: dict[str, Any] = {
         "task": {"type": "string", "maxLength": 60, "description": TASK},
         "pixel_range": {"type": "string", "description": f"JSON: [low, high]. {PIXEL_RANGE}"},
         "box_format": {"type": "string", "enum": list(get_args(BoxFormat)), "description": BOX_FORMAT},
+        "classes": {"type": "string", "description": f"JSON: a list of names. {CLASSES}"},
+        "classes_from": {"type": "string", "enum": list(get_args(ClassesFrom)), "description": CLASSES_FROM},
         "labels": {"type": "string", "description": "JSON object of strings."},
     },
 }
@@ -83,6 +86,8 @@ class DatasetFromUploads(RequestModel):
     task: TaskName = ""
     pixel_range: PixelRange | None = Field(None, description=PIXEL_RANGE, examples=[[0, 4095]])
     box_format: BoxFormat = Field("", description=BOX_FORMAT, examples=["cxcywh_relative"])
+    classes: ClassNames | None = Field(None, description=CLASSES, examples=[None])
+    classes_from: ClassesFrom = Field("", description=CLASSES_FROM)
     labels: Labels = Field(default_factory=dict)
 
 
@@ -140,6 +145,8 @@ class DatasetForm(RequestModel):
     task: TaskName = ""
     pixel_range: PixelRange | None = Field(None, description=PIXEL_RANGE, examples=[[0, 4095]])
     box_format: BoxFormat = Field("", description=BOX_FORMAT, examples=["cxcywh_relative"])
+    classes: ClassNames | None = Field(None, description=CLASSES, examples=[None])
+    classes_from: ClassesFrom = Field("", description=CLASSES_FROM)
     labels: Labels = Field(default_factory=dict)
 
 
@@ -156,7 +163,8 @@ class Thumbnails(ResponseModel):
 
 
 class StreamedShards(ResponseModel):
-    """Where a streamed dataset lies. `given`: role -> what named its shards."""
+    """Where a streamed dataset lies, and what was told of the classes of tars, uploaded ones too. `given`: role -> what
+    named its shards; empty: they were uploaded, and are `files`."""
 
     given: dict[str, list[str]] = Field(examples=[{"all": ["s3://photos/train-{000000..001281}.tar"]}])
     classes: list[str] | None = Field(description="As they were given.", examples=[None])
@@ -191,7 +199,9 @@ class DatasetOut(ResponseModel):
         description="`copy`: the service keeps the files. `stream`: they stay where they lie, see `shards`.",
         examples=["copy"],
     )
-    shards: StreamedShards | None = Field(None, description="Null for a dataset that the service keeps.")
+    shards: StreamedShards | None = Field(
+        None, description="Null for a dataset that the service keeps, but where its tars came with `classes`."
+    )
     pixel_range: list[int] | None = Field(None, description=PIXEL_RANGE, examples=[None])
     box_format: str = Field("", description=BOX_FORMAT, examples=[""])
     report: dict[str, Any] | None = Field(

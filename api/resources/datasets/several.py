@@ -22,6 +22,11 @@ F = TypeVar("F", Upload, ReceivedFile)
 KINDS: Mapping[Format, str] = {"tar": KIND, "parquet": "parquet"}
 """Format of all files -> how they are read."""
 
+TOLD = (
+    "`classes` and `classes_from` say how plain tars (WebDataset) are read. Leave them out: other files name their "
+    "classes themselves."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Several(Generic[F]):
@@ -36,9 +41,12 @@ class Several(Generic[F]):
         return KINDS[self.format]
 
 
-def of_uploads(context: Context, tenant: str, given: Mapping[str, Sequence[str]]) -> Several[Upload]:
-    """`given`: role -> ids of uploads. Raises `Unprocessable` for an upload that is there twice, two of the same bytes
-    in a role, a file that is no shard, and files of different formats; otherwise as `registration.find_upload`."""
+def of_uploads(
+    context: Context, tenant: str, given: Mapping[str, Sequence[str]], *, told: bool = False
+) -> Several[Upload]:
+    """`given`: role -> ids of uploads; `told`: something was said of the classes of tars. Raises `Unprocessable` for an
+    upload that is there twice, two of the same bytes in a role, a file that is no shard, and files of different
+    formats; otherwise as `registration.find_upload`."""
     _check_once(given)
     with context.database.read() as session:
         found = {
@@ -48,23 +56,23 @@ def of_uploads(context: Context, tenant: str, given: Mapping[str, Sequence[str]]
             ]
             for role, ids in given.items()
         }
-    return _of(found, "upload", lambda upload: looking.form(context, upload))
+    return _of(found, "upload", told, lambda upload: looking.form(context, upload))
 
 
-def of_form(given: Mapping[str, Sequence[ReceivedFile]]) -> Several[ReceivedFile]:
+def of_form(given: Mapping[str, Sequence[ReceivedFile]], *, told: bool = False) -> Several[ReceivedFile]:
     """`given`: role -> parts of a form. Raises `Unprocessable` for more than `MOST` of a role, and otherwise as
     `of_uploads`."""
     for role, files in given.items():
         if len(files) > MOST:
             pointer = f"/{'file' if role == 'all' else role}"
             raise invalid(pointer, f"{len(files):,} files came; {MOST:,} are the most of a role.", "Send fewer files.")
-    return _of(given, "file", lambda file: detect(file.path))
+    return _of(given, "file", told, lambda file: detect(file.path))
 
 
-def _of(given: Mapping[str, Sequence[F]], whole: str, form_of: Callable[[F], Format | None]) -> Several[F]:
+def _of(given: Mapping[str, Sequence[F]], whole: str, told: bool, form_of: Callable[[F], Format | None]) -> Several[F]:
     """`whole`: what requests call the role `all`."""
     forms = [
-        (file, pointer, _form(form_of(file), file, pointer))
+        (file, pointer, _form(form_of(file), file, pointer, told))
         for role, files in given.items()
         for pointer, file in _placed(role, files, whole)
     ]
@@ -106,11 +114,13 @@ def _check_different(placed: Iterator[tuple[str, F]]) -> None:
             raise _refused(pointer, what, "Send each file once.", file)
 
 
-def _form(found: Format | None, file: Upload | ReceivedFile, pointer: str) -> Format:
+def _form(found: Format | None, file: Upload | ReceivedFile, pointer: str, told: bool) -> Format:
     if found is None or found not in KINDS:
         what = f"{_called(file)} is {found or 'neither a tar nor parquet'}"
         remedy = "Of a list every file is a plain tar (WebDataset) or parquet; any other dataset is one file."
-        raise _refused(pointer, what, remedy, file)
+        raise _refused(pointer, what, TOLD if told else remedy, file)
+    if told and found != "tar":
+        raise _refused(pointer, f"{_called(file)} is {found}, and no tar", TOLD, file)
     return found
 
 

@@ -2279,7 +2279,7 @@ export interface components {
              * @enum {string}
              */
             mode: "copy" | "stream";
-            /** @description Null for a dataset that the service keeps. */
+            /** @description Null for a dataset that the service keeps, but where its tars came with `classes`. */
             shards?: components["schemas"]["StreamedShards"] | null;
             /**
              * Pixel Range
@@ -5678,7 +5678,8 @@ export interface components {
         };
         /**
          * StreamedShards
-         * @description Where a streamed dataset lies. `given`: role -> what named its shards.
+         * @description Where a streamed dataset lies, and what was told of the classes of tars, uploaded ones too. `given`: role -> what
+         *     named its shards; empty: they were uploaded, and are `files`.
          */
         StreamedShards: {
             /**
@@ -7630,6 +7631,20 @@ export interface components {
              * @enum {string}
              */
             box_format: "" | "xyxy" | "xyxy_absolute" | "xyxy_relative" | "xywh" | "xywh_absolute" | "xywh_relative" | "cxcywh" | "cxcywh_absolute" | "cxcywh_relative";
+            /**
+             * Classes
+             * @description Of tars (WebDataset): what the numbers of labels mean, class 0 first; none: the numbers are the names.
+             * @default null
+             * @example null
+             */
+            classes: string[] | null;
+            /**
+             * Classes From
+             * @description Of shards: where the classes of images come from. Empty: their label files or columns; where no image has one, the folders that they lie in. `shards`: each shard is one class, called as the shard is. `none`: folders are no classes, so images without label files have no label.
+             * @default
+             * @enum {string}
+             */
+            classes_from: "" | "shards" | "none";
             /**
              * Labels
              * @description Your own names and values, to filter by.
@@ -9737,6 +9752,13 @@ export interface operations {
                      * @enum {string}
                      */
                     box_format?: "" | "xyxy" | "xyxy_absolute" | "xyxy_relative" | "xywh" | "xywh_absolute" | "xywh_relative" | "cxcywh" | "cxcywh_absolute" | "cxcywh_relative";
+                    /** @description JSON: a list of names. Of tars (WebDataset): what the numbers of labels mean, class 0 first; none: the numbers are the names. */
+                    classes?: string;
+                    /**
+                     * @description Of shards: where the classes of images come from. Empty: their label files or columns; where no image has one, the folders that they lie in. `shards`: each shard is one class, called as the shard is. `none`: folders are no classes, so images without label files have no label.
+                     * @enum {string}
+                     */
+                    classes_from?: "" | "shards" | "none";
                     /** @description JSON object of strings. */
                     labels?: string;
                 };
