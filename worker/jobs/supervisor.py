@@ -39,9 +39,10 @@ from worker.processes import scratch
 from worker.processes.environment import child_environment
 from worker.processes.process import TrainerProcess
 from worker.processes.slot import Slot
-from worker.transfer import inputs
+from worker.transfer import inputs, tally
 from worker.transfer.fetching import Fetcher
 from worker.transfer.supplier import Store, Supplier
+from worker.transfer.tally import Tally
 
 log = logging.getLogger(__name__)
 COMMAND = (sys.executable, "-m", "worker.jobs.trainer")
@@ -134,6 +135,7 @@ class Attempt:
         self._runtime, self._memory = Runtime(0, 0), MemoryGauge(0)
         self._process: TrainerProcess | None = None
         self._suppliers: list[Supplier] = []
+        self._tally, self._crowded = Tally(boss.settings.shard_cache_bytes), 0
 
     @staticmethod
     def root(settings: Settings, lease: Lease) -> Path:
@@ -152,6 +154,9 @@ class Attempt:
         except Exception as error:
             ending = self._broken(error)
         self._end_trainer(0)
+        self._note_crowding()
+        if (count := self._tally.count).fetched:
+            self._journal.note("info", tally.summary(count))
         self._note_tail(ending)
         self._journal.flush()
         return self._with_facts(ending)
@@ -179,7 +184,9 @@ class Attempt:
         folder.mkdir()
         fetcher = Fetcher(self._boss.objects, folder, self._check, self._note_now)
         spec = inputs.fetch_all(needed, fetcher)
-        self._suppliers = suppliers_of(self._boss.settings, self._boss.objects, needed, fetcher, self._shards())
+        self._suppliers = suppliers_of(
+            self._boss.settings, self._boss.objects, needed, fetcher, self._shards(), self._tally
+        )
         (self._folder / SPEC).write_text(spec.model_dump_json())
 
     def _shards(self) -> Store:
@@ -208,6 +215,7 @@ class Attempt:
                 self._obey(process)
                 self._keep_time(process)
                 self._note_memory()
+                self._note_crowding()
             process.end(0)
             self._take_the_rest(process, uploader)
             if not self._done:
@@ -312,6 +320,13 @@ class Attempt:
         with suppress(*AWAY):
             self._holding.try_write(lambda session: recording.note_memory(session, lease, peak))
             self._memory.noted()
+
+    def _note_crowding(self) -> None:
+        """Say it when it begins, and again whenever it has doubled."""
+        count = self._tally.count
+        if count.crowded > 2 * self._crowded:
+            self._crowded = count.crowded
+            self._journal.note("warning", tally.crowded(count, self._boss.settings))
 
     def _hand_over(self, process: TrainerProcess) -> None:
         if process.order("handover"):
