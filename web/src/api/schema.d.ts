@@ -5421,7 +5421,7 @@ export interface components {
         Resources: {
             /**
              * Processes
-             * @description Processes that train together, each on a device of one worker's slot, each a share of every batch (which must be a multiple of their number). `auto`: as many as the slot has devices.
+             * @description Processes that train together, each on a device of one worker's slot, each a share of every batch (which must be a multiple of their number); 64 at most. `auto`: as many as the slot has.
              * @default 1
              * @example 1
              * @example auto
