@@ -119,6 +119,8 @@ def _explained(client: Any) -> Iterator[None]:
     try:
         yield
     except requests.RequestException as error:
+        if error.response is not None and error.response.status_code >= 400:
+            raise of_status(error.response.status_code, "", WHAT) from error
         raise _silent(error) from error
     except ValueError as error:
         raise of_status(client.status or 400, str(error), WHAT) from error

@@ -44,6 +44,19 @@ def steps(folder: Path, control: Control, say: Say) -> None:
         say(Event("done", {}))
 
 
+def grows(folder: Path, control: Control, say: Say) -> None:
+    """Steps, until a file says that one rank shall take memory without end."""
+    step = 0
+    while True:
+        distributed.any_of([False], CPU)
+        step += 1
+        say(Event("log", {"level": "info", "message": f"step {step}"}))
+        time.sleep(0.05)
+        taken = list[bytes]()
+        while distributed.rank() == 1 and (folder / "grow").exists():
+            taken.append(b"x" * 2**20)
+
+
 def refuses(folder: Path, control: Control, say: Say) -> None:
     """One rank finds the input wrong while the other waits for it."""
     if distributed.rank() == 1:
