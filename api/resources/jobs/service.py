@@ -38,6 +38,7 @@ from store import logs, tracing
 from store.ids import new_id
 from store.repositories import idempotency, jobs, shares, trials
 from store.settings import Settings
+from store.standing import standing
 from store.states import TERMINAL, IllegalTransition
 from store.tables import Dataset, Job, JobTeacher
 
@@ -303,7 +304,7 @@ def _ended(work: Work, job: Job, cancel_first: bool) -> bool:
     if not cancel_first:
         remedy = "POST its /cancel first, or DELETE with ?cancel=true."
         who = "The job" if job.student_of is None else f"Its {kind_of(job)} {job.id}"
-        raise Conflict(f"{who} is {job.status}.", remedy, code="job_active", details={"status": job.status})
+        raise Conflict(f"{who} {standing(job.status)}.", remedy, code="job_active", details={"status": job.status})
     if jobs.request_cancel(work.session, job) == "cancelled":
         return True
     _ring(work, job)
