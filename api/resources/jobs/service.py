@@ -14,6 +14,7 @@ from api.resources.datasets import service as datasets
 from api.resources.datasets.schemas import NamedDataset
 from api.resources.jobs import (
     estimating,
+    exporting,
     fitting,
     measuring,
     processes,
@@ -333,7 +334,7 @@ def shown_all(session: Session, settings: Settings, rows: Sequence[Job]) -> list
     found = datasets.tasks_of(session, {job.dataset_id for job in rows})
     ids = [job.id for job in rows]
     further, made_by = jobs.further_teachers(session, ids), trials.studies_of(session, ids)
-    waits, published = processes.waits(session, rows), jobs.publications_of(session, ids)
+    waits, published = exporting.waits(session, rows) | processes.waits(session, rows), jobs.publications_of(session, ids)
     return [
         _shown(
             job,
