@@ -334,7 +334,10 @@ def shown_all(session: Session, settings: Settings, rows: Sequence[Job]) -> list
     found = datasets.tasks_of(session, {job.dataset_id for job in rows})
     ids = [job.id for job in rows]
     further, made_by = jobs.further_teachers(session, ids), trials.studies_of(session, ids)
-    waits, published = exporting.waits(session, rows) | processes.waits(session, rows), jobs.publications_of(session, ids)
+    waits, published = (
+        exporting.waits(session, rows) | processes.waits(session, rows),
+        jobs.publications_of(session, ids),
+    )
     return [
         _shown(
             job,
