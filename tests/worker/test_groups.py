@@ -88,6 +88,20 @@ def test_a_rank_that_the_kernel_ends_for_memory_is_told_from_one_that_somebody_k
     assert world.nothing_left()
 
 
+def test_ranks_that_wait_for_each_other_alone_end_the_attempt_and_say_where(world: World) -> None:
+    world.queue(processes=2)
+    assert supervisor(world, "parts").supervise(world.claim(), TWO) == "queued"
+    assert failure(world) == ("processes_stuck", 0)
+    where = (world.attempts[-1].error or {})["details"]["where"]
+    assert ("broadcast" in where["0"], "all_reduce" in where["1"], "groups.py" in where["0"]) == (True, True, True)
+    assert world.nothing_left()
+
+
+def test_a_rank_that_is_anywhere_else_is_waited_for(world: World) -> None:
+    world.queue(processes=2)
+    assert supervisor(world, "reads").supervise(world.claim(), TWO) == "succeeded"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("signals", ["", "no_signals"])
 def test_a_rank_that_fails_is_named_though_its_neighbour_fails_with_it(world: World, signals: str) -> None:
