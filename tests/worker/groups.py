@@ -73,7 +73,7 @@ def reads(folder: Path, control: Control, say: Say) -> None:
     stand still meanwhile."""
     if distributed.rank() == 1:
         until_still = folder / "tmp" / standstill.FOLDER / "0.json"
-        while not until_still.exists() or json.loads(until_still.read_text())["still"] < 4 * standstill.LOOKS:
+        while not until_still.exists() or json.loads(until_still.read_text())["still"] < 2 * standstill.LOOKS:
             time.sleep(0.1)
     distributed.total(torch.zeros(1))
     say(Event("done", {}))

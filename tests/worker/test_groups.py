@@ -97,6 +97,7 @@ def test_ranks_that_wait_for_each_other_alone_end_the_attempt_and_say_where(worl
     assert world.nothing_left()
 
 
+@pytest.mark.slow
 def test_a_rank_that_is_anywhere_else_is_waited_for(world: World) -> None:
     world.queue(processes=2)
     assert supervisor(world, "reads").supervise(world.claim(), TWO) == "succeeded"

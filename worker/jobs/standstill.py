@@ -5,10 +5,11 @@ collectives, or one whose message was lost, wait for ever. Each process therefor
 stands still where, between two looks:
 
 * its main thread is in the same call of `torch.distributed`, or in the backward pass, which waits there for gradients;
-* the process has used less than a hundredth of a core, though this thread was woken in time: cores were free;
+* the process has used less than a hundredth of a core;
 * no byte came or went on any of its TCP connections, and none is on its way.
 
-When every process has stood still at `LOOKS` looks in a row, at the same time, nothing can move them any more. One that
+A look counts only where this thread was woken in time, that is while cores were free. When every process has stood
+still at `LOOKS` looks that count, at the same time, nothing can move them any more. One that
 computes, reads a file, waits for data or for a disk is somewhere else, and so the group waits for it as long as it
 takes. What each is at lies in a file, by which the first process hears of all, on other hosts too. Over NCCL, whose
 waiting processes compute, nothing is told.
@@ -88,7 +89,9 @@ class Watch:
             before = look()
             while not self._leaving.wait(LOOK_SECONDS):
                 now = look()
-                self._note(stood_still(before, now), now.where)
+                still = stood_still(before, now)
+                if not still or in_time(before, now):
+                    self._note(still, now.where)
                 before = now
                 if self._rank == 0 and self._still >= LOOKS:
                     self._judge()
@@ -134,8 +137,11 @@ def stood_still(before: Look, now: Look) -> bool:
         now.call is not None and now.call == before.call
         and now.traffic is not None and now.traffic == before.traffic
         and now.cpu_seconds - before.cpu_seconds < IDLE_SHARE * seconds
-        and seconds < LOOK_SECONDS + LATE_SECONDS
     )  # fmt: skip
+
+
+def in_time(before: Look, now: Look) -> bool:
+    return now.at - before.at < LOOK_SECONDS + LATE_SECONDS
 
 
 def look() -> Look:
