@@ -225,12 +225,12 @@ class _Answered:
             self.status = answer.status_code
             return answer
 
-        requests.Session.send = kept  # type: ignore[method-assign]
+        requests.Session.send = kept
 
     def __exit__(self, *_: object) -> None:
         import requests
 
-        requests.Session.send = self._send  # type: ignore[method-assign]
+        requests.Session.send = self._send
 
 
 def _of_client(error: Any) -> RetortError:

@@ -12,7 +12,7 @@ other jobs' t by one, so that no key changes but for its first place among equal
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -72,7 +72,7 @@ def fits(processes: int, hosts: Sequence[int]) -> ColumnElement[bool]:
     return or_(and_(Job.hosts == 1, Job.processes <= processes), *wide)
 
 
-def written(lacked: Sequence[str]) -> ColumnElement[bool]:
+def written(lacked: Collection[str]) -> ColumnElement[bool]:
     """Whether a job asks for none of the export formats that a worker `lacked`: an export its own, a job that trains
     those of its configuration. In the text of the JSON, which every look at a long queue can afford."""
     wanted = func.coalesce(cast(Job.export, Text), cast(Job.config, Text))

@@ -199,8 +199,8 @@ class Team:
             host.ended = True
             if told["exit_code"] != 0 and host.failure is None:
                 who, for_memory = f"The launcher on host {host.name}", told["killed_for_memory"]
-                error = explain_exit(told["exit_code"], host.peak_bytes, "", who, for_memory=for_memory)
-                host.failure = error.to_dict()
+                died = explain_exit(told["exit_code"], host.peak_bytes, "", who, for_memory=for_memory)
+                host.failure = died.to_dict()
         for line in told["tail"]:
             sys.stderr.write(f"{host.name}: {line}\n")
 
