@@ -44,7 +44,7 @@ class Pair:
         return None if cifar is None else parse_dataset(tuple(f"{r}={cifar / r}.parquet" for r in ("train", "test")))
 
 
-CONTIGUOUS = {"precision": "fp32", "channels_last": False}
+DEPTHWISE = {"precision": "fp32", "channels_last": True}
 RESNETS = ("retort:resnet8?width=16", "retort:resnet8?width=8", "retort:resnet8?width=32")
 VGGS = ("retort:vgg11_small?width=12", "retort:vgg11_small?width=6", "retort:vgg11_small?width=24")
 MOBILES = (
@@ -62,7 +62,7 @@ PAIRS = (
         4,
         0.895,
         *MOBILES,
-        settings=CONTIGUOUS,
+        settings=DEPTHWISE,
         begun="resnet56",
         teacher_peak=1e-3,
     ),

@@ -13,6 +13,7 @@ from benchmarks.study.pairs import PAIRS, Pair
 
 FACTORS = (1 / 3, 1.0, 3.0)  # of the published peak of the learning rate
 TUNING_SEED, TUNING_EPOCHS, EPOCHS = 100, 5, 20
+SHORT, LONG = 5, 50
 SEEDS = (0, 1, 2)
 
 
@@ -90,6 +91,7 @@ def planned(layers: Mapping[str, Iterable[str]]) -> Iterator[Run]:
     yield from _stage("rules", RULES[:2], SEEDS[:1])
     for seed in SEEDS[1:]:
         yield from _stage("seeds", SETTLED, (seed,))
+    yield from _stage("length", SETTLED, SEEDS[:1], SHORT)
     yield from _stage("rules", RULES[2:], SEEDS[:1])
     for pair in PAIRS:
         for name in layers.get(pair.name, ()):
@@ -101,8 +103,8 @@ def planned(layers: Mapping[str, Iterable[str]]) -> Iterator[Run]:
         yield from _stage("seeds", rest, (seed,))
     yield from _stage("standard", STANDARD, SEEDS[:1])
     yield from _stage("depth", DEPTH, SEEDS[:1])
-    for epochs in (5, 50):
-        yield from _stage("length", FIRST, SEEDS[:1], epochs)
+    yield from _stage("length", (arm for arm in FIRST if arm not in SETTLED), SEEDS[:1], SHORT)
+    yield from _stage("length", FIRST, SEEDS[:1], LONG)
     for share in SHARES:
         yield from _stage("data", _with(FIRST, {"train_limit": share}), SEEDS[:1])
     yield from _stage("length", _with(FIRST, {"augmentation": "crop_flip"}), SEEDS[:1])

@@ -20,8 +20,9 @@ from distill.training.mode import Mode
 from distill.training.rng import rng_kept
 from distill.types import DistillConfig
 
-# Measured on 2-core AMX and AVX-512-bf16 machines: channels_last with bf16 trains ResNets 1.8 to 2.5 times faster and
-# MobileNetV2 1.8 times slower, so it must be timed; torch.compile gains nothing on a CPU, so it is never timed there.
+# Measured on 2-core AMX and AVX-512-bf16 machines: channels_last with bf16 trains ResNets 1.8 to 2.5 times faster,
+# MobileNetV2 1.8 times slower on one and 2.3 times faster on another, so it must be timed. torch.compile gains nothing
+# on a CPU, so it is never timed there.
 MIN_GAIN = 1.15  # a mode must be this much faster than plain fp32: below that it is timing noise
 MIN_STEPS = 50  # shorter runs are not probed
 MIN_RUN_SECONDS = 20.0  # nor runs that end sooner than this in plain fp32
