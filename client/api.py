@@ -76,7 +76,8 @@ class Retort(StudyCalls, PredictionCalls, HandoverCalls):
         preprocessing: Mapping[str, Any] | None = None,
     ) -> Teacher:
         """Upload a checkpoint of any format that is read, in parts if it is large; of a folder (a Hugging Face model,
-        shards with their index) the files that are needed. A Hugging Face model needs no `architecture`. Comes back
+        shards with their index) the files that are needed. A Hugging Face model needs no `architecture`, nor does a
+        student of this service, which says it and its options itself. Comes back
         once it is inspected; raises `ProblemError` if it is refused, `NotThere` for a folder without weights and where
         nothing tells the architecture. `preprocessing`: how it sees pictures, where its file does not tell: mean, std,
         input_size, interpolation, crop_pct, channel_order."""

@@ -27,7 +27,7 @@ from worker.isolation import users
 from worker.jobs import endings
 from worker.jobs.curves import CurveCollector
 from worker.jobs.endings import CANCELLED, HANDED_OVER, SUCCEEDED, Interrupted
-from worker.jobs.exits import SMALLER_BATCHES, explain_exit
+from worker.jobs.exits import SMALLER_BATCHES, completed, explain_exit
 from worker.jobs.holding import Holding
 from worker.jobs.journal import Journal
 from worker.jobs.limits import Runtime
@@ -345,20 +345,20 @@ class Attempt:
         assert process is not None
         assert process.exit_code is not None
         if self._failure is not None:
-            return endings.failed(self._with_peak(self._failure), back_off)
+            return endings.failed(self._completed(self._failure), back_off)
         if process.exit_code == 0 and "handover" in process.ordered:
             return HANDED_OVER
         last = process.tail[-1] if process.tail else ""
-        error = explain_exit(process.exit_code, process.peak_memory_bytes, last, self.who, self.relief)
+        error = explain_exit(
+            process.exit_code, process.peak_memory_bytes, last, self.who, self.relief, self._memory.kills.lately()
+        )
         return endings.failed(error.to_dict(), back_off)
 
-    def _with_peak(self, failure: dict[str, Any]) -> dict[str, Any]:
-        """The failure with the memory that was seen from here, where whoever told it could not know: of a rank that was
-        killed, that of its whole group."""
-        details = failure.get("details") or {}
-        if details.get("peak_memory_bytes", 0) is None:
-            return failure | {"details": details | {"peak_memory_bytes": self._memory.peak_bytes or None}}
-        return failure
+    def _completed(self, failure: dict[str, Any]) -> dict[str, Any]:
+        """With what is seen from here alone. What a host of a cluster ended for memory, that host has told."""
+        elsewhere = "host" in (failure.get("details") or {})
+        for_memory = None if elsewhere else self._memory.kills.lately()
+        return completed(failure, self._memory.peak_bytes or None, for_memory)
 
     # ---- uploading
 
