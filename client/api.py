@@ -76,7 +76,8 @@ class Retort(StudyCalls, PredictionCalls, HandoverCalls):
         preprocessing: Mapping[str, Any] | None = None,
     ) -> Teacher:
         """Upload a checkpoint of any format that is read, in parts if it is large; of a folder (a Hugging Face model,
-        shards with their index) the files that are needed. A Hugging Face model needs no `architecture`. Comes back
+        shards with their index) the files that are needed. A Hugging Face model needs no `architecture`, nor does a
+        student of this service, which says it and its options itself. Comes back
         once it is inspected; raises `ProblemError` if it is refused, `NotThere` for a folder without weights and where
         nothing tells the architecture. `preprocessing`: how it sees pictures, where its file does not tell: mean, std,
         input_size, interpolation, crop_pct, channel_order."""
@@ -131,13 +132,16 @@ class Retort(StudyCalls, PredictionCalls, HandoverCalls):
         progress: uploads.Progress | None = None,
         pixel_range: tuple[int, int] | None = None,
         box_format: str = "",
+        classes: Sequence[str] | None = None,
+        classes_from: str = "",
     ) -> Dataset:
         """Upload files of one of the `tasks()`: `file`, or `train` with or without `test`; with these, or alone,
         `unlabelled` (images without labels). Each is a path, or the shards of one split: a list of tars or of parquet
         files, or `photos-{000..127}.tar` or `photos-*.tar`. Of a folder its tables `train.*` and `test.*`, or its
         images packed as a zip. `task`: its name; empty: the files tell. `pixel_range`: the values of 16-bit grey that
         are black and white, as (0, 4095) for 12 bits. `box_format`: what the four numbers of a box are in a table or
-        parquet, as `cxcywh_relative`; empty: the files tell."""
+        parquet, as `cxcywh_relative`; empty: the files tell. `classes`, `classes_from`: of tars, as in
+        `streamed_dataset`."""
         given = {"file": file, "train": train, "test": test, "unlabelled": unlabelled}
         found = {role: naming.files_of(paths) for role, paths in given.items() if paths is not None}
         lists = {role: paths for role, paths in found.items() if isinstance(paths, list)}
@@ -146,7 +150,9 @@ class Retort(StudyCalls, PredictionCalls, HandoverCalls):
         with folders.dataset_files(whole) if whole is not None else nullcontext(dict[str, Path]()) as files:
             called = name or (folders.called(whole) if whole is not None else "")
             pairs = [*files.items(), *alone.items(), *((role, path) for role in lists for path in lists[role])]
-            fields = {"name": called} | _task(task) | _reading(pixel_range, box_format)
+            fields = (
+                {"name": called} | _task(task) | _reading(pixel_range, box_format) | _classes(classes, classes_from)
+            )
             dataset: Dataset = register(self._transport, "/datasets", pairs, fields, labels, progress, lists)
         return self._ready(f"/datasets/{dataset['id']}", dataset)
 
@@ -196,8 +202,7 @@ class Retort(StudyCalls, PredictionCalls, HandoverCalls):
         Comes back once workers have read all of them; or with `inspection="sample"` a sample, where they are many."""
         given = {"shards": shards, "train_shards": train, "test_shards": test}
         named = {key: value if isinstance(value, str) else list(value) for key, value in given.items() if value}
-        told: dict[str, Any] = {"classes": list(classes)} if classes else {}
-        told |= {"classes_from": classes_from} if classes_from else {}
+        told = _classes(classes, classes_from)
         told |= {"decode": decode} if decode else {}
         told |= {"inspection": inspection} if inspection else {}
         body = {"mode": "stream", "name": name, "labels": dict(labels or {})} | named | told | _task(task)
@@ -412,6 +417,11 @@ def _reading(pixel_range: tuple[int, int] | None, box_format: str) -> dict[str, 
     """Only what is given: older services know none."""
     found = {} if pixel_range is None else {"pixel_range": list(pixel_range)}
     return found | ({"box_format": box_format} if box_format else {})
+
+
+def _classes(classes: Sequence[str] | None, classes_from: str) -> dict[str, Any]:
+    told: dict[str, Any] = {"classes": list(classes)} if classes else {}
+    return told | ({"classes_from": classes_from} if classes_from else {})
 
 
 def _task(name: str) -> dict[str, str]:

@@ -22,7 +22,7 @@ TOKENIZER = frozenset(
 )
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".csv.gz", ".tsv.gz", ".jsonl.gz", ".ndjson.gz")
 ARRAYS = (".json", ".json.gz")
-JSON_BYTES, HEAD_BYTES = 4 * 2**20, 1024
+JSON_BYTES, HEAD_BYTES, HEADER_BYTES = 4 * 2**20, 1024, 32 * 2**20
 
 
 def teacher_files(path: Path) -> list[Path]:
@@ -39,10 +39,13 @@ def teacher_files(path: Path) -> list[Path]:
 
 
 def suggested_architecture(path: Path) -> str | None:
-    """`transformers:auto` for a folder or zip of a language model; None where nothing tells. Raises `Unusable` for a
-    zip that cannot be read."""
+    """`transformers:auto` for a folder or zip of a language model; what a file of weights says itself, as a student
+    does; None where nothing tells. Raises `Unusable` for a zip that cannot be read."""
     if path.is_dir():
-        return LANGUAGE if _is_language(path / CONFIG) else None
+        weights = sorted(path.glob("*.safetensors"))
+        return LANGUAGE if _is_language(path / CONFIG) else recorded(weights[0]) if len(weights) == 1 else None
+    if path.suffix == ".safetensors":
+        return recorded(path)
     if not zipfile.is_zipfile(path) or path.suffix != ".zip":
         return None
     try:
@@ -52,6 +55,19 @@ def suggested_architecture(path: Path) -> str | None:
     except Exception as error:  # zipfile raises nearly anything: RuntimeError for a password
         remedy = "Zip the folder again, without a password, stored or deflated; or give the folder itself."
         raise Unusable(f"{path} cannot be read: {error}.", remedy) from error
+
+
+def recorded(path: Path) -> str | None:
+    """The architecture in the header of a safetensors file, by its name: the service reads its options there. A header
+    is 8 bytes of its length, little-endian, and JSON. None for a file without, and for one that is none."""
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        content = file.read(size) if size <= HEADER_BYTES else b""
+    try:
+        name = json.loads(json.loads(content)["__metadata__"]["architecture"])["name"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return name if isinstance(name, str) else None
 
 
 def _configs(path: Path) -> Iterator[bytes]:

@@ -12,6 +12,11 @@ from uuid import uuid4
 from client import uploads
 from client.transport import Transport
 
+FEW = 100
+"""Files of one form: all of them are open while it is sent."""
+FIELD_BYTES = 2**15
+"""Characters of one field of a form: less than the service reads of one."""
+
 
 def register(
     transport: Transport,
@@ -22,10 +27,12 @@ def register(
     progress: uploads.Progress | None,
     lists: Collection[str] = (),
 ) -> Any:
-    """The row that POST `path` makes of (role, file) pairs; the role `file` may come again. `lists`: roles that go as
-    lists of uploads, however small and few."""
+    """The row that POST `path` makes of (role, file) pairs; the role `file` may come again. `lists`: roles that are
+    lists of files, also of one, which a form cannot say."""
     body = {**fields, "labels": dict(labels or {})}
-    if not lists and sum(file.stat().st_size for _, file in files) <= uploads.LARGE_BYTES:
+    again = len({role for role, _ in files}) < len(files)
+    few = len(files) <= FEW and (again or not lists) and max(map(len, _form(body).values())) <= FIELD_BYTES
+    if few and sum(file.stat().st_size for _, file in files) <= uploads.LARGE_BYTES:
         return _send_form(transport, path, files, body)
     purpose = path.strip("/").removesuffix("s")
     sent = [(role, uploads.upload(transport, file, purpose, progress)) for role, file in files]
@@ -40,7 +47,11 @@ def register(
 
 
 def _send_form(transport: Transport, path: str, files: Sequence[tuple[str, Path]], body: Mapping[str, Any]) -> Any:
-    form = {name: value if isinstance(value, str) else json.dumps(value) for name, value in body.items()}
+    form = _form(body)
     with ExitStack() as stack:
         parts = [(role, (file.name, stack.enter_context(file.open("rb")))) for role, file in files]
         return transport.request("POST", path, data=form, files=parts).json()
+
+
+def _form(body: Mapping[str, Any]) -> dict[str, str]:
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in body.items()}

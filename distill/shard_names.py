@@ -81,6 +81,14 @@ def gathered(given: str, groups: Iterable[Iterable[str]]) -> list[str]:
     return names
 
 
+def in_list(url: str, text: str) -> list[str]:
+    """What the lines of the list at an address name: addresses, or names beside the list; blank lines and `# ...` name
+    nothing."""
+    base = _plain(url).rpartition("/")[0]
+    given = [line for each in text.splitlines() if (line := each.strip()) and not line.startswith("#")]
+    return [line if "://" in line else f"{base}/{line}" for line in given]
+
+
 def is_packed(name: str) -> bool:
     """Whether it is a compressed tar, which is refused by its name."""
     return _plain(name).lower().endswith(PACKED)

@@ -10,14 +10,14 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
+from distill.errors import InvalidDataset
+from distill.hub_files import HubFile
 from store.egress import Policy, UrlRefused, check_name
 from store.settings import Settings
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-_HUB = re.compile(r"datasets/([\w.-]{1,96})/([\w.-]{1,96})@([^/]*)/(.+)", re.ASCII)
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 _KEY_LENGTH = 1024
 
 
@@ -65,7 +65,7 @@ def parse(settings: Settings, url: str) -> Reference:
     if scheme.lower() == "s3":
         return _s3(settings, rest)
     if scheme.lower() == "hf":
-        return _hub(settings, rest)
+        return _hub(settings, url)
     check_name(url, settings.dataset_policy)
     return WebReference(url, settings.dataset_policy, _filename(urlsplit(url).path))
 
@@ -84,19 +84,17 @@ def _s3(settings: Settings, rest: str) -> S3Reference:
     return S3Reference(bucket, key, _filename(key))
 
 
-def _hub(settings: Settings, rest: str) -> WebReference:
+def _hub(settings: Settings, url: str) -> WebReference:
     if not settings.huggingface:
         raise UrlRefused("Datasets from the hub are not allowed.", "Have the operator set RETORT_HUGGINGFACE=true.")
-    found = _HUB.fullmatch(rest)
-    if found is None:
-        raise UrlRefused("This names no file of the hub.", "Write hf://datasets/OWNER/NAME@REVISION/PATH.")
-    owner, name, revision, path = found.groups()
-    if not _COMMIT.fullmatch(revision):
-        raise UrlRefused(f"{revision[:80]!a} is no pinned revision.", "Give the commit's 40 hex digits, not a branch.")
-    _check_path(path)
-    url = f"{settings.huggingface_endpoint}/datasets/{owner}/{name}/resolve/{revision}/{quote(path)}"
-    check_name(url, settings.huggingface_policy)
-    return WebReference(url, settings.huggingface_policy, _filename(path))
+    try:
+        found = HubFile.of(url)
+    except InvalidDataset as error:
+        raise UrlRefused(error.message, error.remedy) from error
+    _check_path(found.path)
+    served = found.served_at(settings.huggingface_endpoint)
+    check_name(served, settings.huggingface_policy)
+    return WebReference(served, settings.huggingface_policy, _filename(found.path))
 
 
 def _check_path(path: str) -> None:

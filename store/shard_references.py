@@ -5,7 +5,8 @@
     https://host/photos/list.txt             a list, a name a line, addresses or names beside the list
 
 `Dataset.shards`: {"given": {role: [what names its shards, ...]}, "classes": names by number or null, "classes_from":
-`distill.types.ClassesFrom`}, and once a worker has read them "count" and "size_bytes" of all of them.
+`distill.types.ClassesFrom`}, and once a worker has read them "count" and "size_bytes" of all of them. "given" is empty
+where tars were uploaded and something was told of their classes.
 """
 
 from __future__ import annotations
@@ -76,9 +77,7 @@ def judged(settings: Settings, names: Iterable[str]) -> list[str]:
 def lines(settings: Settings, found: ListFile, text: str) -> list[str]:
     """The shards that a list names: addresses, or names beside the list; blank lines and `# ...` name none. Raises as
     `read` does."""
-    base = found.url.partition("?")[0].rpartition("/")[0]
-    given = [line for each in text.splitlines() if (line := each.strip()) and not line.startswith("#")]
-    whole = [line if "://" in line else f"{base}/{line}" for line in given]
+    whole = shard_names.in_list(found.url, text)
     return judged(settings, shard_names.gathered(found.url, map(shard_names.expanded, whole)))
 
 

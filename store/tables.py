@@ -79,10 +79,10 @@ class Dataset(Leasable, Base):
     sha256, filename}; empty for named sets. `task`: what was asked for, once inspected what was found
     (`distill.tasks`); empty before, and of older releases' rows.
     `pixel_range`: [low, high], in which 16-bit grey is read; None: the upper byte. `box_format`: what the numbers of
-    boxes are; empty: the files tell. `shards`: of one that is read where it lies (`store.shard_references`), with
-    `files` its index and manifest; None: the files are the dataset. `reading`: of a large dataset of shards
-    until its verdict, what a `sample` of them holds, and how far its parts are (`store.repositories.parts`); None
-    otherwise. `status` is sampled where the inspection was to end with the sample."""
+    boxes are; empty: the files tell. `shards`: of one that is `streamed`, with `files` its index and manifest; and what
+    was told of the classes of tars that were uploaded (`store.shard_references`). `reading`: of a large dataset of
+    shards until its verdict, what a `sample` of them holds, and how far its parts are (`store.repositories.parts`);
+    None otherwise. `status` is sampled where the inspection was to end with the sample."""
 
     __tablename__ = "datasets"
     __table_args__ = (CheckConstraint("status IN ('inspecting', 'ready', 'invalid', 'sampled')", name="status"),)
@@ -103,6 +103,11 @@ class Dataset(Leasable, Base):
     error: Mapped[Json | None]
     labels: Mapped[Json] = mapped_column(default=dict)
     created_at: Mapped[datetime] = mapped_column(insert_default=db_now())
+
+    @property
+    def streamed(self) -> bool:
+        """Whether its shards stay where they lie, and none is among `files`."""
+        return bool(self.shards and self.shards["given"])
 
 
 class Job(Leasable, Base):

@@ -82,6 +82,13 @@ class HostLost(RetortError):
     retryable = True
 
 
+class ProcessesStuck(RetortError):
+    """The processes of a job wait for each other, and none works."""
+
+    code = "processes_stuck"
+    retryable = True
+
+
 class HostUnfit(RetortError):
     """A host of the cluster cannot run Retort's processes."""
 

@@ -23,6 +23,7 @@ from api.errors.problems import FieldError, Problem
 from distill.errors import RetortError
 from store.objects import ObjectMissing, StorageUnavailable
 from store.repositories.rows import Gone
+from store.standing import refusal
 from store.states import IllegalTransition
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ def _retort(error: RetortError) -> Problem:
 @problem_of.register
 def _transition(error: IllegalTransition) -> Problem:
     return problems.Conflict(
-        f"A job that is {error.current} cannot become {error.wanted}.",
+        f"The job {refusal(error.current, error.wanted)}.",
         "GET the job to see its status, and what its links offer.",
         code="illegal_transition",
         details={"status": error.current, "wanted": error.wanted},

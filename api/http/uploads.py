@@ -25,12 +25,14 @@ from api.errors.bodies import compressed
 from api.errors.problems import BadRequest, TooLarge, UnsupportedMediaType
 from api.http.auth import TenantDep
 from api.state.deps import ContextDep
+from store.dataset_files import MOST
 from store.settings import Settings
 
 BLOCK_BYTES = 1 << 20
 MAX_FIELD_BYTES = 1 << 16
 MAX_PARTS = 32
 MAX_REPEATED = 1100  # parts where a field of files may come again: the shards of one checkpoint
+MAX_OF_ROLES = 3 * MOST + MAX_PARTS  # where three fields may: the shards of a dataset's splits
 
 
 @dataclass
@@ -59,7 +61,7 @@ class Upload:
 
 
 def _receiver(
-    repeated: bool, most_bytes: int | None = None
+    most_parts: int, most_bytes: int | None = None
 ) -> Callable[[Request, ContextDep, TenantDep], AsyncIterator[Upload]]:
     async def receive(request: Request, context: ContextDep, tenant: TenantDep) -> AsyncIterator[Upload]:
         """Read the body; its files are gone when the endpoint returns. The key is checked before the first byte is."""
@@ -72,7 +74,7 @@ def _receiver(
         elif media == b"multipart/form-data" and options.get(b"boundary"):
             async with scratch(context.settings) as folder:
                 limit = most_bytes or context.settings.max_upload_bytes
-                form = _form(folder, options[b"boundary"], limit, repeated)
+                form = _form(folder, options[b"boundary"], limit, most_parts)
                 yield await _multipart(request, form)
         else:
             remedy = "Send multipart/form-data with the file, or application/json that names what is here already."
@@ -98,14 +100,15 @@ async def scratch(settings: Settings) -> AsyncIterator[Path]:
             await run_in_threadpool(folder.cleanup)
 
 
-UploadDep = Annotated[Upload, Depends(_receiver(repeated=False), scope="function")]
+UploadDep = Annotated[Upload, Depends(_receiver(MAX_PARTS), scope="function")]
 #: The same for forms in which a field of files may come again.
-UploadsDep = Annotated[Upload, Depends(_receiver(repeated=True), scope="function")]
+UploadsDep = Annotated[Upload, Depends(_receiver(MAX_REPEATED), scope="function")]
+RolesDep = Annotated[Upload, Depends(_receiver(MAX_OF_ROLES), scope="function")]
 
 
 def received(most_bytes: int) -> Any:
     """The same as a dependency whose bodies have at most so many bytes, whatever the settings allow elsewhere."""
-    return Depends(_receiver(repeated=True, most_bytes=most_bytes), scope="function")
+    return Depends(_receiver(MAX_REPEATED, most_bytes=most_bytes), scope="function")
 
 
 async def _json(request: Request) -> Any:
@@ -117,9 +120,9 @@ async def _json(request: Request) -> Any:
         raise RequestValidationError([entry]) from error
 
 
-def _form(folder: Path, boundary: bytes, max_bytes: int, repeated: bool) -> _Form:
+def _form(folder: Path, boundary: bytes, max_bytes: int, most_parts: int) -> _Form:
     try:
-        return _Form(folder, boundary, max_bytes, repeated)
+        return _Form(folder, boundary, max_bytes, most_parts)
     except FormParserError as error:  # of a boundary of kilobytes
         raise _malformed(str(error)) from error
 
@@ -144,9 +147,9 @@ async def _multipart(request: Request, form: _Form) -> Upload:
 class _Form:
     """Takes a multipart body apart as it comes."""
 
-    def __init__(self, folder: Path, boundary: bytes, max_bytes: int, repeated: bool) -> None:
+    def __init__(self, folder: Path, boundary: bytes, max_bytes: int, most_parts: int) -> None:
         self._folder, self._max_bytes, self._total = folder, max_bytes, 0
-        self._repeated, self._most_parts = repeated, MAX_REPEATED if repeated else MAX_PARTS
+        self._repeated, self._most_parts = most_parts > MAX_PARTS, most_parts
         self._upload, self._parts, self._complete = Upload(), 0, False
         self._file: BinaryIO | None = None
         self._digest = hashlib.sha256()

@@ -1,9 +1,10 @@
 """How fast several processes train beside one: `python -m benchmarks.train.scaling [--processes 2] [--steps 15]`.
 
-Four ways, one after the other in rounds, so that what else the machine does meets all alike:
+Five ways, one after the other in rounds, so that what else the machine does meets all alike:
 
 * `one`: a single process;
 * `overlapped`: n processes whose gradients overlap the backward pass (`DistributedDataParallel`, as jobs train);
+* `known`: the same, told that every parameter gets a gradient: nothing is looked for in each step's graph;
 * `after`: n processes whose gradients are averaged after it, by one all-reduce of one flat tensor;
 * `apart`: n processes that exchange no gradients, which is what the cores give.
 
@@ -31,13 +32,14 @@ import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from distill.models import build
 from distill.processes import rank, total, world
 from distill.training import distributed
 from distill.types import Architecture
 
-WAYS = ("overlapped", "after", "apart")
+WAYS = ("overlapped", "known", "after", "apart")
 WARMUP = 3
 
 
@@ -123,14 +125,21 @@ def _rank(options: argparse.Namespace) -> None:
         device = torch.device("cuda", rank()) if gpu else torch.device("cpu")
         torch.manual_seed(0)
         student = build(Architecture(name=options.student), 10, in_channels=3).to(device).train()
-        plain, parallel = copy.deepcopy(student), distributed.parallel(student)
+        plain, known = copy.deepcopy(student), _known(copy.deepcopy(student))
+        parallel = {"overlapped": distributed.parallel(student), "known": known}
         images = torch.randn(options.batch, 3, options.side, options.side, device=device)
         labels = torch.arange(options.batch, device=device) % 10
         for line in sys.stdin:
             way = line.strip()
-            rate = _rate(way, parallel if way == "overlapped" else plain, images, labels, options.steps)
+            rate = _rate(way, parallel.get(way, plain), images, labels, options.steps)
             sys.stdout.write(json.dumps(rate) + "\n")
             sys.stdout.flush()
+
+
+def _known(student: nn.Module) -> nn.Module:
+    if world() == 1:
+        return student
+    return DistributedDataParallel(student, broadcast_buffers=False, gradient_as_bucket_view=True)
 
 
 def _rate(way: str, student: nn.Module, images: Any, labels: Any, steps: int) -> float:

@@ -50,10 +50,12 @@ def datasets() -> None:
     help="Tars or parquet that stay where they lie: https://host/{000..127}.tar, s3://bucket/folder/*.tar, a list; or "
     "train=URL and test=URL. May be repeated.",
 )  # fmt: skip
-@click.option("--classes", type=FILE, help="Of --shards: what numbers of labels mean, a name a line, class 0 first.")
+@click.option(
+    "--classes", type=FILE, help="Of --shards and of tars: what numbers of labels mean, a name a line, class 0 first."
+)
 @click.option(
     "--classes-from", type=click.Choice(["shards", "none"]),
-    help="Of --shards whose images have no label files: each shard is a class; or folders are no classes.",
+    help="Of --shards and tars whose images have no label files: each shard is a class; or folders are no classes.",
 )  # fmt: skip
 @click.option("--decode", type=click.Choice(["bounded", "all"]), help="Of --shards: images decoded at registration.")
 @click.option("--inspection", type=click.Choice(["all", "sample"]), help="Of --shards: how many are read now.")
@@ -107,8 +109,11 @@ def add(  # noqa: PLR0913 - click: one each option
         raise click.UsageError("--unlabelled goes with FILE or --train, or alone.")
     if shards and (pixel_range is not None or box_format):
         raise click.UsageError("--pixel-range and --box-format are for files that the service keeps.")
-    if (classes is not None or classes_from or decode or inspection) and not shards:
-        raise click.UsageError("--classes, --classes-from, --decode and --inspection go with --shards.")
+    if (decode or inspection) and not shards:
+        raise click.UsageError("--decode and --inspection go with --shards.")
+    if (classes is not None or classes_from) and (named is not None or url is not None):
+        raise click.UsageError("--classes and --classes-from go with --shards, or with tars that are sent.")
+    names = classes.read_text(encoding="utf-8").splitlines() if classes else None
     if named is not None and pixel_range is not None:
         raise click.UsageError("--pixel-range is for files of 16-bit images; named sets have 8 bits.")
     if named is not None and box_format:
@@ -116,7 +121,6 @@ def add(  # noqa: PLR0913 - click: one each option
     if named is not None:
         made = retort.named_dataset(named, labels, task)
     elif shards:
-        names = classes.read_text(encoding="utf-8").splitlines() if classes else None
         made = retort.streamed_dataset(
             **_by_role(shards), classes=names, classes_from=classes_from or "", decode=decode or "",
             inspection=inspection or "", name=name, labels=labels, task=task,
@@ -128,7 +132,7 @@ def add(  # noqa: PLR0913 - click: one each option
             made = retort.add_dataset(
                 file or None, train=train or None, test=test or None, unlabelled=unlabelled or None, name=name,
                 task=task, labels=labels, progress=show,
-                pixel_range=pixel_range, box_format=box_format,
+                pixel_range=pixel_range, box_format=box_format, classes=names, classes_from=classes_from or "",
             )  # fmt: skip
     session.show(made, lambda: render.details(dict(made)))
 

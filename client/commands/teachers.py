@@ -22,7 +22,9 @@ def teachers() -> None:
 
 @teachers.command("add")
 @click.argument("file", required=False, type=click.Path(exists=True, path_type=Path))
-@click.option("--architecture", "-a", help="Catalogue name, e.g. timm:resnet34; a language model's folder tells it.")
+@click.option(
+    "--architecture", "-a", help="Catalogue name, e.g. timm:resnet34; a student and a language model's folder tell it."
+)
 @click.option(
     "--option", "-o", "options", multiple=True, callback=typed_pairs, help="Constructor argument, name=value."
 )
@@ -42,15 +44,15 @@ def add(  # noqa: PLR0913 - click passes an option a parameter
     labels: dict[str, str],
     preprocessing: dict[str, Any],
 ) -> None:
-    """Register a FILE (safetensors, .pt, .pth, .bin) with its architecture, a folder or zip of a Hugging Face language
-    model, or a finished job's student."""
+    """Register a FILE (safetensors, .pt, .pth, .bin) with its architecture, which a student's file tells itself, a
+    folder or zip of a Hugging Face language model, or a finished job's student."""
     if from_job is not None:
         made = retort.teacher_from_job(from_job, name=name, labels=labels)
     elif file is not None:
         with progress.bar(Console(stderr=True), "sending") as show:
             made = retort.add_teacher(file, architecture, options, name, labels, show, preprocessing=preprocessing)
     else:
-        raise click.UsageError("Give FILE (with --architecture, if it is no language model), or --from-job.")
+        raise click.UsageError("Give FILE (with --architecture, where it does not tell it), or --from-job.")
     session.show(made, lambda: render.details(dict(made)))
 
 

@@ -13,7 +13,8 @@ from distill import recipes, selection
 from distill.commands.failure import Failed
 from distill.data.rows import FORMS
 from distill.errors import InvalidConfig, RetortError
-from distill.modalities.images.shards.listing import ENDING, is_web, names_shards
+from distill.modalities.images.shards.addresses import is_address
+from distill.modalities.images.shards.listing import ENDING, names_shards
 from distill.parameters import check as check_parameters
 from distill.types import Architecture, DatasetInput, DistillConfig
 
@@ -239,14 +240,16 @@ def _shards(roles: Sequence[tuple[str, str]]) -> DatasetInput:
     first = Path(roles[0][1])
     if first.suffix == ENDING:
         return DatasetInput(kind="shards", name=first.stem, files={"index": str(first)})
-    name = first.resolve().name if first.is_dir() else first.parent.name
+    given = roles[0][1]
+    whole = first.is_dir() or (is_address(given) and given.endswith("/"))
+    name = first.resolve().name if whole else first.parent.name
     return DatasetInput(kind="shards", name=name or "shards", files=dict(roles))
 
 
 def _role(item: str) -> tuple[str, str]:
     """Role and path; what exists is a path, with or without a `=` in its name."""
     role, equals, path = item.partition("=")
-    if not equals or Path(item).exists() or is_web(item):
+    if not equals or Path(item).exists() or is_address(item):
         role, path = "all", item
     if not path:
         # An unset variable of the shell: the empty path would be the current folder.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from distill.likeness import Differing, differences
+from distill.modalities.images.shards.supply import SUPPLY, tally
 from distill.models.options import in_full
 from distill.report import SCHEMA, environment
 from distill.running.columns import Columns, assess, companion_columns, curve_column, labelled, teacher_columns
@@ -24,42 +26,48 @@ def evaluate(session: Session, outcome: Outcome) -> Report:
     task, first = session.task, session.teachings[0] if session.teachings else None
     found = judged(session, outcome) if task.answer.taught else by_features(session, outcome)
     choice = {"choice": session.choice} if session.choice else {}
-    return choice | {
-        "schema": SCHEMA,
-        "title": f"{task.student.architecture.name} by {task.config.recipe} on {task.dataset.name}",
-        "task": task.spec.name,
-        "metrics": [metric.to_dict() for metric in task.metrics_shown],
-        "per_class": task.spec.per_class,
-        "counted": task.spec.counted or task.spec.samples,
-        "intervals": task.intervals,
-        "recipe": task.config.recipe,
-        "student": found.student,
-        "teacher": found.teacher,
-        "teachers": found.teachers,
-        "comparison": found.comparison,
-        "companions": found.companions,
-        "verdict": found.verdict,
-        "against_teacher": found.against_teacher,
-        "selection": first.pairs.to_dict() if first and first.pairs else None,
-        "q_curve": curve_column(first.curve) if first and first.curve else None,
-        "start": task.start.to_dict() if task.start else None,
-        "training": _training(task, outcome),
-        "seeds": [task.config.seed],
-        "configuration": session.resolved["config"],
-        "reasons": session.resolved["reasons"],
-        "dataset": _dataset(task),
-        "probe": task.about_probe(),
-        "digests": _digests(session),
-        "environment": environment(task.device, session.resolved["config"]["precision"]),
-        "warnings": session.warnings,
-        "notes": [
-            *task.dataset.notes,
-            *task.notes(),
-            *_notes(session, outcome),
-            *session.notes,
-            *found.notes,
-        ],
-    }
+    shards = _shards(session)
+    return (
+        choice
+        | ({"shards": shards} if shards else {})
+        | {
+            "schema": SCHEMA,
+            "title": f"{task.student.architecture.name} by {task.config.recipe} on {task.dataset.name}",
+            "task": task.spec.name,
+            "metrics": [metric.to_dict() for metric in task.metrics_shown],
+            "per_class": task.spec.per_class,
+            "counted": task.spec.counted or task.spec.samples,
+            "intervals": task.intervals,
+            "recipe": task.config.recipe,
+            "student": found.student,
+            "teacher": found.teacher,
+            "teachers": found.teachers,
+            "comparison": found.comparison,
+            "companions": found.companions,
+            "verdict": found.verdict,
+            "against_teacher": found.against_teacher,
+            "selection": first.pairs.to_dict() if first and first.pairs else None,
+            "q_curve": curve_column(first.curve) if first and first.curve else None,
+            "start": task.start.to_dict() if task.start else None,
+            "training": _training(task, outcome),
+            "seeds": [task.config.seed],
+            "configuration": session.resolved["config"],
+            "reasons": session.resolved["reasons"],
+            "dataset": _dataset(task),
+            "probe": task.about_probe(),
+            "digests": _digests(session),
+            "environment": environment(task.device, session.resolved["config"]["precision"]),
+            "warnings": session.warnings,
+            "notes": [
+                *task.dataset.notes,
+                *task.notes(),
+                *_notes(session, outcome),
+                *session.notes,
+                *found.notes,
+                *_crowded(shards),
+            ],
+        }
+    )
 
 
 def judged(session: Session, outcome: Outcome) -> Columns:
@@ -148,6 +156,22 @@ def _digests(session: Session) -> dict[str, str]:
             f"q_curve_{number}": each.curve.digest if each.curve else "",
         }
     return found
+
+
+def _shards(session: Session) -> dict[str, int] | None:
+    """What was fetched of the datasets' shards since the attempt began; None where nobody supplies them."""
+    folder = session.spec.dataset.files.get(SUPPLY)
+    return tally(Path(folder)) if folder else None
+
+
+def _crowded(shards: dict[str, int] | None) -> list[str]:
+    if not shards or not shards["crowded"]:
+        return []
+    return [
+        f"{shards['crowded']:,} of the {shards['fetched']:,} shards that were fetched had been there before, and made "
+        f"room for those of other jobs: {shards['crowded_bytes']:,} bytes came again. More room for shards "
+        f"(RETORT_SHARD_CACHE_BYTES, {shards['budget_bytes']:,}), or fewer jobs at once, would spare that time."
+    ]
 
 
 def _notes(session: Session, outcome: Outcome) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 from distill import drawing
 from distill.search.figure import Axis, Figure, Line, Point
 from distill.search.figure_words import WHY, counted, reading
+from distill.search.labels import Label, write
 from distill.search.table import BASE
 from distill.search.table_forms import plain
 
@@ -20,6 +21,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#8a6d00", "#56B4E9", "#0
 MARKERS = "osD^vPX*"
 NAMED_LAYERS = 40
 """Points beside which their layer is written; more would lie on each other."""
+MARKER_POINTS = 6.0
 
 
 def to_csv(found: Figure) -> str:
@@ -55,15 +57,10 @@ def _drawn(found: Figure, title: str) -> Any:
     figure = drawing.figure(8, 5)
     axes = figure.subplots()
     lines = [(at, line) for at, line in enumerate(found.lines) if line.points]
+    stands = [_beside(found, place - (len(lines) - 1) / 2) for place in range(len(lines))]
     handles = [
-        _line(
-            axes,
-            line,
-            _beside(found, place - (len(lines) - 1) / 2),
-            COLOURS[at % len(COLOURS)],
-            MARKERS[at % len(MARKERS)],
-        )
-        for place, (at, line) in enumerate(lines)
+        _line(axes, line, place, COLOURS[at % len(COLOURS)], MARKERS[at % len(MARKERS)])
+        for place, (at, line) in zip(stands, lines, strict=True)
     ]
     _scale(axes, found)
     axes.set_xlabel(drawing.literal(found.x.label), color=INK)
@@ -76,7 +73,16 @@ def _drawn(found: Figure, title: str) -> Any:
     axes.set_title(drawing.literal(title), loc="left", color=INK, fontsize=10)
     said = drawing.literal(textwrap.fill(" ".join(reading(found)), 145, max_lines=5))
     figure.supxlabel(said, x=0.01, ha="left", fontsize=7, color=FAINT)
+    _name_layers(axes, [(point, place(point)) for place, (_, line) in zip(stands, lines, strict=True)
+                        for point in line.points])  # fmt: skip
     return figure
+
+
+def _name_layers(axes: Any, stands: Sequence[tuple[Point, float]]) -> None:
+    """Beside the points, where they are few."""
+    named = [Label(point.layer, at, point.y) for point, at in stands if point.layer is not None]
+    if len(named) <= NAMED_LAYERS:
+        write(axes, named, [(at, point.y) for point, at in stands], MARKER_POINTS)
 
 
 Place = Callable[[Point], float]
@@ -107,25 +113,11 @@ def _line(axes: Any, line: Line, place: Place, colour: str, marker: str) -> Any:
         bars = [[p.y - low for p, low, _ in known], [high - p.y for p, _, high in known]]
         at, to = [place(p) for p, _, _ in known], [p.y for p, _, _ in known]
         axes.errorbar(at, to, yerr=bars, fmt="none", ecolor=colour, elinewidth=1, capsize=2.5, alpha=0.75, zorder=1)
-    if len(line.points) <= NAMED_LAYERS:
-        _name_layers(axes, line.points, place)
     base = [point for point in line.points if point.configuration == BASE]
     rest = [point for point in line.points if point.configuration != BASE]
-    hollow = {"markerfacecolor": "white", "markersize": 6, "zorder": 3}
+    hollow = {"markerfacecolor": "white", "markersize": MARKER_POINTS, "zorder": 3}
     axes.plot([place(p) for p in base], [p.y for p in base], marker, color=colour, **hollow)
     return axes.plot([place(p) for p in rest], [p.y for p in rest], marker, color=colour, markersize=5, zorder=2)[0]
-
-
-def _name_layers(axes: Any, points: Sequence[Point], place: Place) -> None:
-    """Beside the points, to the left of those that are far to the right."""
-    edge = 0.15 * min((p.x for p in points), default=0) + 0.85 * max((p.x for p in points), default=0)
-    for point in points:
-        if point.layer is not None:
-            side, far = ("right", -4) if point.x > edge else ("left", 4)
-            axes.annotate(
-                drawing.literal(point.layer), (place(point), point.y), xytext=(far, 3), textcoords="offset points",
-                fontsize=6, color=FAINT, ha=side,
-            )  # fmt: skip
 
 
 def _bars(points: Sequence[Point]) -> Iterator[tuple[Point, float, float]]:

@@ -7,11 +7,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from distill import drawing
+from distill.search.labels import Label, write
 from distill.search.objectives import COSTS, Objective
 from distill.search.statistics import front
 from distill.search.table import BASE, Row, Table
 
 INK, FAINT, BLUE, RED = "#222222", "#8a8a8a", "#0072B2", "#D55E00"
+MARKER_POINTS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +92,13 @@ def _figure(found: Pareto, title: str) -> Any:
     axes.plot(
         [p.x for p in base], [p.y for p in base], "s", color=RED, markersize=6, label="base job", fillstyle="none"
     )
-    for point in best:
-        axes.annotate(
-            str(point.configuration), (point.x, point.y), xytext=(4, 4), textcoords="offset points", fontsize=8
-        )
     axes.set_xlabel(_label(found.x), color=INK)
     axes.set_ylabel(_label(found.y), color=INK)
     axes.grid(color="#e5e5e5", linewidth=0.6)
     axes.legend(frameon=False, fontsize=8)
     axes.set_title(drawing.literal(title), loc="left", color=INK, fontsize=10)
+    named = [Label(str(point.configuration), point.x, point.y) for point in best]
+    write(axes, named, [(point.x, point.y) for point in found.points], MARKER_POINTS, fontsize=8)
     return figure
 
 

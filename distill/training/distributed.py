@@ -88,7 +88,8 @@ def sharded() -> bool:
 def parallel(trained: nn.Module) -> nn.Module:
     """The module as torch's `DistributedDataParallel`, which sends gradients in buckets while the backward pass still
     runs; of one process, and of one in shares, itself. Buffers stay as each process has them: statistics of batches are
-    of whole ones. A parameter that a step does not reach in any process keeps no gradient."""
+    of whole ones. A parameter that a step does not reach in any process keeps no gradient. Which these are
+    is looked for in every step (docs/log.md: what that costs, and why not once)."""
     if world() == 1 or is_sharded(trained):
         return trained
     with warnings.catch_warnings():

@@ -193,10 +193,13 @@ def _explained() -> Iterator[None]:
     import requests
     from mlflow.exceptions import MlflowException, RestException
 
+    answered = _Answered()
     try:
-        yield
+        with answered:
+            yield
     except RestException as error:
-        raise of_status(error.get_http_status_code(), str(error.message), WHAT) from error
+        status = answered.status if answered.status >= 400 else error.get_http_status_code()
+        raise of_status(status, str(error.message), WHAT) from error
     except requests.HTTPError as error:
         status = error.response.status_code if error.response is not None else 503
         raise of_status(status, str(error.args[0])[:200] if error.args else "", WHAT) from error
@@ -204,6 +207,30 @@ def _explained() -> Iterator[None]:
         raise _silent(error) from error
     except MlflowException as error:
         raise _of_client(error) from error
+
+
+class _Answered:
+    """Inside, the status of the last answer is kept. The client reads it out of the body where that is JSON, and takes
+    one without its own error codes, as a gate in front of the server writes it, for an error of the server's."""
+
+    status = 0
+
+    def __enter__(self) -> None:
+        import requests
+
+        self._send = send = requests.Session.send
+
+        def kept(*arguments: Any, **more: Any) -> requests.Response:
+            answer = send(*arguments, **more)
+            self.status = answer.status_code
+            return answer
+
+        requests.Session.send = kept
+
+    def __exit__(self, *_: object) -> None:
+        import requests
+
+        requests.Session.send = self._send
 
 
 def _of_client(error: Any) -> RetortError:

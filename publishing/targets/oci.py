@@ -107,9 +107,11 @@ def _scheme(requests: Any, url: str) -> str:
         answer = requests.get(url, timeout=SECONDS)
     except requests.RequestException as error:
         raise _silent(error) from error
-    if answer.status_code >= 500:
+    scheme = str(answer.headers.get("Www-Authenticate", "")).partition(" ")[0].lower()
+    if answer.status_code >= 500 or (answer.status_code in (401, 403) and not scheme):
+        # The second: a refusal that asks for nothing, as of a gate in front. The client would try for minutes.
         raise of_status(answer.status_code, "", WHAT)
-    return str(answer.headers.get("Www-Authenticate", "")).partition(" ")[0].lower()
+    return scheme
 
 
 @contextmanager
@@ -119,6 +121,8 @@ def _explained(client: Any) -> Iterator[None]:
     try:
         yield
     except requests.RequestException as error:
+        if error.response is not None and error.response.status_code >= 400:
+            raise of_status(error.response.status_code, "", WHAT) from error
         raise _silent(error) from error
     except ValueError as error:
         raise of_status(client.status or 400, str(error), WHAT) from error

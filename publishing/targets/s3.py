@@ -131,7 +131,11 @@ def _explained() -> Iterator[None]:
     except S3Error as error:
         status = 401 if error.code in REFUSED else (error.response.status if error.response else 400)
         raise of_status(status, f"{error.code}: {error.message}", WHAT) from error
-    except (urllib3.exceptions.HTTPError, InvalidResponseError, ServerError) as error:
+    except (InvalidResponseError, ServerError) as error:
+        # The first is an answer that is no XML, as of a gate in front of the store; the second one without words.
+        status = int(getattr(error, "_code", 0) or getattr(error, "_status_code", 0))
+        raise of_status(status if status >= 400 else 502, str(error), WHAT) from error
+    except urllib3.exceptions.HTTPError as error:
         remedy = "Nothing is lost: retry when it answers again."
         raise TargetUnavailable(f"{WHAT} does not answer: {type(error).__name__}.", remedy) from error
     except (MinioException, ValueError) as error:

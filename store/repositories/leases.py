@@ -6,7 +6,7 @@ owns the job now, and the holder must stop.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -50,31 +50,37 @@ def queued(
     processes: int = shares.MOST_PROCESSES,
     lane: shares.Lane = "slots",
     hosts: Sequence[int] = (),
+    lacked: Collection[str] = (),
 ) -> list[str]:
     """Ids of jobs that may start now, in the order of `shares`. `max_running`: how many of one tenant's jobs
     may run side by side where it has no quota of its own; 0: any number. `processes`: how many a job may have where
-    they are to run, and `hosts` the devices of each host of the cluster there. `lane`: where; each has its queue."""
-    return list(session.scalars(_waiting(limit, max_running, processes, lane, tuple(hosts))))
+    they are to run, and `hosts` the devices of each host of the cluster there. `lane`: where; each has its queue.
+    `lacked`: export formats that cannot be written there."""
+    return list(session.scalars(_waiting(limit, max_running, processes, lane, tuple(hosts), frozenset(lacked))))
 
 
 @lru_cache(64)
 def _waiting(
-    limit: int, max_running: int, processes: int, lane: shares.Lane, hosts: tuple[int, ...]
+    limit: int, max_running: int, processes: int, lane: shares.Lane, hosts: tuple[int, ...], lacked: frozenset[str]
 ) -> Select[str]:  # fmt: skip
     """Put together once: every slot asks at every ring, and that is ten times the work of the question itself."""
-    return shares.in_order(max_running, lane, shares.due(), shares.fits(processes, hosts)).limit(limit)
+    fits = shares.due(), shares.fits(processes, hosts), shares.written(lacked)
+    return shares.in_order(max_running, lane, *fits).limit(limit)
 
 
 def any_queued(
-    session: Session, max_running: int = 0, processes: int = shares.MOST_PROCESSES, hosts: Sequence[int] = ()
-) -> bool:
+    session: Session, max_running: int = 0, processes: int = shares.MOST_PROCESSES, hosts: Sequence[int] = (),
+    lacked: Collection[str] = (),
+) -> bool:  # fmt: skip
     """Whether `queued` would find one: cheaper, because nothing is put in order."""
-    return session.scalar(_any_waiting(max_running, processes, tuple(hosts))) is not None
+    return session.scalar(_any_waiting(max_running, processes, tuple(hosts), frozenset(lacked))) is not None
 
 
 @lru_cache(64)
-def _any_waiting(max_running: int, processes: int, hosts: tuple[int, ...]) -> Select[str]:
-    conditions = (shares.due(), _room(max_running), shares.fits(processes, hosts))
+def _any_waiting(
+    max_running: int, processes: int, hosts: tuple[int, ...], lacked: frozenset[str]
+) -> Select[str]:  # fmt: skip
+    conditions = (shares.due(), _room(max_running), shares.fits(processes, hosts), shares.written(lacked))
     lanes = (shares.queue("slots"), shares.queue("publications"), shares.queue("live"))
     return select(Job.id).where(Job.status == "queued", *conditions, or_(*lanes)).limit(1)
 

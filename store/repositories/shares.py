@@ -11,13 +11,14 @@ other jobs' t by one, so that no key changes but for its first place among equal
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal, or_, select
+from sqlalchemy import ColumnElement, Select, Text, and_, case, cast, exists, false, func, literal, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from store.clock import db_now
@@ -69,6 +70,14 @@ def fits(processes: int, hosts: Sequence[int]) -> ColumnElement[bool]:
     most_first = sorted(hosts, reverse=True)[:MOST_PROCESSES]
     wide = (and_(Job.hosts == n, Job.processes <= n * most_first[n - 1]) for n in range(2, len(most_first) + 1))
     return or_(and_(Job.hosts == 1, Job.processes <= processes), *wide)
+
+
+def written(lacked: Collection[str]) -> ColumnElement[bool]:
+    """Whether a job asks for none of the export formats that a worker `lacked`: an export its own, a job that trains
+    those of its configuration. In the text of the JSON, which every look at a long queue can afford."""
+    wanted = func.coalesce(cast(Job.export, Text), cast(Job.config, Text))
+    wants = (wanted.contains(json.dumps({"format": name})[1:-1], autoescape=True) for name in sorted(lacked))
+    return or_(Job.publication.is_not(None), ~or_(false(), *wants))
 
 
 def due() -> ColumnElement[bool]:

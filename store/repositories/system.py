@@ -66,11 +66,16 @@ def note_cluster(session: Session, worker_id: str, cluster: dict[str, Any]) -> N
         worker.info = worker.info | {"cluster": cluster}
 
 
+def lacked_by_worker(session: Session, silent_seconds: float) -> list[dict[str, dict[str, Any]]]:
+    """Of each worker heard of in the last `silent_seconds` what it lacks, by the name of the export format that it
+    cannot write."""
+    return [worker.info.get("lacked_exports", {}) for worker in live_workers(session, silent_seconds)]
+
+
 def lacked_exports(session: Session, silent_seconds: float) -> dict[str, dict[str, Any]]:
     """Of the formats that no worker heard of in the last `silent_seconds` can write: what one of them says that it
     lacks, by name. Workers of earlier releases say nothing, and may write all; without workers nothing is known."""
-    told = [worker.info.get("lacked_exports", {}) for worker in live_workers(session, silent_seconds)]
-    first, *others = told or [{}]
+    first, *others = lacked_by_worker(session, silent_seconds) or [{}]
     return {name: error for name, error in first.items() if all(name in each for each in others)}
 
 

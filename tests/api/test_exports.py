@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 
 from distill import exports
 from store.database import Database
-from store.repositories import system
+from store.repositories import leases, system
 from store.tables import Artifact, Job, Worker
 from tests.api.checks import pointers, problem
 from tests.api.driver import Driver
@@ -145,6 +145,34 @@ def test_a_format_that_every_live_worker_lacks_is_refused_before_the_queue(
     assert told == [{"lacked_exports": ["executorch", "gguf", "onnx-web"]}, {"lacked_exports": ["executorch", "gguf"]}]
     lives(database, 3)  # of an earlier release, which says nothing
     asked(client, finished, "executorch")
+
+
+def test_only_a_worker_that_can_write_it_takes_an_export_and_until_then_it_says_what_it_waits_for(
+    client: TestClient, driver: Driver, finished: str, database: Database
+) -> None:
+    """Exports of a finished job, and those that a job writes at its own end."""
+    rare, onnx = (asked(client, finished, name)["id"] for name in ("executorch", "onnx"))
+    body = {"dataset": driver.dataset(), "student": "retort:resnet8"}
+    config = {"recipe": "cross_entropy", "exports": ["executorch", "onnx-web"]}
+    trains = client.post("/jobs", json=body | {"config": config}).json()["id"]
+    with database.read() as session:
+        assert set(leases.queued(session)) == {rare, onnx, trains}
+        assert leases.queued(session, lacked=["executorch"]) == [onnx]
+        assert set(leases.queued(session, lacked=["onnx-web", "web"])) == {rare, onnx}
+        assert set(leases.queued(session, lacked=["onnx-int8", "nnx"])) == {rare, onnx, trains}
+        assert leases.any_queued(session, lacked=["executorch"])
+        assert not leases.any_queued(session, lacked=["executorch", "onnx"])
+    lives(database, 1, lacked_exports={"executorch": LACKED})
+    lives(database, 2, lacked_exports={"onnx-web": LACKED})
+    told = {each: client.get(f"/jobs/{each}").json()["waiting_for"] for each in (rare, onnx, trains)}
+    assert (told[rare], told[onnx]) == (None, None)  # the second worker takes it
+    assert "executorch and onnx-web" in told[trains]  # none has both
+    refused = problem(client.post("/jobs", json=body | {"config": config}), 422, "missing_package")
+    assert pointers(refused) == {"/config/exports"}
+    assert refused["details"] == {"formats": ["executorch", "onnx-web"]}
+    with database.write() as session:
+        system.remove_worker(session, "wrk_2")  # it has gone: what waits goes on waiting, and says so
+    assert "executorch" in client.get(f"/jobs/{rare}").json()["waiting_for"]
 
 
 @pytest.mark.parametrize("dry_run", ["true", "false"])

@@ -1,9 +1,11 @@
-"""Datasets of which a role came as several uploads: from `POST /uploads`, by a real inspector, to what a job reads."""
+"""Datasets of which a role came as several files, uploads or parts of a form: from the request, by a real inspector, to
+what a job reads."""
 
 from __future__ import annotations
 
 import hashlib
 import io
+import json
 import threading
 import zipfile
 from collections.abc import Mapping
@@ -19,12 +21,13 @@ from distill.modalities.images.kinds.shards import open_shards
 from distill.modalities.images.shards.cache import FOLDER
 from store.backup.references import references
 from store.database import Database
+from store.dataset_digest import dataset_digest
 from store.objects import FolderStore
 from store.settings import Settings
 from store.tables import Dataset
 from tests.api.checks import pointers, problem
 from tests.api.driver import Driver, Inspector
-from tests.data.files import write_tar
+from tests.data.files import image_bytes, write_tar
 from tests.data.shard_files import sample, write_parquet_shards, write_shards
 from worker.inspecting.inspections import Inspections
 from worker.inspecting.process import COMMAND
@@ -54,9 +57,9 @@ class World:
     def __init__(self, settings: Settings, database: Database, objects: FolderStore, folder: Path) -> None:
         self.settings, self.database, self.objects, self.folder = settings, database, objects, folder
 
-    def inspected(self, client: TestClient, body: Mapping[str, Any]) -> Any:
+    def inspected(self, client: TestClient, body: Mapping[str, Any] | None = None, **form: Any) -> Any:
         """The dataset once a real inspector has looked at it."""
-        made = client.post("/datasets", json=body, headers=AT_ONCE)
+        made = client.post("/datasets", json=body, headers=AT_ONCE, **form)
         assert made.status_code == 202, made.text
         leaving = threading.Event()
         assert Inspections(self.settings, self.database, self.objects, "wrk_test", leaving, COMMAND).run_next()
@@ -159,6 +162,87 @@ def test_parquet_files_are_read_as_one_split_in_the_order_given(
     wanted = [sample(number)[f"{number:05}.jpg"] for number in (*range(8, 16), *range(8))]
     assert read["train"] == wanted
     assert set(read["test"]) == images(range(16, 24))
+
+
+def parts(*given: tuple[str, Path]) -> list[tuple[str, tuple[str, bytes]]]:
+    return [(role, (path.name, path.read_bytes())) for role, path in given]
+
+
+def test_parts_of_a_form_are_what_uploads_of_them_are(
+    client: TestClient, driver: Driver, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(FOLDER, str(tmp_path / "cache"))
+    paths = sorted(write_shards(tmp_path / "shards", 3, 8).iterdir())
+    form = parts(("train", paths[0]), ("test", paths[2]), ("train", paths[1]))
+    found = world.inspected(client, files=form, data={"name": "sent", "labels": '{"team": "vision"}'})
+    assert (found["status"], found["error"], found["kind"], found["name"]) == ("ready", None, "shards", "sent")
+    ids = of_files(client, *paths)
+    same = world.inspected(client, {"train": ids[:2], "test": ids[2], "name": "sent"})
+    told = ("files", "digest", "report", "task")
+    for each in (found, same):  # an index has a place of its own
+        each["files"].pop("index")
+    assert {name: found[name] for name in told} == {name: same[name] for name in told}
+    assert found["labels"] == {"team": "vision"}
+    read = world.samples(driver.job(dataset_id=found["id"]))
+    assert (set(read["train"]), set(read["test"])) == (images(range(16)), images(range(16, 24)))
+
+
+def test_what_is_told_of_the_classes_of_tars_holds_as_for_streamed_ones(
+    client: TestClient, world: World, tmp_path: Path
+) -> None:
+    tars = sorted(write_shards(tmp_path / "t", 2, 8).iterdir())
+    names = ["cat", "dog", "bird"]
+    sent = world.inspected(client, {"upload": of_files(client, *tars), "classes": names})
+    assert (sent["status"], sent["error"], sent["report"]["classes"]) == ("ready", None, names)
+    assert (sent["mode"], sent["shards"]["given"], sent["shards"]["classes"]) == ("copy", {}, names)
+    files = {name: file for name, file in sent["files"].items() if name != "index"}
+    assert sent["digest"] == dataset_digest(files, None, "", sent["shards"]) != dataset_digest(files, None)
+    few = world.inspected(client, files=parts(("file", tars[0])), data={"classes": json.dumps(names[:2])})
+    assert (few["kind"], set(few["files"])) == ("shards", {"all/0000"})
+    assert (few["status"], few["error"]["details"]["shard"]) == ("invalid", tars[0].name)
+
+    for name, numbers in (("n01", range(9)), ("n02", range(20, 29))):
+        write_tar(tmp_path / f"{name}.tar", {f"{name}_{n}.jpg": image_bytes(n, (8, 8), form="JPEG") for n in numbers})
+    own = [tmp_path / "n01.tar", tmp_path / "n02.tar"]
+    found = world.inspected(client, {"upload": of_files(client, *own), "classes_from": "shards"})
+    assert (found["error"], found["report"]["classes"]) == (None, ["n01", "n02"])
+
+    table = next(write_parquet_shards(tmp_path / "p", 1, 4).iterdir())
+    for path in (table, tars[0]):
+        made = client.post("/datasets", files=parts(("file", path)), data={"classes": '["a", "a"]'})
+        assert pointers(problem(made, 422, "invalid_dataset")) == {"/classes"}
+    made = client.post("/datasets", files=parts(("train", table)), data={"classes_from": "none"})
+    assert pointers(problem(made, 422, "invalid_dataset")) == {"/train/0"}
+    beside = parts(("train", tars[0]), ("unlabelled", tars[1]))
+    made = client.post("/datasets", files=beside, data={"classes_from": "shards"})
+    assert pointers(problem(made, 422, "invalid_request")) == {"/classes_from"}
+
+
+def test_parts_of_a_form_are_refused_as_uploads_are(client: TestClient, inspector: Inspector, tmp_path: Path) -> None:
+    tars = sorted(write_shards(tmp_path / "t", 2, 2).iterdir())
+    table = next(write_parquet_shards(tmp_path / "p", 1, 4).iterdir())
+    (tmp_path / "x.zip").write_bytes(archive())
+    refused = [
+        (("file", "file", "file"), (*tars, tars[0]), "invalid_dataset", "/file/2", tars[0].name),
+        (("train", "train"), (tars[0], table), "invalid_dataset", "/train/1", table.name),
+        (("train", "train", "test"), (*tars, table), "invalid_dataset", "/test/0", table.name),
+        (("train", "train"), (tars[0], tmp_path / "x.zip"), "invalid_dataset", "/train/1", "x.zip"),
+        (("test", "test"), tars, "invalid_request", "/file", None),
+        (("file", "file", "train"), (*tars, table), "invalid_request", "/file", None),
+        (("train", "train", "photos", "photos"), (*tars, *tars), "invalid_request", "/photos", None),
+    ]
+    for roles, paths, code, pointer, name in refused:
+        found = problem(client.post("/datasets", files=parts(*zip(roles, paths, strict=True))), 422, code)
+        assert pointers(found) == {pointer}, (roles[:4], found)
+        assert found.get("details", {}).get("filename") == name
+    many = problem(client.post("/datasets", files=[("train", ("0.tar", b"x"))] * 1025), 422, "invalid_request")
+    assert pointers(many) == {"/train"}
+    assert client.get("/datasets").json()["items"] == []
+    again = {"Idempotency-Key": "k"}
+    form = parts(("train", tars[0]), ("train", tars[1]))
+    made = [client.post("/datasets", files=form, headers=again).json()["id"] for _ in range(2)]
+    assert made[0] == made[1]
+    problem(client.post("/datasets", files=form[::-1], headers=again), 422, "idempotency_key_reused")
 
 
 def archive() -> bytes:

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from client import folders, packing, uploads
 from client.api import Retort
@@ -19,8 +21,10 @@ from distill.data.rows import FORMS
 from distill.errors import InvalidDataset
 from distill.modalities.images import open_dataset
 from distill.modalities.images.formats import EXTENSIONS
+from distill.modalities.images.preprocessing import Preprocessing
 from distill.modalities.text import open_raw_text, recognised
-from distill.types import DatasetInput
+from distill.tasks._images.delivery import header
+from distill.types import Architecture, DatasetInput
 from store.database import Database
 from store.formats import KINDS, detect
 from store.repositories import system
@@ -83,6 +87,22 @@ def test_a_folder_and_a_zip_tell_that_they_are_a_language_model(model: Path, tmp
     assert folders.suggested_architecture(model / "model.safetensors") is None
     (model / "config.json").write_text("no json")
     assert folders.suggested_architecture(model) is None
+
+
+def test_a_student_tells_what_it_is(tmp_path: Path) -> None:
+    """As a job writes it, alone or in a folder; shards, and files without a word, do not."""
+    architecture = Architecture(name="timm:resnet18", options={"zero_init_last": False})
+    how = Preprocessing((0.5,) * 3, (0.2,) * 3, (32, 32))
+    path = tmp_path / "student" / "student.safetensors"
+    path.parent.mkdir()
+    save_file({"w": torch.ones(2)}, path, header(architecture, ["a", "b"], how, None))
+    assert [folders.suggested_architecture(each) for each in (path, path.parent)] == ["timm:resnet18"] * 2
+    save_file({"w": torch.ones(2)}, path.parent / "other.safetensors", {"format": "pt"})
+    assert folders.suggested_architecture(path.parent / "other.safetensors") is None
+    assert folders.suggested_architecture(path.parent) is None
+    for content in (b"", b"w" * 20, (2**40).to_bytes(8, "little"), (200_000).to_bytes(8, "little") + b"[" * 200_000):
+        path.write_bytes(content)
+        assert folders.suggested_architecture(path) is None
 
 
 def encrypted(content: bytearray) -> None:

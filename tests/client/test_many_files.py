@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from client import naming
+from client import naming, uploads
 from client.api import Retort
 from client.errors import NotThere
 from tests.client.conftest import Command
@@ -35,9 +35,11 @@ def test_braces_and_stars_name_files_in_order(shards: Path) -> None:
 
 
 @pytest.mark.usefixtures("inspector")
-def test_they_are_sent_one_after_the_other_and_registered_as_lists(
-    retort: Retort, command: Command, shards: Path
+@pytest.mark.parametrize("large", [True, False])
+def test_they_are_sent_one_after_the_other_or_in_one_form_and_are_lists(
+    retort: Retort, command: Command, shards: Path, large: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(uploads, "LARGE_BYTES", 0 if large else uploads.LARGE_BYTES)
     code, said = command(
         "--json", "datasets", "add", "--train", shards / "p-{000..001}.tar", "--test", shards / "p-002.tar"
     )
@@ -48,5 +50,16 @@ def test_they_are_sent_one_after_the_other_and_registered_as_lists(
     assert names == {"train/0000": "p-000.tar", "train/0001": "p-001.tar", "test/0000": "p-002.tar"}
     whole = retort.add_dataset([shards / "p-001.tar", shards / "p-000.tar"])
     assert [whole["files"][f"all/{number:04}"]["filename"] for number in range(2)] == ["p-001.tar", "p-000.tar"]
+    assert len(list(retort.get("/uploads")["items"])) == (5 if large else 0)
+    assert set(retort.add_dataset(f"{shards}/p-*2.tar")["files"]) == {"all/0000"}
+    names = ["cat", "dog", "bird"] * (2000 if large else 1)
+    told = retort.add_dataset(
+        [shards / "p-001.tar", shards / "p-002.tar"], classes=[f"{n}{i}" for i, n in enumerate(names)]
+    )
+    assert told["shards"]["classes"][:3] == ["cat0", "dog1", "bird2"]
+    (shards / "names").write_text("cat\ndog\nbird\n")
+    code, said = command("--json", "datasets", "add", shards / "p-000.tar", "--classes", shards / "names")
+    assert (code, json.loads(said[said.index("{\n") :])["shards"]["classes"]) == (0, ["cat", "dog", "bird"])
+    assert command("datasets", "add", "--named", "digits", "--classes", shards / "names")[0] != 0
     assert command("datasets", "add", "--train", shards / "p-{000..009}.tar")[0] == 1
     assert command("datasets", "add", shards / "none.tar")[0] == 1

@@ -50,7 +50,7 @@ def test_kill_9_a_rank_and_the_driver(world: ClusterWorld) -> None:
     ranks += world.trains(2)
     world.driver(2).kill()
     assert world.ended(result) == "queued"
-    assert world.errors() == [("oom_host", 1), ("oom_host", None)]
+    assert world.errors() == [("trainer_crashed", 1), ("trainer_crashed", None)]
     assert not any(processes.alive(each.pid) for each in ranks)
     assert world.attempts[0].peak_memory_bytes
     assert world.nothing_left()

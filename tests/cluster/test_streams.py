@@ -125,7 +125,7 @@ def test_a_job_on_two_hosts_learns_what_one_host_would(streamed: Streamed) -> No
     world.trains()[1].kill()
     assert world.ended(result) == "queued"
     assert world.ended(world.start()) == "succeeded"
-    assert world.errors() == [("oom_host", 1), ("", None)]
+    assert world.errors() == [("trainer_crashed", 1), ("", None)]
     assert world.artifact_bytes("student.safetensors") == alone
     assert world.nothing_left()
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import socket
+import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +23,7 @@ from tests.worker.support import settings_for
 from worker.cluster.devices import Devices
 from worker.cluster.host import PROBE, Host
 from worker.cluster.view import ClusterView
+from worker.jobs.group import Meeting
 from worker.slots.housekeeping import FORGOTTEN_SECONDS, Housekeeping
 
 
@@ -93,3 +97,23 @@ def test_a_host_tells_whether_the_folder_is_the_workers(tmp_path: Path) -> None:
     assert (same["problem"], (worker / same["left"]).read_text()) == ("", "a")
     assert Host(str(other), "127.0.0.1").introduce("a")["problem"]
     assert "No such file" in Host(str(tmp_path / "none"), "127.0.0.1").introduce("a")["problem"]
+
+
+def test_a_host_tells_what_it_ended_for_memory_and_its_name(tmp_path: Path) -> None:
+    """The worker counts what its own machine does, which says nothing of this one."""
+    host = Host(str(tmp_path), "127.0.0.1", (sys.executable, "-m", "tests.cluster.dies"))
+    host.start(2, Meeting(1, 2, "127.0.0.1:1", "127.0.0.1"), 1)
+    failures = list[dict[str, Any]]()
+
+    def heard() -> bool:
+        told = host.hear(0.1)
+        failures.extend(data for kind, data in told["events"] if kind == "failed")
+        return told["exit_code"] is not None
+
+    until(heard, 60)
+    (failure,) = failures
+    assert (failure["code"], failure["retryable"]) == ("trainer_crashed", True)
+    details = failure["details"]
+    assert (details["rank"], details["processes"], details["signal"]) == (3, 4, "SIGKILL")
+    assert details["killed_for_memory"] in (False, None)
+    assert socket.gethostname() in failure["message"]

@@ -379,7 +379,7 @@ def test_what_other_loaders_count_through_is_refused_before_a_server_is_asked(gi
     assert caught.value.details["shards"]
 
 
-@pytest.mark.parametrize("given_", ["s3://photos/*.tar", "hf://datasets/a/b@c/{0..1}.parquet", "ftp://h/0.tar"])
+@pytest.mark.parametrize("given_", ["ftp://h/0.tar", "gs://photos/{0..1}.tar"])
 def test_a_command_says_which_addresses_it_does_not_read(given_):
     with pytest.raises(InvalidDataset) as caught:
         listed(given_)

@@ -64,7 +64,8 @@ def test_20_kill_9_a_rank(make_site: MakeSite, figure: Figure) -> None:
     until(lambda: gone(second), 10)
     story = ended(site, job_id, ["failed", "failed", "succeeded"])
     errors = [row["error"] for row in story.attempts[:2]]
-    assert [(error["code"], error["details"]["rank"]) for error in errors] == [("oom_host", 0), ("oom_host", 1)]
+    found = [(error["code"], error["details"]["rank"], error["details"]["signal"]) for error in errors]
+    assert found == [("trainer_crashed", 0, "SIGKILL"), ("trainer_crashed", 1, "SIGKILL")]
     assert gone([*first, *second])
 
 

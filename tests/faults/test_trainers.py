@@ -39,7 +39,7 @@ def test_01_kill_9_the_trainer(site: Site, undisturbed_long: Reference, figure: 
     site.wait(job_id, status="succeeded")
     story = succeeded(site, job_id, undisturbed_long, ["failed", "failed", "succeeded"])
     assert [row["exit_code"] for row in story.attempts] == [-9, -9, 0]
-    assert [row["error"]["code"] for row in story.attempts[:2]] == ["oom_host", "oom_host"]
+    assert [row["error"]["code"] for row in story.attempts[:2]] == ["trainer_crashed", "trainer_crashed"]
     assert all(trainer.gone() for trainer in (first, second, third))
 
 
@@ -51,7 +51,7 @@ def _step(path: str) -> int:
     ("program", "code", "exit_code", "attempts", "last_line"),
     [
         ("segfault", "trainer_crashed", -signal.SIGSEGV, 2, "about to read where nothing is"),
-        ("exit_137", "oom_host", 137, 2, "the kernel ends me"),
+        ("exit_137", "trainer_crashed", 137, 2, "the kernel ends me"),
         ("memory_error", "oom_host", 1, 1, "asking for more than there is"),
         ("cuda_oom", "oom_gpu", 1, 1, "the GPU is full"),
     ],

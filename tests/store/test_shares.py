@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, update
 
+from distill.types import DistillConfig, ExportRequest
 from store.clock import db_now
 from store.database import Database
 from store.ids import new_id
@@ -218,6 +219,22 @@ def test_publications_wait_in_a_queue_of_their_own(database: Database) -> None:
     assert [few[job_id] for job_id in trained] == [many[job_id] for job_id in trained] == [0, 1, 2, 3]
     assert [few[job_id] for job_id in sent] == [0, 1]
     assert starts == (trained, sent)
+
+
+def test_a_worker_is_given_no_export_that_it_cannot_write_and_every_publication(database: Database) -> None:
+    """Whatever its own form of JSON is. A publication's job writes nothing, though the job that it is of did."""
+    owner = tenant(database)
+    config = DistillConfig(recipe="cross_entropy", exports=[ExportRequest(format="gguf")]).model_dump(mode="json")
+    plain = queue(database, owner)
+    export = queue(database, owner, export={"format": "gguf", "parameters": {}})
+    other = queue(database, owner, export={"format": "gguf-q8-0", "parameters": {}}, config=config)
+    trains = queue(database, owner, config=config)
+    sent = queue(database, owner, publication={"target": "tensorboard"}, config=config)
+    with database.read() as session:
+        assert leases.queued(session) == [plain, export, other, trains]
+        assert leases.queued(session, lacked=["gguf"]) == [plain, other]
+        assert leases.queued(session, lacked=["gguf-q8-0", "g%", "_guf"]) == [plain, export, trains]
+        assert leases.queued(session, lacked=["gguf"], lane="publications") == [sent]
 
 
 def test_a_publication_of_a_job_that_runs_follows_it_through_the_lanes(database: Database) -> None:

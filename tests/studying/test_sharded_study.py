@@ -13,6 +13,13 @@ from distill.commands.study import parse_dataset, study
 from distill.errors import InvalidConfig
 from tests.data.shard_files import site, write_shards
 
+STUDY = [
+    "--teacher", "retort:resnet8?width=4", "--student", "retort:resnet8?width=4", "--recipes", "feature_only",
+    "--selections", "even", "--seeds", "1", "--epochs", "1", "--set", "layers=2", "--set", "quality_samples=12",
+    "--set", "precision=fp32", "--set", "batch_size=8", "--set", "image_size=16",
+]  # fmt: skip
+"""What is studied here, but for the dataset."""
+
 
 @pytest.fixture(autouse=True)
 def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -30,12 +37,7 @@ def test_shards_of_a_server_are_registered_and_a_student_learns_from_them(tmp_pa
         report = json.loads(told.output)
         assert len(report["manifest"]["shards"]) == 4
         assert sum(map(sum, report["counts"].values())) == 60
-        arguments = [
-            "--dataset", str(tmp_path / "photos.shards"), "--teacher", "retort:resnet8?width=4",
-            "--student", "retort:resnet8?width=4", "--recipes", "feature_only", "--selections", "even", "--seeds", "1",
-            "--epochs", "1", "--set", "layers=2", "--set", "quality_samples=12", "--set", "precision=fp32",
-            "--set", "batch_size=8", "--set", "image_size=16", "--output", str(tmp_path / "study"),
-        ]  # fmt: skip
+        arguments = ["--dataset", str(tmp_path / "photos.shards"), *STUDY, "--output", str(tmp_path / "study")]
         result = CliRunner().invoke(study, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     found = json.loads((tmp_path / "study" / "study.json").read_text())

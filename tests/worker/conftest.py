@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from store.objects import FolderStore
 from tests.services.tables import opened
+from tests.worker.narrow import Narrow
 from tests.worker.support import World
 
 
@@ -19,3 +21,17 @@ def world(tmp_path: Path, sqlite_url: str, folder_store: FolderStore) -> World:
     with database.write() as session:
         tenants.ensure_default(session)
     return World(tmp_path, database, folder_store)
+
+
+@pytest.fixture
+def narrow() -> Iterator[Narrow]:
+    try:
+        found = Narrow()
+    except OSError as error:
+        pytest.skip(f"no control group of memory can be made: {error}")
+    try:
+        found.enter()
+        found.leave()
+        yield found
+    finally:
+        found.close()

@@ -5,6 +5,7 @@ python -m tests.worker.groups NAME N FOLDER
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -12,13 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+import torch.distributed as dist
 
 from distill.control import Control
 from distill.errors import InvalidConfig
 from distill.training import distributed
 from distill.types import Event
 from worker.isolation.plan import Isolation
-from worker.jobs import group, rank
+from worker.jobs import group, rank, standstill
 
 Say = Callable[[Event], None]
 CPU = torch.device("cpu")
@@ -42,6 +44,39 @@ def steps(folder: Path, control: Control, say: Say) -> None:
         path.write_text("weights")
         say(Event("artifact", {"name": path.name, "path": str(path), "media_type": "text/plain"}))
         say(Event("done", {}))
+
+
+def grows(folder: Path, control: Control, say: Say) -> None:
+    """Steps, until a file says that one rank shall take memory without end."""
+    step = 0
+    while True:
+        distributed.any_of([False], CPU)
+        step += 1
+        say(Event("log", {"level": "info", "message": f"step {step}"}))
+        time.sleep(0.05)
+        taken = list[bytes]()
+        while distributed.rank() == 1 and (folder / "grow").exists():
+            taken.append(b"x" * 2**20)
+
+
+def parts(folder: Path, control: Control, say: Say) -> None:
+    """The ranks come to different collectives, which neither ever ends."""
+    distributed.total(torch.zeros(1))
+    if distributed.rank() == 1:
+        distributed.total(torch.zeros(1))
+    else:
+        dist.broadcast(torch.zeros(1), src=1)
+
+
+def reads(folder: Path, control: Control, say: Say) -> None:
+    """One rank waits for something else, the other for it; then both go on. The file says how often it was seen to
+    stand still meanwhile."""
+    if distributed.rank() == 1:
+        until_still = folder / "tmp" / standstill.FOLDER / "0.json"
+        while not until_still.exists() or json.loads(until_still.read_text())["still"] < 2 * standstill.LOOKS:
+            time.sleep(0.1)
+    distributed.total(torch.zeros(1))
+    say(Event("done", {}))
 
 
 def refuses(folder: Path, control: Control, say: Say) -> None:
@@ -76,6 +111,7 @@ def _refused(pid: int, number: int) -> None:
 # Ranks are spawned, and come by here too.
 name, _, signals = sys.argv[1].partition(":")
 rank.work = globals()[name]  # type: ignore[attr-defined]
+standstill.LOOK_SECONDS, standstill.LOOKS = 0.5, 3
 if signals == "no_signals":
     os.kill = _refused
 group.shut_in = lambda folder, **_: Isolation()  # type: ignore[attr-defined]

@@ -17,6 +17,7 @@ from typing import Any
 
 from distill.control import Control
 from distill.errors import InvalidConfig
+from distill.modalities.images.shards.supply import Supply, tally
 from distill.types import Event
 from worker.processes import lifeline
 
@@ -59,6 +60,17 @@ def success(t: Trainer) -> None:
     t.artifact("student.safetensors", "weights")
     t.artifact("report.json", "{}")
     t.say("result", accuracy=1.0)
+    t.say("done")
+
+
+def crowded(t: Trainer) -> None:
+    """Reads three shards, and the first one again once its room was taken, as another job takes it."""
+    supply = Supply(Path(t.spec["dataset"]["files"]["supply"]))
+    for number in range(3):
+        supply.path(number).read_bytes()
+    supply.path(0).resolve().unlink()
+    supply.path(0).read_bytes()
+    t.artifact("report.json", json.dumps(tally(supply.folder)))
     t.say("done")
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from store.states import Status
 from tests.slowness import within
+from tests.worker.narrow import Narrow
 from tests.worker.support import World, settings_for, wait_until
 from worker.errors import TooFewDevices
 from worker.jobs.supervisor import Supervisor
@@ -28,10 +29,10 @@ def supervisor(world: World, name: str, signals: str = "") -> Supervisor:
 class Running:
     """An attempt of two ranks in a thread, from its first step on."""
 
-    def __init__(self, world: World, processes: int = 2) -> None:
+    def __init__(self, world: World, processes: int = 2, name: str = "steps") -> None:
         world.queue(processes=processes)
         self.world, self.ended = world, list[Status | None]()
-        boss, lease = supervisor(world, "steps"), world.claim()
+        boss, lease = supervisor(world, name), world.claim()
         self.thread = threading.Thread(target=lambda: self.ended.append(boss.supervise(lease, TWO)))
         self.thread.start()
         wait_until(lambda: any("step 3" in line for line in world.logs()), 60)
@@ -64,10 +65,42 @@ def test_a_rank_that_is_killed_ends_the_group_and_is_named(world: World) -> None
     wait_until(lambda: world.job.attempt == 1 and peak(world) >= resident * 0.9)
     ranks[1].kill()
     assert running.end() == "queued"
-    assert failure(world) == ("oom_host", 1)
-    assert (world.attempts[-1].error or {})["details"]["peak_memory_bytes"] >= resident * 0.9
+    assert failure(world) == ("trainer_crashed", 1)
+    details = (world.attempts[-1].error or {})["details"]
+    assert details["peak_memory_bytes"] >= resident * 0.9
+    assert (details["signal"], details["killed_for_memory"]) == ("SIGKILL", False)
     assert not any(rank.is_running() for rank in ranks)
     assert world.nothing_left()
+
+
+def test_a_rank_that_the_kernel_ends_for_memory_is_told_from_one_that_somebody_kills(
+    world: World, narrow: Narrow
+) -> None:
+    narrow.enter()
+    running = Running(world, name="grows")
+    narrow.leave()  # the ranks stay
+    narrow.limit()
+    (world.settings.scratch / world.job_id / "1" / "grow").touch()
+    assert running.end() == "queued"
+    assert failure(world) == ("oom_host", 1)
+    details = (world.attempts[-1].error or {})["details"]
+    assert (details["signal"], details["killed_for_memory"]) == ("SIGKILL", True)
+    assert world.nothing_left()
+
+
+def test_ranks_that_wait_for_each_other_alone_end_the_attempt_and_say_where(world: World) -> None:
+    world.queue(processes=2)
+    assert supervisor(world, "parts").supervise(world.claim(), TWO) == "queued"
+    assert failure(world) == ("processes_stuck", 0)
+    where = (world.attempts[-1].error or {})["details"]["where"]
+    assert ("broadcast" in where["0"], "all_reduce" in where["1"], "groups.py" in where["0"]) == (True, True, True)
+    assert world.nothing_left()
+
+
+@pytest.mark.slow
+def test_a_rank_that_is_anywhere_else_is_waited_for(world: World) -> None:
+    world.queue(processes=2)
+    assert supervisor(world, "reads").supervise(world.claim(), TWO) == "succeeded"
 
 
 @pytest.mark.slow

@@ -147,6 +147,8 @@ def test_a_dataset_is_registered_by_its_index_and_trains_a_student(here: World, 
     queue(here, row.id)
     assert attempted(here) == "succeeded"
     assert here.artifact_bytes("student.safetensors")
+    cost = json.loads(here.artifact("report.json"))["shards"]
+    assert (cost["fetched"], cost["fetched_bytes"], cost["again"], cost["crowded"]) == (4, lying, 0, 0)
     assert sorted(served.asked[asked:]) == [f"/{n:06}.tar" for n in range(4)]  # each once, for both epochs
     assert sum(path.stat().st_size for path in here.settings.kept_shards.iterdir() if path.is_file()) == lying
     assert here.nothing_left()

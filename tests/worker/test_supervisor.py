@@ -43,8 +43,8 @@ def test_a_users_fault_fails_at_once(world: World) -> None:
     ("name", "code", "exit_code"),
     [
         ("segfault", "trainer_crashed", -signal.SIGSEGV),
-        ("killed", "oom_host", -signal.SIGKILL),
-        ("exit_137", "oom_host", 137),
+        ("killed", "trainer_crashed", -signal.SIGKILL),
+        ("exit_137", "trainer_crashed", 137),
         ("exception", "trainer_crashed", 1),
         ("nothing", "trainer_crashed", 0),
     ],

@@ -18,6 +18,7 @@ import psutil
 
 from distill.types import Event
 from store.settings import Settings
+from worker.jobs.exits import completed
 from worker.jobs.group import Meeting
 from worker.jobs.memory import MemoryGauge
 from worker.processes.environment import child_environment
@@ -71,8 +72,17 @@ class Host:
             process.end(0)
         events, closed = _taken(process, 0 if ended else seconds)
         exit_code = process.exit_code if ended and closed else None
-        told = {"events": [(event.kind, event.data) for event in events], "peak_bytes": self._gauge.peak_bytes}
+        told = {"events": [self._told(event) for event in events], "peak_bytes": self._gauge.peak_bytes}
+        told |= {"killed_for_memory": self._gauge.kills.lately() if exit_code else None}
         return told | {"exit_code": exit_code, "tail": list(process.tail) if exit_code else []}
+
+    def _told(self, event: Event) -> tuple[str, dict[str, Any]]:
+        """An event, and of a failure what is seen on this host alone."""
+        if event.kind != "failed":
+            return event.kind, event.data
+        gauge = self._gauge
+        failure = completed(event.data, gauge.peak_bytes or None, gauge.kills.lately(), socket.gethostname())
+        return event.kind, failure
 
     def order(self, order: str) -> None:
         self._running().order(order)

@@ -198,7 +198,9 @@ class Team:
         if told["exit_code"] is not None:
             host.ended = True
             if told["exit_code"] != 0 and host.failure is None:
-                host.failure = explain_exit(told["exit_code"], host.peak_bytes, "", f"Host {host.name}").to_dict()
+                who, for_memory = f"The launcher on host {host.name}", told["killed_for_memory"]
+                died = explain_exit(told["exit_code"], host.peak_bytes, "", who, for_memory=for_memory)
+                host.failure = died.to_dict()
         for line in told["tail"]:
             sys.stderr.write(f"{host.name}: {line}\n")
 

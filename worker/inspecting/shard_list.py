@@ -52,18 +52,20 @@ def listed(settings: Settings, objects: ObjectStore, row: Dataset, folder: Path,
     """The dataset's shards: where they are read in parts as whoever made the parts found them, otherwise asked for now.
     `folder`: for what is fetched to know them. Raises as `shard_lists.listed` and `Fetcher.get`."""
     note = lambda level, message: log.info("%s: %s", row.id, message)  # noqa: E731
-    if not row.shards:
+    told = row.shards or {"classes": None}
+    classes, classes_from = told["classes"], told.get("classes_from", "")
+    if not row.streamed:
         sent = SentShards(row, objects, note)
-        return ShardList(sent.roles, None, "", [entry.size_bytes for entry in sent.entries], sent.bring)
-    classes, classes_from = row.shards["classes"], row.shards.get("classes_from", "")
+        sizes = [entry.size_bytes for entry in sent.entries]
+        return ShardList(sent.roles, classes, classes_from, sizes, sent.bring)
     kept = (row.reading or {}).get(LIST)
     if kept is None:
         counted = classes_from != "shards"
-        roles = shard_lists.listed(settings, row.shards["given"], folder, check, counted=counted)
+        roles = shard_lists.listed(settings, told["given"], folder, check, counted=counted)
     else:
         path = Fetcher(objects, folder, check, note).get(kept["object_key"], kept["sha256"], "names.json")
         roles = json.loads(path.read_text())
-    return ShardList(roles, classes, classes_from, None, None, row.shards.get("decode", "bounded"))
+    return ShardList(roles, classes, classes_from, None, None, told.get("decode", "bounded"))
 
 
 def kept(shards: ShardList, objects: ObjectStore, row: Dataset, folder: Path, check: Check) -> dict[str, Any]:

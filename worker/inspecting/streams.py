@@ -107,7 +107,7 @@ class Stream:
         if not stat.S_ISREG(index.lstat().st_mode):
             raise Internal("The inspection left no index.")
         written = [(INDEX, index, "shards")]
-        if self._row.shards:
+        if self._row.streamed:
             manifest.write_text(shards.written(entries))
             written.append((shards.MANIFEST, manifest, "json"))
         room = room_of(self._settings, database, self._row.tenant_id)
@@ -118,7 +118,7 @@ class Stream:
             facts = {"size_bytes": info.size_bytes, "sha256": info.sha256, "filename": path.name, "format": form}
             files[role] = {"object_key": key} | facts
         values = {"files": files, "size_bytes": sum(file["size_bytes"] for file in files.values())}
-        if not self._row.shards:
+        if self._row.shards is None or not self._row.streamed:
             return values
         total = sum(each.size_bytes for each in entries)
         shown = self._row.shards | {"count": len(entries), "size_bytes": total}

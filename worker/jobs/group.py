@@ -30,7 +30,7 @@ from distill.types import Event
 from worker.isolation.confinement import TEMPORARY
 from worker.isolation.required import check, check_group
 from worker.jobs import rank
-from worker.jobs.exits import explain_exit
+from worker.jobs.exits import explain_rank, rank_name
 from worker.jobs.trainer import explain, shut_in
 from worker.processes import lifeline
 
@@ -123,7 +123,7 @@ class Group:
             # end the ranks that are left one by one.
             traceback.print_exc()
             self.left = True
-            return self._told(next(iter(self._gone()), None), 1)
+            return self._told(next(iter(self._gone()), None), None)
         return None
 
     def _configuration(self) -> Any:
@@ -168,17 +168,16 @@ class Group:
             poll.register(descriptor, 0)
         return sorted(numbers[descriptor] for descriptor, _ in poll.poll(0))
 
-    def _told(self, local: int | None, exit_code: int) -> dict[str, Any]:
+    def _told(self, local: int | None, exit_code: int | None) -> dict[str, Any]:
         """The error of the rank that failed first, by its number on this host; where it left no account, that of its
         exit code."""
         every = self._processes * self._meeting.hosts
         number = None if local is None else self._meeting.number * self._processes + local
-        who = f"{'One' if number is None else f'Rank {number}'} of the {every} processes"
         told = self._account(local)
         if told is None:
-            told = explain_exit(exit_code, None, "", who).to_dict()
-        elif told["fault"] != "user":
-            told["message"] = f"{who}: {told['message']}"
+            return explain_rank(exit_code, number, every)
+        if told["fault"] != "user":
+            told["message"] = f"{rank_name(number, every)}: {told['message']}"
         return told | {"details": told["details"] | {"rank": number, "processes": every}}
 
     def _account(self, local: int | None) -> dict[str, Any] | None:

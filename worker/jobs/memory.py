@@ -6,16 +6,20 @@ import time
 
 import psutil
 
+from worker.watching.memory_kills import MemoryKills
+
 SAMPLE_SECONDS = 2.0
 NOTE_SHARE = 1.02  # smaller growth is not worth a write
 
 
 class MemoryGauge:
-    """The largest sum of resident bytes of a process and all below it. Pages that they share count in each."""
+    """The largest sum of resident bytes of a process and all below it. Pages that they share count in each. `kills`:
+    what the kernel ended for memory where it runs."""
 
     def __init__(self, pid: int) -> None:
         self._pid, self._next = pid, 0.0
         self.peak_bytes, self._noted = 0, 0
+        self.kills = MemoryKills(pid)
 
     def sample(self) -> bool:
         """Look, if it is time. True when the peak has grown since `noted` by more than noise."""
@@ -23,6 +27,7 @@ class MemoryGauge:
             return False
         self._next = time.monotonic() + SAMPLE_SECONDS
         self.peak_bytes = max(self.peak_bytes, _resident_bytes(self._pid))
+        self.kills.sample()
         return self.peak_bytes > self._noted * NOTE_SHARE
 
     def told(self, peak_bytes: int) -> None:

@@ -12,6 +12,7 @@ import os
 import sys
 import time
 import traceback
+from contextlib import AbstractContextManager, nullcontext
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from distill.control import Control
 from distill.errors import RetortError
 from distill.types import Event
 from worker.errors import Internal
+from worker.isolation.confinement import TEMPORARY
+from worker.jobs import standstill
 from worker.jobs.trainer import explain, work
 from worker.processes import lifeline
 
@@ -40,7 +43,7 @@ def main(folder: str, events: Connection, orders: list[Connection]) -> None:
     try:
         from distill.training import distributed
 
-        with distributed.group():
+        with distributed.group(), _watched(Path(folder), rank):
             work(Path(folder), control, say)
         atexit.register(_end_at_once)
     except Exception as error:
@@ -50,6 +53,23 @@ def main(folder: str, events: Connection, orders: list[Connection]) -> None:
             time.sleep(LOST_SECONDS)
         leave_account(found)
         sys.exit(1)
+
+
+def _watched(folder: Path, rank: int) -> AbstractContextManager[None]:
+    """Against a group that stands still. Over NCCL nothing tells one that does."""
+    import torch.distributed as dist
+
+    if dist.get_backend() != "gloo":
+        return nullcontext()
+    return standstill.watched(folder / TEMPORARY, rank, dist.get_world_size(), _give_up)
+
+
+def _give_up(error: RetortError) -> None:
+    """The main thread hears nothing any more."""
+    leave_account(error)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def _end_at_once() -> None:

@@ -27,7 +27,7 @@ from worker.isolation import users
 from worker.jobs import endings
 from worker.jobs.curves import CurveCollector
 from worker.jobs.endings import CANCELLED, HANDED_OVER, SUCCEEDED, Interrupted
-from worker.jobs.exits import SMALLER_BATCHES, explain_exit
+from worker.jobs.exits import SMALLER_BATCHES, completed, explain_exit
 from worker.jobs.holding import Holding
 from worker.jobs.journal import Journal
 from worker.jobs.limits import Runtime
@@ -39,9 +39,10 @@ from worker.processes import scratch
 from worker.processes.environment import child_environment
 from worker.processes.process import TrainerProcess
 from worker.processes.slot import Slot
-from worker.transfer import inputs
+from worker.transfer import inputs, tally
 from worker.transfer.fetching import Fetcher
 from worker.transfer.supplier import Store, Supplier
+from worker.transfer.tally import Tally
 
 log = logging.getLogger(__name__)
 COMMAND = (sys.executable, "-m", "worker.jobs.trainer")
@@ -134,6 +135,7 @@ class Attempt:
         self._runtime, self._memory = Runtime(0, 0), MemoryGauge(0)
         self._process: TrainerProcess | None = None
         self._suppliers: list[Supplier] = []
+        self._tally, self._crowded = Tally(boss.settings.shard_cache_bytes), 0
 
     @staticmethod
     def root(settings: Settings, lease: Lease) -> Path:
@@ -152,6 +154,9 @@ class Attempt:
         except Exception as error:
             ending = self._broken(error)
         self._end_trainer(0)
+        self._note_crowding()
+        if (count := self._tally.count).fetched:
+            self._journal.note("info", tally.summary(count))
         self._note_tail(ending)
         self._journal.flush()
         return self._with_facts(ending)
@@ -179,7 +184,9 @@ class Attempt:
         folder.mkdir()
         fetcher = Fetcher(self._boss.objects, folder, self._check, self._note_now)
         spec = inputs.fetch_all(needed, fetcher)
-        self._suppliers = suppliers_of(self._boss.settings, self._boss.objects, needed, fetcher, self._shards())
+        self._suppliers = suppliers_of(
+            self._boss.settings, self._boss.objects, needed, fetcher, self._shards(), self._tally
+        )
         (self._folder / SPEC).write_text(spec.model_dump_json())
 
     def _shards(self) -> Store:
@@ -208,6 +215,7 @@ class Attempt:
                 self._obey(process)
                 self._keep_time(process)
                 self._note_memory()
+                self._note_crowding()
             process.end(0)
             self._take_the_rest(process, uploader)
             if not self._done:
@@ -313,6 +321,13 @@ class Attempt:
             self._holding.try_write(lambda session: recording.note_memory(session, lease, peak))
             self._memory.noted()
 
+    def _note_crowding(self) -> None:
+        """Say it when it begins, and again whenever it has doubled."""
+        count = self._tally.count
+        if count.crowded > 2 * self._crowded:
+            self._crowded = count.crowded
+            self._journal.note("warning", tally.crowded(count, self._boss.settings))
+
     def _hand_over(self, process: TrainerProcess) -> None:
         if process.order("handover"):
             self._ordered_at = time.monotonic()
@@ -330,20 +345,20 @@ class Attempt:
         assert process is not None
         assert process.exit_code is not None
         if self._failure is not None:
-            return endings.failed(self._with_peak(self._failure), back_off)
+            return endings.failed(self._completed(self._failure), back_off)
         if process.exit_code == 0 and "handover" in process.ordered:
             return HANDED_OVER
         last = process.tail[-1] if process.tail else ""
-        error = explain_exit(process.exit_code, process.peak_memory_bytes, last, self.who, self.relief)
+        error = explain_exit(
+            process.exit_code, process.peak_memory_bytes, last, self.who, self.relief, self._memory.kills.lately()
+        )
         return endings.failed(error.to_dict(), back_off)
 
-    def _with_peak(self, failure: dict[str, Any]) -> dict[str, Any]:
-        """The failure with the memory that was seen from here, where whoever told it could not know: of a rank that was
-        killed, that of its whole group."""
-        details = failure.get("details") or {}
-        if details.get("peak_memory_bytes", 0) is None:
-            return failure | {"details": details | {"peak_memory_bytes": self._memory.peak_bytes or None}}
-        return failure
+    def _completed(self, failure: dict[str, Any]) -> dict[str, Any]:
+        """With what is seen from here alone. What a host of a cluster ended for memory, that host has told."""
+        elsewhere = "host" in (failure.get("details") or {})
+        for_memory = None if elsewhere else self._memory.kills.lately()
+        return completed(failure, self._memory.peak_bytes or None, for_memory)
 
     # ---- uploading
 

@@ -31,6 +31,7 @@ from worker.processes.environment import child_environment
 from worker.processes.process import TrainerProcess
 from worker.transfer import inputs
 from worker.transfer.fetching import Fetcher
+from worker.watching.memory_kills import MemoryKills
 
 log = logging.getLogger(__name__)
 COMMAND = (sys.executable, "-m", "worker.predicting.predictor")
@@ -79,6 +80,7 @@ class Host:
         users.grant(self._folder, self._user, written([WORK]))
         environment = child_environment(self._settings, {"CUDA_VISIBLE_DEVICES": ""})
         self._process = TrainerProcess(self._command, self._folder, environment, self._user)
+        self._kills = MemoryKills(self._process.pid)
         for event in self._events(check):
             if event.kind == "ready":
                 return
@@ -128,6 +130,7 @@ class Host:
             try:
                 said = self._process.events.get(TICK_SECONDS)
             except queue.Empty:
+                self._kills.sample()
                 continue
             if said is None:
                 raise self._death()
@@ -140,7 +143,9 @@ class Host:
         assert process.exit_code is not None
         last = process.tail[-1] if process.tail else ""
         log.warning("the predictor of %s died: %s", self.job_id, "\n".join(process.tail))
-        why = explain_exit(process.exit_code, process.peak_memory_bytes, last, "The predictor")
+        why = explain_exit(
+            process.exit_code, process.peak_memory_bytes, last, "The predictor", for_memory=self._kills.lately()
+        )
         return PredictorDied(why.message, "Ask again: the next request starts a new one.", why.details)
 
     def _fetched_teachers(self, check: Check) -> list[dict[str, str]]:

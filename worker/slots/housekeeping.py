@@ -7,8 +7,10 @@ import os
 import platform
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
+from functools import cached_property
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -43,6 +45,11 @@ class Housekeeping:
         self._settings, self._database, self._objects = settings, database, objects
         self._worker_id, self._wake = worker_id, wake
         self._cluster = cluster or ClusterView(settings)
+
+    @cached_property
+    def lacked_exports(self) -> dict[str, dict[str, Any]]:
+        """What is missing for a format that cannot be written here, by the format; as the worker started."""
+        return exports.lacking()
 
     def round(self) -> None:
         """Raises one of `store.database.AWAY`."""
@@ -104,7 +111,7 @@ class Housekeeping:
     def look(self) -> None:
         """Wake the slots when work waits that nobody rang for."""
         with self._database.read() as session:
-            waiting = _work_waits(session, self._settings, self._cluster.hosts)
+            waiting = _work_waits(session, self._settings, self._cluster.hosts, self.lacked_exports)
         if waiting:
             self._wake()
 
@@ -119,7 +126,7 @@ class Housekeeping:
         info = {"gpus": gpus.visible(), "cpus": len(os.sched_getaffinity(0)), "python": platform.python_version()}
         info["predictors"] = self._settings.predictors
         info["devices_per_slot"] = self._settings.devices_per_slot
-        info["lacked_exports"] = exports.lacking()
+        info["lacked_exports"] = self.lacked_exports
         info["isolation"] = isolation
         info["cluster"] = self._cluster.said
         return Worker(
@@ -131,12 +138,12 @@ class Housekeeping:
         )
 
 
-def _work_waits(session: Session, settings: Settings, hosts: Sequence[int]) -> bool:
+def _work_waits(session: Session, settings: Settings, hosts: Sequence[int], lacked: Collection[str]) -> bool:
     from store.repositories import parts, resources
     from store.tables import Dataset, Teacher
 
     return bool(
-        leases.any_queued(session, settings.max_running_jobs, settings.devices_per_slot, hosts)
+        leases.any_queued(session, settings.max_running_jobs, settings.devices_per_slot, hosts, lacked)
         or resources.waiting(session, Teacher, limit=1)
         or resources.waiting(session, Dataset, limit=1)
         or parts.waiting(session, limit=1)

@@ -200,8 +200,9 @@ class SlotPool:
         most, processes = self._settings.max_running_jobs, self._settings.devices_per_slot
         with self._database.read() as session:
             candidates = leases.queued(
-                session, max_running=most, processes=processes, lane=lane, hosts=self._cluster.hosts
-            )
+                session, max_running=most, processes=processes, lane=lane, hosts=self._cluster.hosts,
+                lacked=self._housekeeping.lacked_exports,
+            )  # fmt: skip
         for job_id in candidates:
             with self._database.write() as session:
                 lease = leases.claim(session, job_id, self.worker_id, self._settings.lease_seconds, most)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 
 from distill import shard_names
 from distill.errors import InvalidDataset
+from distill.hub_files import HubFile
 from store import shard_references
 from store.objects import BucketMissing, S3Store, StorageUnavailable
 from store.references import S3Reference, WebReference
@@ -19,7 +18,7 @@ from store.shard_references import Folder, ListFile
 from worker.transfer.references import Download, unserved
 from worker.transfer.watched import watched
 
-LIST_BYTES, HUB_PAGE = 32 * 2**20, 1000
+LIST_BYTES = 32 * 2**20
 Check = Callable[[], None]
 
 
@@ -89,33 +88,14 @@ def _in_bucket(settings: Settings, url: str, inside: S3Reference) -> list[str]:
 
 def _in_repository(settings: Settings, found: Folder, folder: Path, check: Check) -> list[str]:
     """Names of the files right below the folder, of a dataset of the hub at its revision."""
-    repository, _, rest = found.url.removeprefix("hf://datasets/").partition("@")
-    revision, _, below = rest.partition("/")
     assert isinstance(found.inside, WebReference)
-    path = folder / "tree"
-    url = f"{settings.huggingface_endpoint}/api/datasets/{repository}/tree/{revision}/{below}".rstrip("/")
-    tree = WebReference(url, found.inside.policy, "tree.json")
+    inside, path = HubFile.of(f"{found.url}x"), folder / "tree"
+    tree = WebReference(inside.listed_at(settings.huggingface_endpoint), found.inside.policy, "tree.json")
     Download(settings, tree, path, check, _Short(found.url)).run()
-    entries = _entries(path, found.url)
-    if len(entries) >= HUB_PAGE:
-        raise InvalidDataset(
-            f"{found.url!r} has {HUB_PAGE:,} files or more, which the hub does not list at once.",
-            "Name the shards by braces, as train-{00000..01281}.parquet, or by a list.",
-        )
-    files = [str(entry["path"]) for entry in entries if entry.get("type") == "file"]
-    return [name.rpartition("/")[2] for name in files if name.rpartition("/")[0] == below.rstrip("/")]
-
-
-def _entries(path: Path, url: str) -> list[dict[str, Any]]:
     try:
-        entries = json.loads(path.read_bytes())
-        if not isinstance(entries, list) or not all(isinstance(each, dict) and "path" in each for each in entries):
-            raise TypeError
-    except (ValueError, TypeError, RecursionError) as error:
-        raise InvalidDataset(f"What the hub lists for {url!r} cannot be read.", "Try again later.") from error
+        return inside.beside(path.read_bytes(), found.url)
     finally:
         path.unlink()
-    return entries
 
 
 class _Short:

@@ -28,6 +28,7 @@ from worker.errors import Internal, disk_full
 from worker.isolation import users
 from worker.transfer import shards
 from worker.transfer.shards import Entry
+from worker.transfer.tally import Tally
 
 log = logging.getLogger(__name__)
 LOOK_SECONDS, CLOSE_SECONDS = 0.03, 60.0
@@ -178,12 +179,14 @@ class Store:
 
 class Kept:
     """Registered shards, from a cache that other jobs share. `store`: by default that of this machine. `bring`: where
-    those come from that it does not hold, as they were registered; None: from their addresses."""
+    those come from that it does not hold, as they were registered; None: from their addresses. `tally`: of what they
+    cost."""
 
     def __init__(
-        self, settings: Settings, entries: Sequence[Entry], store: Store | None = None, bring: Bring | None = None
-    ) -> None:
-        self._settings, self._entries = settings, entries
+        self, settings: Settings, entries: Sequence[Entry], store: Store | None = None, bring: Bring | None = None,
+        tally: Tally | None = None,
+    ) -> None:  # fmt: skip
+        self._settings, self._entries, self._tally = settings, entries, tally
         self._store = store or Store.of_machine(settings)
         self._bring = bring or self._fetch
         make_folder(settings, self._store.folder)
@@ -193,12 +196,18 @@ class Kept:
         entry = self._entries[number]
         store, budget_bytes = self._store, self._settings.shard_cache_bytes
         cache = ShardCache(store.folder, budget_bytes, check, store.locks, store.owner)
+        made = False
 
         def make(part: Path) -> None:
+            nonlocal made
             self._bring(number, part, check)
             part.chmod(0o444)
+            made = True
 
-        return cache.get(entry.sha256, entry.size_bytes, make)
+        path = cache.get(entry.sha256, entry.size_bytes, make)
+        if self._tally is not None:
+            self._tally.note(entry.sha256, entry.size_bytes, made)
+        return path
 
     def _fetch(self, number: int, path: Path, check: Check) -> Entry:
         entry = self._entries[number]

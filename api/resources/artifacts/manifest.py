@@ -12,6 +12,7 @@ from api.resources.jobs.service import find
 from store.minisign import SigningKey
 from store.repositories import jobs
 from store.settings import Settings
+from store.standing import standing
 from store.tables import Dataset, Job, Teacher
 
 SCHEMA = 1
@@ -36,7 +37,7 @@ def content(session: Session, tenant: str, job_id: str) -> bytes:
     """manifest.json of a job that succeeded; the same bytes as long as its files are. Raises `NotFound`, `Conflict`."""
     job = find(session, tenant, job_id)
     if job.status != "succeeded":
-        detail = f"Job {job.id} is {job.status}; only one that succeeded has a manifest."
+        detail = f"Job {job.id} {standing(job.status)}; only one that succeeded has a manifest."
         raise Conflict(detail, "Wait until it has succeeded.", code="job_not_succeeded")
     return (json.dumps(_told(session, job), indent=1, sort_keys=True) + "\n").encode()
 

@@ -11,6 +11,7 @@ from api.http.files import StoredFile
 from api.resources.artifacts.schemas import ArtifactOut
 from api.resources.jobs.service import find
 from store.repositories import jobs
+from store.standing import standing
 from store.tables import Artifact
 
 REPORTS = {"text/markdown": "report.md", "application/json": "report.json"}
@@ -21,7 +22,7 @@ def stored(session: Session, tenant: str, job_id: str, name: str) -> StoredFile:
     job = find(session, tenant, job_id)
     row = jobs.artifact(session, job.id, name)
     if row is None:
-        why = "" if job.status == "succeeded" else f" It is {job.status}; files come when it succeeds."
+        why = "" if job.status == "succeeded" else f" It {standing(job.status)}; files come when it succeeds."
         remedy = f"GET /jobs/{job.id}/artifacts lists its files."
         raise NotFound(f"Job {job.id} has no file {name!r}.{why}", remedy, code="no_such_artifact")
     filename = row.name.rpartition("/")[2]

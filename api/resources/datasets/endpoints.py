@@ -10,7 +10,7 @@ from api.http.idempotency import IdempotencyKeyDep
 from api.http.negotiation import Prefer
 from api.http.openapi import body, documented
 from api.http.preconditions import IfMatch
-from api.http.uploads import UploadDep
+from api.http.uploads import RolesDep
 from api.resources.datasets import service
 from api.resources.datasets.schemas import (
     FORM_EXAMPLE,
@@ -51,7 +51,7 @@ async def register_dataset(
     context: ContextDep,
     tenant: TenantDep,
     key: IdempotencyKeyDep,
-    upload: UploadDep,
+    upload: RolesDep,
     response: Response,
     prefer: Prefer = None,
 ) -> DatasetOut:

@@ -23,25 +23,33 @@ from distill.types import (
 )
 from store.dataset_files import MOST
 
+CLASSES = "Of tars (WebDataset): what the numbers of labels mean, class 0 first; none: the numbers are the names."
 NAMED_EXAMPLE = {"named": "fashion-mnist", "labels": {"team": "vision"}}
 FORM_EXAMPLE = {"name": "our photographs", "labels": '{"team": "vision"}', "file": "<bytes>"}
-_FILE = {"type": "string", "contentMediaType": "application/octet-stream"}
+_FILE = {
+    "type": "array", "minItems": 1, "maxItems": MOST,
+    "items": {"type": "string", "contentMediaType": "application/octet-stream"},
+}  # fmt: skip
+SEVERAL = "Several, in their order: plain tars (WebDataset), or parquet files."
 TASK = "Name of a task (GET /catalogue/tasks); empty: the files tell. Files of another task are refused."
 UNLABELLED = "Training images without labels, beside the others or alone; its folders are no classes."
 FORM_SCHEMA: dict[str, Any] = {
     "type": "object",
     "additionalProperties": False,
     "description": "Either `file` (split by the service), or `train` with or without `test`; with these, or alone, "
-    "`unlabelled`.",
+    "`unlabelled`. Each is a file, or (the field again and again) several, which are read as one.",
     "properties": {
-        "file": _FILE | {"description": "ImageFolder zip or tar; parquet, CSV or JSON Lines of images or texts."},
-        "train": _FILE | {"description": "The training part."},
-        "test": _FILE | {"description": "The test part; without it one is held out."},
-        "unlabelled": _FILE | {"description": UNLABELLED},
+        "file": _FILE
+        | {"description": f"ImageFolder zip or tar; parquet, CSV or JSON Lines of images or texts. {SEVERAL}"},
+        "train": _FILE | {"description": f"The training part. {SEVERAL}"},
+        "test": _FILE | {"description": f"The test part; without it one is held out. {SEVERAL}"},
+        "unlabelled": _FILE | {"description": f"{UNLABELLED} {SEVERAL}"},
         "name": {"type": "string", "maxLength": 200},
         "task": {"type": "string", "maxLength": 60, "description": TASK},
         "pixel_range": {"type": "string", "description": f"JSON: [low, high]. {PIXEL_RANGE}"},
         "box_format": {"type": "string", "enum": list(get_args(BoxFormat)), "description": BOX_FORMAT},
+        "classes": {"type": "string", "description": f"JSON: a list of names. {CLASSES}"},
+        "classes_from": {"type": "string", "enum": list(get_args(ClassesFrom)), "description": CLASSES_FROM},
         "labels": {"type": "string", "description": "JSON object of strings."},
     },
 }
@@ -50,7 +58,6 @@ Uploads = Annotated[
     UploadId | Annotated[list[UploadId], Field(min_length=1, max_length=MOST)],
     Field(examples=["upl_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"]),
 ]
-SEVERAL = "Several, in their order: plain tars (WebDataset), or parquet files."
 NamedSet = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 TaskName = Annotated[str, Field(max_length=60, description=TASK)]
 
@@ -90,6 +97,8 @@ class DatasetFromUploads(RequestModel):
     task: TaskName = ""
     pixel_range: PixelRange | None = Field(None, description=PIXEL_RANGE, examples=[[0, 4095]])
     box_format: BoxFormat = Field("", description=BOX_FORMAT, examples=["cxcywh_relative"])
+    classes: ClassNames | None = Field(None, description=CLASSES, examples=[None])
+    classes_from: ClassesFrom = Field("", description=CLASSES_FROM)
     labels: Labels = Field(default_factory=dict)
 
 
@@ -149,6 +158,8 @@ class DatasetForm(RequestModel):
     task: TaskName = ""
     pixel_range: PixelRange | None = Field(None, description=PIXEL_RANGE, examples=[[0, 4095]])
     box_format: BoxFormat = Field("", description=BOX_FORMAT, examples=["cxcywh_relative"])
+    classes: ClassNames | None = Field(None, description=CLASSES, examples=[None])
+    classes_from: ClassesFrom = Field("", description=CLASSES_FROM)
     labels: Labels = Field(default_factory=dict)
 
 
@@ -165,7 +176,8 @@ class Thumbnails(ResponseModel):
 
 
 class StreamedShards(ResponseModel):
-    """Where a streamed dataset lies. `given`: role -> what named its shards."""
+    """Where a streamed dataset lies, and what was told of the classes of tars, uploaded ones too. `given`: role -> what
+    named its shards; empty: they were uploaded, and are `files`."""
 
     given: dict[str, list[str]] = Field(examples=[{"all": ["s3://photos/train-{000000..001281}.tar"]}])
     classes: list[str] | None = Field(description="As they were given.", examples=[None])
@@ -236,7 +248,9 @@ class DatasetOut(ResponseModel):
         description="`copy`: the service keeps the files. `stream`: they stay where they lie, see `shards`.",
         examples=["copy"],
     )
-    shards: StreamedShards | None = Field(None, description="Null for a dataset that the service keeps.")
+    shards: StreamedShards | None = Field(
+        None, description="Null for a dataset that the service keeps, but where its tars came with `classes`."
+    )
     sample: Sample | None = Field(
         None, description="Of a large dataset until all of it was read: what a sample holds.", examples=[None]
     )

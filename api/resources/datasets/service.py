@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Container, Mapping, Sequence, Set
 from difflib import get_close_matches
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -70,9 +70,13 @@ def register(context: Context, tenant: str, upload: Upload, key: str | None) -> 
     if upload.json is not None:
         body = parsed(NamedDataset, upload.json)
         return register_named(context, tenant, body, Key(key, request_hash("/datasets", body.model_dump())))
-    form = parsed(DatasetForm, form_fields(upload, frozenset({"labels", "pixel_range"})))
+    form = parsed(DatasetForm, form_fields(upload, frozenset({"labels", "pixel_range", "classes"})))
     _check_task(form.task)
     only(upload, ROLES)
+    if upload.more or form.classes is not None or form.classes_from:
+        return _from_several(
+            context, tenant, form, _by_role({role: upload.all(role) for role in upload.files}, "file"), key
+        )
     files = _by_role(upload.files, "file")
     formats = {}
     for role, file in files.items():
@@ -84,18 +88,34 @@ def register(context: Context, tenant: str, upload: Upload, key: str | None) -> 
     return registration.add(context, row, _describe(row, files, formats), Key(key, hashed))
 
 
+def _from_several(
+    context: Context, tenant: str, form: DatasetForm, given: Mapping[str, Sequence[ReceivedFile]], key: str | None
+) -> tuple[str, bool]:
+    told = _told(form, given)
+    sent = several.of_form(given, told=told is not None)
+    row = _row(tenant, form.name or next(iter(sent.files.values())).filename, sent.kind, form)
+    row.shards = told
+    hashed = request_hash("/datasets", [form.model_dump(), {name: file.sha256 for name, file in sent.files.items()}])
+    stored = _describe(row, sent.files, dict.fromkeys(sent.files, sent.format))
+    return registration.add(context, row, stored, Key(key, hashed))
+
+
 def _from_uploads(context: Context, tenant: str, body: DatasetFromUploads, key: str | None) -> tuple[str, bool]:
     given = {
         role: value for role in ("upload", "train", "test", "unlabelled") if (value := getattr(body, role)) is not None
     }
     hashed = request_hash("/datasets", body.model_dump())
-    if any(isinstance(value, list) for value in given.values()):
+    told = _told(body, given)
+    if told or any(isinstance(value, list) for value in given.values()):
         listed = {role: [value] if isinstance(value, str) else value for role, value in given.items()}
-        sent = several.of(context, tenant, _by_role(listed, "upload"))
-        row = _row(tenant, body.name or sent.uploads[0].filename, sent.kind, body)
-        row.files = sent.files
+        sent = several.of_uploads(context, tenant, _by_role(listed, "upload"), told=told is not None)
+        uploads = list(sent.files.values())
+        row = _row(tenant, body.name or uploads[0].filename, sent.kind, body)
+        row.shards = told
+        for role, upload in sent.files.items():
+            _add_file(row, role, sent.format, upload.object_key, upload.size_bytes, str(upload.sha256), upload.filename)
         _finish(row)
-        return registration.add(context, row, {}, Key(key, hashed), sent.uploads)
+        return registration.add(context, row, {}, Key(key, hashed), uploads)
     with context.database.read() as session:
         found = {
             role: registration.find_upload(session, tenant, value, "dataset", f"/{role}")
@@ -140,6 +160,20 @@ def _from_shards(context: Context, tenant: str, body: DatasetFromShards, key: st
     row.shards = {"given": roles, "classes": body.classes, "classes_from": body.classes_from}
     row.shards |= {"decode": body.decode, "inspection": body.inspection}
     return registration.add(context, row, {}, Key(key, request_hash("/datasets", body.model_dump())))
+
+
+def _told(body: DatasetForm | DatasetFromUploads, roles: Container[str]) -> dict[str, Any] | None:
+    """What was told of the classes of tars that are sent, as `Dataset.shards` has it; None: nothing. Raises
+    `Unprocessable` for a class that is there twice, and for shards without labels that were to be classes."""
+    if body.classes is None and not body.classes_from:
+        return None
+    _check_classes(body.classes or ())
+    if body.classes_from == "shards" and "unlabelled" in roles:
+        raise invalid(
+            "/classes_from", "Each shard is to be one class, and those that are `unlabelled` have none.",
+            "Leave out `unlabelled`; or leave out `classes_from`, and lay the images into folders of their classes.",
+        )  # fmt: skip
+    return {"given": {}, "classes": body.classes, "classes_from": body.classes_from}
 
 
 def _check_shards(context: Context, texts: list[str], pointer: str, *, counted: bool) -> None:
@@ -284,7 +318,7 @@ def _add_file(
 def _finish(row: Dataset) -> None:
     """Size and digest over all files."""
     row.size_bytes = sum(file["size_bytes"] for file in row.files.values())
-    row.digest = dataset_digest(row.files, row.pixel_range, row.box_format)
+    row.digest = dataset_digest(row.files, row.pixel_range, row.box_format, row.shards)
 
 
 def sheet(row: Dataset) -> StoredFile:
@@ -336,7 +370,7 @@ def shown(row: Dataset) -> DatasetOut:
         files=files,
         size_bytes=row.size_bytes,
         digest=row.digest,
-        mode="stream" if row.shards else "copy",
+        mode="stream" if row.streamed else "copy",
         shards=StreamedShards(**row.shards) if row.shards else None,
         sample=_sample(row),
         reading=_reading(row),

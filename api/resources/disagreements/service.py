@@ -15,6 +15,7 @@ from api.resources.disagreements.schemas import Disagreement, DisagreementPage, 
 from api.resources.jobs.service import find
 from store.objects import ObjectStore
 from store.repositories import jobs
+from store.standing import standing
 
 FILE = "disagreements.json"
 
@@ -33,7 +34,7 @@ def stored(session: Session, tenant: str, job_id: str) -> StoredFile:
 
 def _why(status: str, taught: bool) -> str:
     if status != "succeeded":
-        return f"it is {status}, and the list is made at its end"
+        return f"it {standing(status)}, and the list is made at its end"
     if not taught:
         return "it has no teacher"
     return "its teacher does not answer as the student does, or it ran before there were such lists"

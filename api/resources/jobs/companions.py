@@ -16,6 +16,7 @@ from api.services import quotas
 from api.state.context import Context
 from store import tracing
 from store.repositories import idempotency, jobs
+from store.standing import standing
 from store.tables import Job
 
 T = TypeVar("T")
@@ -83,7 +84,7 @@ def check_finished(session: Session, source: Job, doing: str, needed: Sequence[s
     """Raises `Conflict` for a job without a student to `doing` ("export"), and for one whose files are gone: its
     weights, and those of `needed`."""
     if source.status != "succeeded" or source.student_of is not None:
-        why = f"is {source.status}" if source.student_of is None else f"is {noun(source)} itself"
+        why = standing(source.status) if source.student_of is None else f"is {noun(source)} itself"
         raise Conflict(f"Job {source.id} {why}: it has no student to {doing}.", "Name a job that has succeeded.",
                        code="job_not_succeeded")  # fmt: skip
     gone = any(jobs.artifact(session, source.id, name) is None for name in needed)

@@ -13,6 +13,7 @@ from api.resources.jobs.schemas import JobCreate, JobExtend
 from distill import presets
 from distill.types import DistillConfig
 from store.repositories import jobs
+from store.standing import standing
 from store.tables import Job
 
 _ONE_OR_NONE = frozenset({"teacher", "probe"})
@@ -25,7 +26,7 @@ def extended(session: Session, tenant: str, job_id: str, body: JobExtend) -> Job
     `NotFound`, `Conflict` for a job that has no student, and `RequestValidationError` for settings that are none."""
     job = service.find(session, tenant, job_id)
     if job.status != "succeeded":
-        detail = f"Job {job.id} is {job.status}; only one that succeeded can be extended."
+        detail = f"Job {job.id} {standing(job.status)}; only one that succeeded can be extended."
         raise Conflict(detail, "Wait until it has succeeded.", code="job_not_succeeded")
     if job.student_of is not None:
         detail = f"Job {job.id} trains nothing: it has no student of its own."

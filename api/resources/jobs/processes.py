@@ -11,12 +11,14 @@ from api.resources.jobs.findings import Findings
 from api.resources.jobs.schemas import Estimates, JobCreate, Resources
 from distill import sharded
 from store.repositories import system
+from store.repositories.shares import MOST_PROCESSES
 from store.tables import Job
 
 LIVE_SECONDS = 60.0
 """A worker that was heard of so lately lives."""
 AUTO = 0  # in a job's row
 PROCESSES, HOSTS, SHARDING = "/resources/processes", "/resources/hosts", "/resources/sharding"
+NOTHING_KNOWN = "no live worker says what it has"
 NO_CLUSTER = "Start a worker with RETORT_RAY_ADDRESS (docs/deploy.md), or ask for one host."
 
 
@@ -37,6 +39,9 @@ def check(session: Session, findings: Findings, body: JobCreate) -> None:
     """Note more processes than a live worker has for one job, or than its batch can be shared by; and more hosts than a
     live worker's cluster has. While no worker lives nothing is known, and the job waits for one."""
     asked, batch = column(body.resources), body.config.batch_size
+    if max(asked, body.resources.hosts) > MOST_PROCESSES:
+        _note_too_many(session, findings, body.resources)
+        return
     if asked > 1 and batch % asked:
         message = f"A batch of {batch} cannot be shared equally by {asked} processes."
         remedy = f"Choose a batch_size that is a multiple of {asked}, or another number of processes."
@@ -50,6 +55,23 @@ def check(session: Session, findings: Findings, body: JobCreate) -> None:
         message = f"The job wants {asked} processes; the largest slot of a live worker has {_devices(most)}."
         remedy = f'Ask for {most} at most, or for "auto"; or start a worker with a larger RETORT_DEVICES_PER_SLOT.'
         findings.add(PROCESSES, message, remedy, "too_few_devices", processes=asked, devices_per_slot=most)
+
+
+def _note_too_many(session: Session, findings: Findings, resources: Resources) -> None:
+    """Note more than any job may have, with what there is of it."""
+    asked, hosts = column(resources), resources.hosts
+    if hosts > MOST_PROCESSES:
+        there = _there(_reached(system.clusters(session, LIVE_SECONDS) or []), 1)
+        known = f"the largest cluster of a live worker has {there} hosts" if there else NOTHING_KNOWN
+        message = f"The job wants {hosts} hosts; a job has {MOST_PROCESSES} processes at most, and {known}."
+        remedy = f"Ask for {min(there or MOST_PROCESSES, MOST_PROCESSES)} hosts at most."
+        findings.add(HOSTS, message, remedy, "too_few_hosts", hosts=hosts, processes=asked, hosts_there=there)
+        return
+    most = system.most_devices(session, LIVE_SECONDS)
+    known = NOTHING_KNOWN if most is None else f"the largest slot of a live worker has {_devices(most)}"
+    message = f"The job wants {asked} processes; a job has {MOST_PROCESSES} at most, and {known}."
+    remedy = f'Ask for {min(most or MOST_PROCESSES, MOST_PROCESSES)} at most, or for "auto".'
+    findings.add(PROCESSES, message, remedy, "too_few_devices", processes=asked, devices_per_slot=most)
 
 
 def _check_sharding(findings: Findings, body: JobCreate, asked: int) -> None:
@@ -81,7 +103,7 @@ def _check_hosts(session: Session, findings: Findings, hosts: int, asked: int) -
         findings.add(HOSTS, message, remedy, "no_cluster", hosts=hosts)
         return
     each = asked // hosts
-    there = max(_wide(cluster, each) for cluster in reached)
+    there = _there(reached, each)
     if there < hosts:
         message = f"The job wants {hosts} hosts with {_devices(each)} each; the largest cluster has {there}."
         remedy = "Ask for fewer hosts or processes, or add hosts to the cluster."
@@ -98,6 +120,11 @@ def _unreached(clusters: Sequence[dict[str, Any]]) -> tuple[str, str]:
     if not clusters:
         return "A job on several hosts needs a Ray cluster, and no live worker has one.", NO_CLUSTER
     return str(clusters[0]["problem"]), str(clusters[0]["remedy"])
+
+
+def _there(reached: Sequence[Sequence[int]], each: int) -> int:
+    """Hosts of the largest cluster, with so many devices each."""
+    return max((_wide(cluster, each) for cluster in reached), default=0)
 
 
 def _wide(devices: Sequence[int], each: int) -> int:
@@ -134,7 +161,7 @@ def _waits_for_hosts(session: Session, wide: Sequence[Job]) -> dict[str, str]:
     found = {}
     for job in wide:
         each = job.processes // job.hosts
-        most = max((_wide(cluster, each) for cluster in reached), default=0)
+        most = _there(reached, each)
         there = f"the largest cluster of a live worker has {most}" if reached else "no live worker reaches a cluster"
         if most < job.hosts:
             found[job.id] = f"{job.hosts} hosts of a cluster with {_devices(each)} each; {there}."

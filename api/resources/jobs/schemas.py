@@ -105,23 +105,25 @@ Student = Annotated[
     Discriminator(_meant),
 ]
 TeacherId = Annotated[str, Field(max_length=60)]
+MOST_STORED = 2**31 - 1
+"""What a column holds; how many processes a job may have is told with what there is (`processes.check`)."""
 TeacherIds = TeacherId | Annotated[list[TeacherId], Field(min_length=1, max_length=8)]
 
 
 class Resources(RequestModel):
     """What a job runs on."""
 
-    processes: Annotated[int, Field(strict=True, ge=1, le=MOST_PROCESSES)] | Literal["auto"] = Field(
+    processes: Annotated[int, Field(strict=True, ge=1, le=MOST_STORED)] | Literal["auto"] = Field(
         1,
         description="Processes that train together, each on a device of one worker's slot, each a share of every batch "
-        "(which must be a multiple of their number). `auto`: as many as the slot has devices.",
+        f"(which must be a multiple of their number); {MOST_PROCESSES} at most. `auto`: as many as the slot has.",
         examples=[1, "auto"],
     )
     hosts: int = Field(
         1,
         strict=True,
         ge=1,
-        le=MOST_PROCESSES,
+        le=MOST_STORED,
         description="Hosts of a worker's Ray cluster that share the processes equally; 1: the worker's own machine.",
     )
     sharding: Sharding = Field(

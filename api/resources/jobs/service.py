@@ -14,6 +14,7 @@ from api.resources.datasets import service as datasets
 from api.resources.datasets.schemas import NamedDataset
 from api.resources.jobs import (
     estimating,
+    exporting,
     fitting,
     measuring,
     processes,
@@ -38,6 +39,7 @@ from store import logs, tracing
 from store.ids import new_id
 from store.repositories import idempotency, jobs, shares, trials
 from store.settings import Settings
+from store.standing import standing
 from store.states import TERMINAL, IllegalTransition
 from store.tables import Dataset, Job, JobTeacher
 
@@ -303,7 +305,7 @@ def _ended(work: Work, job: Job, cancel_first: bool) -> bool:
     if not cancel_first:
         remedy = "POST its /cancel first, or DELETE with ?cancel=true."
         who = "The job" if job.student_of is None else f"Its {kind_of(job)} {job.id}"
-        raise Conflict(f"{who} is {job.status}.", remedy, code="job_active", details={"status": job.status})
+        raise Conflict(f"{who} {standing(job.status)}.", remedy, code="job_active", details={"status": job.status})
     if jobs.request_cancel(work.session, job) == "cancelled":
         return True
     _ring(work, job)
@@ -332,7 +334,10 @@ def shown_all(session: Session, settings: Settings, rows: Sequence[Job]) -> list
     found = datasets.tasks_of(session, {job.dataset_id for job in rows})
     ids = [job.id for job in rows]
     further, made_by = jobs.further_teachers(session, ids), trials.studies_of(session, ids)
-    waits, published = processes.waits(session, rows), jobs.publications_of(session, ids)
+    waits, published = (
+        exporting.waits(session, rows) | processes.waits(session, rows),
+        jobs.publications_of(session, ids),
+    )
     return [
         _shown(
             job,

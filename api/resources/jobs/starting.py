@@ -19,6 +19,7 @@ from api.resources.jobs.schemas import (
 from distill.tasks import TaskSpec
 from distill.types import Architecture
 from store.repositories import jobs
+from store.standing import standing
 from store.tables import Job, Teacher
 
 POINTER = "/student/weights"
@@ -96,7 +97,7 @@ def _of_job(session: Session, tenant: str, findings: Findings, given: FromArtifa
         findings.add(POINTER, f"There is no job {given.artifact.job_id!r}.", "GET /jobs lists them.", "unknown_job")
         return None
     if job.status != "succeeded":
-        message = f"Job {job.id} is {job.status}; only one that succeeded has a student."
+        message = f"Job {job.id} {standing(job.status)}; only one that succeeded has a student."
         findings.add(POINTER, message, "Wait until it has succeeded.", "job_not_succeeded")
         return None
     if not _has(session, job, given.artifact.name):

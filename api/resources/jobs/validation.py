@@ -19,6 +19,7 @@ from distill.pruned import PrunedStudent
 from distill.student_budget import BudgetedStudent
 from distill.types import OF_THE_CHOICE, Architecture, DistillConfig
 from store.repositories import jobs, system
+from store.standing import standing
 from store.tables import Dataset, Job
 
 
@@ -127,7 +128,7 @@ def _check_comparison(session: Session, tenant: str, findings: Findings, job_id:
         findings.add(pointer, f"There is no job {job_id!r}.", "GET /jobs lists them.", "unknown_job")
         return
     if job.status != "succeeded":
-        message = f"Job {job_id} is {job.status}; only one that succeeded can be compared with."
+        message = f"Job {job_id} {standing(job.status)}; only one that succeeded can be compared with."
         findings.add(pointer, message, "Wait for it, or leave compare_with out.", "job_not_succeeded")
     if not _same_data(session, job, dataset_id):
         message = f"Job {job_id} used another dataset; its figures do not compare."

@@ -27,6 +27,7 @@ from distill.search.space import Space
 from store import logs
 from store.ids import new_id
 from store.repositories import idempotency, studies, study_events, trials
+from store.standing import refusal, standing
 from store.states import TERMINAL, TRANSITIONS, IllegalTransition
 from store.study_tables import STUDY_TERMINAL
 from store.tables import Job, Study
@@ -297,7 +298,7 @@ def delete(work: Work, tenant: str, study_id: str, cancel_first: bool) -> Study 
         if not cancel_first:
             remedy = "POST its /cancel first, or DELETE with ?cancel=true."
             details = {"status": study.status}
-            raise Conflict(f"The study is {study.status}.", remedy, code="study_active", details=details)
+            raise Conflict(f"The study {standing(study.status)}.", remedy, code="study_active", details=details)
         cancel(work, tenant, study_id)
         if any(job.status not in TERMINAL for job in _jobs(work.session, study)):
             return study
@@ -326,7 +327,7 @@ def _refuse_unless(study: Study, allowed: set[str], wanted: str) -> None:
     if study.status not in allowed:
         remedy = "GET the study to see its status, and what its links offer."
         details = {"status": study.status, "wanted": wanted}
-        detail = f"A study that is {study.status} cannot become {wanted}."
+        detail = f"The study {refusal(study.status, wanted)}."
         raise Conflict(detail, remedy, code="illegal_transition", details=details)
 
 

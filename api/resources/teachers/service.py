@@ -29,6 +29,7 @@ from distill.errors import UnknownName
 from distill.types import Architecture, TeacherPreprocessing
 from store.objects.base import fetch
 from store.repositories import jobs
+from store.standing import standing
 from store.tables import Artifact, Job, Teacher
 
 JSON_FIELDS = frozenset({"options", "labels", "preprocessing"})
@@ -92,7 +93,7 @@ def _source(session: Session, tenant: str, body: TeacherFromArtifact) -> tuple[J
     if job is None:
         raise invalid("/artifact/job_id", f"There is no job {body.artifact.job_id!r}.", "GET /jobs lists them.")
     if job.status != "succeeded":
-        detail = f"Job {job.id} is {job.status}; only a job that succeeded has a student."
+        detail = f"Job {job.id} {standing(job.status)}; only a job that succeeded has a student."
         raise Conflict(detail, "Wait until it has succeeded.", code="job_not_succeeded")
     name = body.artifact.name
     artifact = jobs.student(session, job.id) if name in jobs.STUDENTS else jobs.artifact(session, job.id, name)

@@ -2300,7 +2300,7 @@ export interface components {
              * @enum {string}
              */
             mode: "copy" | "stream";
-            /** @description Null for a dataset that the service keeps. */
+            /** @description Null for a dataset that the service keeps, but where its tars came with `classes`. */
             shards?: components["schemas"]["StreamedShards"] | null;
             /**
              * @description Of a large dataset until all of it was read: what a sample holds.
@@ -5490,7 +5490,7 @@ export interface components {
         Resources: {
             /**
              * Processes
-             * @description Processes that train together, each on a device of one worker's slot, each a share of every batch (which must be a multiple of their number). `auto`: as many as the slot has devices.
+             * @description Processes that train together, each on a device of one worker's slot, each a share of every batch (which must be a multiple of their number); 64 at most. `auto`: as many as the slot has.
              * @default 1
              * @example 1
              * @example auto
@@ -5832,7 +5832,8 @@ export interface components {
         };
         /**
          * StreamedShards
-         * @description Where a streamed dataset lies. `given`: role -> what named its shards.
+         * @description Where a streamed dataset lies, and what was told of the classes of tars, uploaded ones too. `given`: role -> what
+         *     named its shards; empty: they were uploaded, and are `files`.
          */
         StreamedShards: {
             /**
@@ -7798,6 +7799,20 @@ export interface components {
              * @enum {string}
              */
             box_format: "" | "xyxy" | "xyxy_absolute" | "xyxy_relative" | "xywh" | "xywh_absolute" | "xywh_relative" | "cxcywh" | "cxcywh_absolute" | "cxcywh_relative";
+            /**
+             * Classes
+             * @description Of tars (WebDataset): what the numbers of labels mean, class 0 first; none: the numbers are the names.
+             * @default null
+             * @example null
+             */
+            classes: string[] | null;
+            /**
+             * Classes From
+             * @description Of shards: where the classes of images come from. Empty: their label files or columns; where no image has one, the folders that they lie in. `shards`: each shard is one class, called as the shard is. `none`: folders are no classes, so images without label files have no label.
+             * @default
+             * @enum {string}
+             */
+            classes_from: "" | "shards" | "none";
             /**
              * Labels
              * @description Your own names and values, to filter by.
@@ -9901,14 +9916,14 @@ export interface operations {
                  *     }
                  */
                 "multipart/form-data": {
-                    /** @description ImageFolder zip or tar; parquet, CSV or JSON Lines of images or texts. */
-                    file?: string;
-                    /** @description The training part. */
-                    train?: string;
-                    /** @description The test part; without it one is held out. */
-                    test?: string;
-                    /** @description Training images without labels, beside the others or alone; its folders are no classes. */
-                    unlabelled?: string;
+                    /** @description ImageFolder zip or tar; parquet, CSV or JSON Lines of images or texts. Several, in their order: plain tars (WebDataset), or parquet files. */
+                    file?: string[];
+                    /** @description The training part. Several, in their order: plain tars (WebDataset), or parquet files. */
+                    train?: string[];
+                    /** @description The test part; without it one is held out. Several, in their order: plain tars (WebDataset), or parquet files. */
+                    test?: string[];
+                    /** @description Training images without labels, beside the others or alone; its folders are no classes. Several, in their order: plain tars (WebDataset), or parquet files. */
+                    unlabelled?: string[];
                     name?: string;
                     /** @description Name of a task (GET /catalogue/tasks); empty: the files tell. Files of another task are refused. */
                     task?: string;
@@ -9919,6 +9934,13 @@ export interface operations {
                      * @enum {string}
                      */
                     box_format?: "" | "xyxy" | "xyxy_absolute" | "xyxy_relative" | "xywh" | "xywh_absolute" | "xywh_relative" | "cxcywh" | "cxcywh_absolute" | "cxcywh_relative";
+                    /** @description JSON: a list of names. Of tars (WebDataset): what the numbers of labels mean, class 0 first; none: the numbers are the names. */
+                    classes?: string;
+                    /**
+                     * @description Of shards: where the classes of images come from. Empty: their label files or columns; where no image has one, the folders that they lie in. `shards`: each shard is one class, called as the shard is. `none`: folders are no classes, so images without label files have no label.
+                     * @enum {string}
+                     */
+                    classes_from?: "" | "shards" | "none";
                     /** @description JSON object of strings. */
                     labels?: string;
                 };

@@ -3,6 +3,7 @@ import { type FormEvent, useState } from "react";
 import { api, unwrap } from "../api/client";
 import type { Dataset, System } from "../api/types";
 import { Problem } from "./Problem";
+import { classesTold, lines, ShardClasses } from "./ShardClasses";
 
 const EXAMPLES: Record<System["dataset_references"][number], string> = {
   https: "https://data.example.org/photos/{000000..001281}.tar",
@@ -30,9 +31,8 @@ export function DatasetShards({ schemes, onDone }: Props) {
     setBusy(true);
     setError(null);
     const given = test.trim() ? { train_shards: lines(shards), test_shards: lines(test) } : { shards: lines(shards) };
-    const names = lines(classes);
     try {
-      const body = { mode: "stream", ...given, name, ...(names.length > 0 ? { classes: names } : {}), ...(from ? { classes_from: from } : {}) };
+      const body = { mode: "stream", ...given, name, ...classesTold(classes, from) };
       onDone((await unwrap(api.POST("/datasets", { body: body as never }))) as Dataset);
     } catch (thrown) {
       setError(thrown);
@@ -54,32 +54,15 @@ export function DatasetShards({ schemes, onDone }: Props) {
         <span>Shards that test, if they are apart</span>
         <textarea value={test} rows={2} spellCheck={false} onChange={(event) => setTest(event.target.value)} />
       </label>
+      <ShardClasses classes={classes} from={from} onClasses={setClasses} onFrom={setFrom} />
       <label className="field">
-        <span>Where images say no class</span>
-        <select value={from} onChange={(event) => setFrom(event.target.value)}>
-          <option value="">their folder is the class</option>
-          <option value="shards">each shard is one class, called as it is</option>
-          <option value="none">they have no label</option>
-        </select>
+        <span>Name</span>
+        <input value={name} maxLength={200} placeholder="the folder's" onChange={(event) => setName(event.target.value)} />
       </label>
-      <div className="grid2">
-        <label className="field">
-          <span>Classes, if labels are numbers</span>
-          <textarea value={classes} rows={2} spellCheck={false} placeholder="a name a line, class 0 first" onChange={(event) => setClasses(event.target.value)} />
-        </label>
-        <label className="field">
-          <span>Name</span>
-          <input value={name} maxLength={200} placeholder="the folder's" onChange={(event) => setName(event.target.value)} />
-        </label>
-      </div>
       {error !== null && <Problem error={error} />}
       <button type="submit" className="button primary" disabled={busy || !shards.trim()}>
         {busy ? "Reading all shards…" : "Register"}
       </button>
     </form>
   );
-}
-
-function lines(text: string): string[] {
-  return text.split("\n").map((each) => each.trim()).filter(Boolean);
 }

@@ -15,6 +15,7 @@ import { Problem } from "./Problem";
 import { Prose } from "./Prose";
 import { SeeingFields } from "./Seeing";
 import { Sent, Stopped, useUpload } from "./Sending";
+import { classesTold, ShardClasses } from "./ShardClasses";
 
 const CHECKPOINTS = ".safetensors,.pt,.pth,.bin,.zip,.tar,.tgz,.gz,.json,.txt,.jinja";
 /** What the tasks' teachers are, each said once. */
@@ -93,6 +94,9 @@ export function DatasetUpload({ onDone }: { onDone: (made: Dataset) => void }) {
   const [name, setName] = useState("");
   const [range, setRange] = useState<PixelRange | null>(null);
   const [format, setFormat] = useState("");
+  const [classes, setClasses] = useState("");
+  const [from, setFrom] = useState("");
+  const tars = whole.length > 0 && whole.every((file) => file.name.endsWith(".tar"));
   const { sending, error, stoppedAt, send, stop } = useUpload<Dataset>("dataset", onDone);
 
   function submit(event: FormEvent): void {
@@ -104,7 +108,7 @@ export function DatasetUpload({ onDone }: { onDone: (made: Dataset) => void }) {
     if (split) roles.push(["test", test]);
     if (beside) roles.push(["unlabelled", unlabelled]);
     void send(roles.flatMap(([, files]) => files), (ids) => {
-      const body = { name: called, ...(task ? { task } : {}), ...(range ? { pixel_range: range } : {}), ...(format ? { box_format: format } : {}), ...byRole(roles, ids) };
+      const body = { name: called, ...(task ? { task } : {}), ...(range ? { pixel_range: range } : {}), ...(format ? { box_format: format } : {}), ...(tars ? classesTold(classes, from) : {}), ...byRole(roles, ids) };
       return unwrap(api.POST("/datasets", { body: body as never })) as Promise<Dataset>;
     });
   }
@@ -137,6 +141,7 @@ export function DatasetUpload({ onDone }: { onDone: (made: Dataset) => void }) {
       </label>
       <PixelRangeField onRange={setRange} />
       <BoxFormatField tasks={tasks} task={task} value={format} onChange={setFormat} />
+      {tars && <ShardClasses classes={classes} from={from} onClasses={setClasses} onFrom={setFrom} />}
       <label className="field">
         <span>Name</span>
         <input value={name} onChange={(event) => setName(event.target.value)} placeholder={whole[0]?.name ?? "our photographs"} maxLength={200} />

@@ -8,8 +8,10 @@ import { CheckedCard } from "./CheckedCard";
 import { DatasetReference } from "./DatasetReference";
 import { DatasetShards } from "./DatasetShards";
 import { outcome } from "./Deliveries";
+import { classesTold } from "./ShardClasses";
 import { Storage } from "./Storage";
 import { Tiles } from "./Tiles";
+import { DatasetUpload } from "./UploadForm";
 
 const SHEET = { href: "/datasets/d/thumbnails", rows: 2, columns: 8, tile: 64, size_bytes: 1, sha256: "0" };
 
@@ -117,4 +119,15 @@ test("a dataset of shards: whole or by parts, with what its numbers mean", async
   await user.selectOptions(form.getByLabelText(/^Where images say no class/), "shards");
   await user.click(submit);
   expect(sent[2]).toMatchObject({ classes_from: "shards" });
+});
+
+test("a dataset of tars that are sent: what its numbers mean is asked of tars alone", async () => {
+  render(<DatasetUpload onDone={vi.fn()} />);
+  const drop = screen.getByLabelText(/Drop a dataset/);
+  await userEvent.upload(drop, new File(["x"], "photos.zip"));
+  expect(screen.queryByLabelText(/^Classes/)).toBeNull();
+  await userEvent.upload(screen.getByLabelText(/photos.zip/), [new File(["x"], "photos-0.tar"), new File(["y"], "photos-1.tar")]);
+  await userEvent.type(screen.getByLabelText(/^Classes/), "cat{Enter}dog");
+  expect((screen.getByLabelText(/^Where images say no class/) as HTMLSelectElement).value).toBe("");
+  expect(classesTold("cat\n\n dog ", "none")).toEqual({ classes: ["cat", "dog"], classes_from: "none" });
 });

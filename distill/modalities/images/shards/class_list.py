@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from distill.errors import InvalidDataset
-from distill.modalities.images.shards.listing import is_web
+from distill.modalities.images.shards.addresses import is_address
 from distill.modalities.images.shards.refusal import refuse
 
 FILES = ("classes.txt", "classnames.txt")
@@ -54,7 +54,7 @@ def class_list(shards: Sequence[str]) -> ClassList:
     """What a file `classes.txt` or `classnames.txt` beside the first shard says, one class a line, class 0 first.
     Raises `InvalidDataset` for a file that names a class twice, or none."""
     folder = Path(shards[0]).parent
-    path = next((folder / name for name in FILES if not is_web(shards[0]) and (folder / name).is_file()), None)
+    path = next((folder / name for name in FILES if not is_address(shards[0]) and (folder / name).is_file()), None)
     if path is None:
         return ClassList()
     names = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]

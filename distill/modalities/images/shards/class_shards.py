@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from urllib.parse import unquote
 
 from distill.data.labelled import bad_name
-from distill.modalities.images.shards.listing import is_web
+from distill.modalities.images.shards.addresses import is_web
 from distill.modalities.images.shards.record import Record
 from distill.modalities.images.shards.refusal import refuse
 

@@ -1,25 +1,21 @@
 """From what names a dataset's shards to the shards' own names: braces, a list, a folder, or a prefix with `*`.
 
-A name is a path of this machine or an `https://` address. Nothing is read but names, and the list where one is given.
+A name is a path of this machine or an address. Nothing is read but names, and the list where one is given.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from distill import shard_names
 from distill.errors import InvalidDataset
+from distill.modalities.images.shards.addresses import is_address
+from distill.modalities.images.shards.listed_elsewhere import named_by
 from distill.shard_names import LISTS, expanded, has_braces
 
 ENDING = ".shards"
 """How the file of an index is called (`distill.modalities.images.shards.index`)."""
-_WEB = re.compile(r"https?://", re.IGNORECASE)
-
-
-def is_web(name: str) -> bool:
-    return _WEB.match(name) is not None
 
 
 def names_shards(given: str) -> bool:
@@ -27,7 +23,7 @@ def names_shards(given: str) -> bool:
     tars."""
     if Path(given).suffix.lower() in (*LISTS, ENDING):
         return True
-    if is_web(given) or (has_braces(given) and not Path(given).exists()):
+    if is_address(given) or (has_braces(given) and not Path(given).exists()):
         return True
     folder = Path(given)
     if folder.is_dir():
@@ -37,24 +33,25 @@ def names_shards(given: str) -> bool:
 
 def listed(given: str, *, counted: bool = True) -> list[str]:
     """The names of all shards, in order. Raises `InvalidDataset` for what no list of shards may have
-    (`distill.shard_names.check`), and for one that is not there."""
-    names = [name if is_web(name) else str(Path(name).absolute()) for name in _names(given)]
+    (`distill.shard_names.check`), and for one of this machine that is not there; and what asking others for names
+    does (`listed_elsewhere.named_by`)."""
+    names = [name if is_address(name) else str(Path(name).absolute()) for name in _names(given)]
     shard_names.check(given, names, counted=counted)
     _check_there(given, names)
     return names
 
 
 def _names(given: str) -> list[str]:
-    if "://" in given and not is_web(given):
+    if is_address(given):
+        return named_by(given)
+    if "://" in given:
         raise InvalidDataset(
             f"{given[:200]!r} is no path and no address that a command reads.",
-            "Name paths or https addresses; s3:// and hf:// are for the service (`retort datasets add --shards`).",
+            "Name paths, or https://, s3:// or hf:// addresses.",
             {"shards": given},
         )
     if has_braces(given) and not Path(given).exists():
         return expanded(given)
-    if is_web(given):
-        return [given]
     path = Path(given)
     if path.is_dir():
         return _below(path, "*")
@@ -79,11 +76,11 @@ def _of_list(path: Path) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidDataset(f"The list {path.name!r} cannot be read: {error}.", "Write one shard a line.") from error
     found = [line for line in lines if line and not line.startswith("#")]
-    return [name for line in found for name in expanded(line if is_web(line) else str(path.parent / line))]
+    return [name for line in found for name in expanded(line if is_address(line) else str(path.parent / line))]
 
 
 def _check_there(given: str, names: Iterable[str]) -> None:
-    missing = [name for name in names if not is_web(name) and not Path(name).is_file()]
+    missing = [name for name in names if not is_address(name) and not Path(name).is_file()]
     if missing:
         shown = ", ".join(repr(Path(name).name) for name in missing[:3])
         raise InvalidDataset(

@@ -39,6 +39,9 @@ read; or `SAMPLE`: the numbers of some; or `PARTS`: the files of all parts that 
 error that ended the last of them, or null."""
 PART, PARTS, PROBLEM, SAMPLE, DECODE, ALL = "part", "parts", "problem", "sample", "decode", "all"
 FACTS, GIVEN, REFUSED = "supply.json", "given", ".refused"
+TALLY = "tally.json"
+"""What was fetched for the asker so far, as the supplier says: {"fetched": shards, "again": of these those that it had
+before, "crowded": of these those that made room for others' shards, "fetched_bytes": ..., "budget_bytes": ...}."""
 MARK_BYTES = 8
 LOOK_SECONDS, SELDOM_SECONDS = 0.02, 0.25
 """Pauses between looks for a shard: the first, and what they grow to."""
@@ -135,6 +138,17 @@ def _there(path: Path) -> bool:
 def facts(folder: Path) -> dict[str, Any]:
     """What FOLDER/supply.json says."""
     told: dict[str, Any] = json.loads((folder / FACTS).read_bytes())
+    return told
+
+
+def tally(folder: Path) -> dict[str, int] | None:
+    """What FOLDER/tally.json says; None where whoever supplies says nothing."""
+    try:
+        told: dict[str, int] = json.loads((folder / TALLY).read_bytes())
+    except OSError as error:
+        if not removed(error):
+            raise
+        return None
     return told
 
 
