@@ -182,7 +182,7 @@ class Retort(StudyCalls, PredictionCalls, HandoverCalls):
         dataset: Dataset = self._post("/datasets", body, {"Idempotency-Key": uuid4().hex})
         return self._ready(f"/datasets/{dataset['id']}", dataset)
 
-    def streamed_dataset(
+    def streamed_dataset(  # noqa: PLR0913 - each is a field of the request
         self,
         shards: str | Sequence[str] | None = None,
         *,
@@ -190,18 +190,28 @@ class Retort(StudyCalls, PredictionCalls, HandoverCalls):
         test: str | Sequence[str] | None = None,
         classes: Sequence[str] | None = None,
         classes_from: str = "",
+        decode: str = "",
+        inspection: str = "",
         name: str = "",
         labels: Mapping[str, str] | None = None,
         task: str = "",
     ) -> Dataset:
         """Register shards that stay where they lie: `shards`, or `train` with or without `test`; each by braces, the
         folder of a bucket, a list, or their URLs. `classes`: what the numbers of labels mean; `classes_from`: `shards`
-        where each shard is a class, `none` where folders are none. Comes back once a worker has read all of them."""
+        where each shard is a class, `none` where folders are none; `decode`: `all` decodes every image.
+        Comes back once workers have read all of them; or with `inspection="sample"` a sample, where they are many."""
         given = {"shards": shards, "train_shards": train, "test_shards": test}
         named = {key: value if isinstance(value, str) else list(value) for key, value in given.items() if value}
         told = _classes(classes, classes_from)
+        told |= {"decode": decode} if decode else {}
+        told |= {"inspection": inspection} if inspection else {}
         body = {"mode": "stream", "name": name, "labels": dict(labels or {})} | named | told | _task(task)
         dataset: Dataset = self._post("/datasets", body, {"Idempotency-Key": uuid4().hex})
+        return self._ready(f"/datasets/{dataset['id']}", dataset)
+
+    def inspect_dataset(self, dataset_id: str) -> Dataset:
+        """Have the rest read of a dataset of which a sample was (`sampled`), and wait for that."""
+        dataset: Dataset = self._post(f"/datasets/{quote(dataset_id, safe='')}/inspect")
         return self._ready(f"/datasets/{dataset['id']}", dataset)
 
     def datasets(self) -> Iterator[Dataset]:

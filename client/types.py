@@ -33,12 +33,14 @@ class Dataset(TypedDict):
     name: str
     kind: str
     task: str | None
-    status: Literal["inspecting", "ready", "invalid"]
+    status: Literal["inspecting", "ready", "invalid", "sampled"]
     files: dict[str, dict[str, Any]]
     size_bytes: int
     digest: str
     pixel_range: NotRequired[list[int] | None]
     box_format: NotRequired[str]
+    sample: NotRequired[dict[str, Any] | None]
+    reading: NotRequired[dict[str, Any] | None]
     report: dict[str, Any] | None
     error: dict[str, Any] | None
     labels: dict[str, str]

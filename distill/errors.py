@@ -27,6 +27,10 @@ class RetortError(Exception):
         super().__init__(message)
         self.message, self.remedy, self.details = message, remedy, dict(details or {})
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Errors cross processes whole: pickle alone would call the class with the message and nothing else."""
+        return _again, (type(self), str(self)), self.__dict__
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "code": self.code,
@@ -36,6 +40,10 @@ class RetortError(Exception):
             "retryable": self.retryable,
             "details": self.details,
         }
+
+
+def _again(kind: type[RetortError], message: str) -> RetortError:
+    return kind.__new__(kind, message)
 
 
 class UserError(RetortError):

@@ -400,6 +400,16 @@ BoxFormat = Literal[
 ]  # fmt: skip
 
 
+Decode = Literal["bounded", "all"]
+DECODE = (
+    "Which images a registration decodes in search of damaged ones: within the bound of an inspection, an equal share "
+    "of each shard; or all."
+)
+Inspected = Literal["all", "sample"]
+INSPECTION = (
+    "How far a large dataset is read before it is answered: all of it; or a sample of its shards, after which it is "
+    "`sampled`, and POST /datasets/{id}/inspect reads the rest."
+)
 CLASSES_FROM = (
     "Of shards: where the classes of images come from. Empty: their label files or columns; where no image has one, "
     "the folders that they lie in. `shards`: each shard is one class, called as the shard is. `none`: folders are no "

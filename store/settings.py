@@ -188,6 +188,15 @@ class Settings(BaseSettings):
         le=MOST_BYTES,
         description="Bytes of shards that all workers of a machine keep there; as many in ray_shared_dir.",
     )
+    shard_readers: int = Field(
+        0,
+        ge=0,
+        le=64,
+        description="Readers of new datasets' shards of one worker; 0: one for every four cores, at most 8.",
+    )
+    shard_part_bytes: int = Field(
+        2**30, gt=0, le=MOST_BYTES, description="Bytes of a new dataset's shards that one reader takes at a time."
+    )
     huggingface: bool = Field(False, description="Teachers and datasets from the hub, by pinned revision.")
     huggingface_endpoint: str = Field("https://huggingface.co", description="The hub, or a mirror of it.")
     max_runtime_seconds: int = Field(

@@ -50,6 +50,11 @@ def object_keys(dataset_id: str) -> list[str]:
     return [f"datasets/{dataset_id}/{name}" for name in (INDEX, MANIFEST)]
 
 
+def parts(dataset_id: str) -> str:
+    """What the keys begin with of all that is kept while a dataset is read in parts."""
+    return f"datasets/{dataset_id}/parts/"
+
+
 def read(settings: Settings, given: str) -> list[str] | Folder | ListFile:
     """What one text names: shards, each judged, in order; or what must be asked for them. Raises `UrlRefused` for all
     that the settings do not allow, and `InvalidDataset` for braces that count wrongly."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Integer, MetaData
+from sqlalchemy import JSON, BigInteger, Integer, MetaData, String
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from store.clock import UTCDateTime
 
@@ -27,3 +27,12 @@ class Base(DeclarativeBase):
         }
     )
     type_annotation_map = {Json: JsonColumn, datetime: UTCDateTime()}  # noqa: RUF012 - SQLAlchemy's own protocol
+
+
+class Leasable:
+    """Columns of work that one worker at a time may hold."""
+
+    attempt: Mapped[int] = mapped_column(default=0)
+    lease_token: Mapped[str | None] = mapped_column(String(40))
+    lease_until: Mapped[datetime | None]
+    worker_id: Mapped[str | None] = mapped_column(String(40))

@@ -8,6 +8,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, U
 from sqlalchemy.orm import Mapped, mapped_column
 
 from store.clock import db_now
+from store.part_table import DatasetPart as DatasetPart
 from store.prediction_table import Prediction as Prediction
 from store.secret_tables import Secret as Secret
 from store.states import STATUSES
@@ -18,6 +19,7 @@ from store.table_base import Base as Base
 from store.table_base import BigId
 from store.table_base import Json as Json
 from store.table_base import JsonColumn as JsonColumn
+from store.table_base import Leasable as Leasable
 
 ALL_SCOPES = "read,write,admin"
 UPLOAD_STATUSES = ("open", "completing", "complete", "failed", "used", "expired")
@@ -51,15 +53,6 @@ class ApiKey(Base):
     last_used_at: Mapped[datetime | None]
 
 
-class Leasable:
-    """Columns of work that one worker at a time may hold."""
-
-    attempt: Mapped[int] = mapped_column(default=0)
-    lease_token: Mapped[str | None] = mapped_column(String(40))
-    lease_until: Mapped[datetime | None]
-    worker_id: Mapped[str | None] = mapped_column(String(40))
-
-
 class Teacher(Leasable, Base):
     """A registered checkpoint. `status`: inspecting -> ready | invalid."""
 
@@ -87,10 +80,12 @@ class Dataset(Leasable, Base):
     (`distill.tasks`); empty before, and of older releases' rows.
     `pixel_range`: [low, high], in which 16-bit grey is read; None: the upper byte. `box_format`: what the numbers of
     boxes are; empty: the files tell. `shards`: of one that is `streamed`, with `files` its index and manifest; and what
-    was told of the classes of tars that were uploaded (`store.shard_references`)."""
+    was told of the classes of tars that were uploaded (`store.shard_references`). `reading`: of a large dataset of
+    shards until its verdict, what a `sample` of them holds, and how far its parts are (`store.repositories.parts`);
+    None otherwise. `status` is sampled where the inspection was to end with the sample."""
 
     __tablename__ = "datasets"
-    __table_args__ = (CheckConstraint("status IN ('inspecting', 'ready', 'invalid')", name="status"),)
+    __table_args__ = (CheckConstraint("status IN ('inspecting', 'ready', 'invalid', 'sampled')", name="status"),)
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"), index=True)
     name: Mapped[str] = mapped_column(String(200))
@@ -103,6 +98,7 @@ class Dataset(Leasable, Base):
     pixel_range: Mapped[list[int] | None] = mapped_column(JsonColumn)
     box_format: Mapped[str] = mapped_column(String(20), default="", server_default="")
     shards: Mapped[Json | None]
+    reading: Mapped[Json | None]
     report: Mapped[Json | None]  # of the task's inspection: classes, counts, image sizes, ...
     error: Mapped[Json | None]
     labels: Mapped[Json] = mapped_column(default=dict)

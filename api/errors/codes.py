@@ -116,7 +116,7 @@ OPERATIONS: Mapping[str, Codes] = {
         _STORED, _KEYED, {400: ("malformed_multipart",), 409: _UPLOADS},
         {422: ("invalid_dataset", "unknown_name", "url_refused"), 502: ELSEWHERE},
     ),
-    "update_dataset": {409: ("name_fixed",)},
+    "update_dataset": {409: ("name_fixed",)}, "inspect_dataset": {409: ("dataset_not_ready",)},
     "delete_teacher": {409: ("in_use",)}, "delete_dataset": {409: ("in_use",)},
     "create_upload": _all(_KEYED, {403: ("quota_exceeded",)}),
     "list_upload_parts": {409: ("upload_forgotten",)},

@@ -25,6 +25,7 @@ from api.services import quotas, waiting
 from api.services.removing import remove
 from api.state.context import Context
 from api.state.deps import Work
+from store import shard_references
 from store.doorbell import Noun
 from store.repositories import idempotency, resources, rows, studies, uploads
 from store.tables import Dataset, Teacher, Upload
@@ -136,8 +137,8 @@ async def settled(
 
 
 def answered(response: Response, row: Teacher | Dataset, prefer: str | None, replay: bool) -> None:
-    """Status and headers of a registration's answer: 201 when ready, 202 while it is inspected."""
-    response.status_code = 201 if row.status == "ready" else 202
+    """Status and headers of a registration's answer: 201 when it is, 202 while it is inspected."""
+    response.status_code = 202 if row.status == "inspecting" else 201
     located(response, f"/{NOUNS[type(row)]}s/{row.id}", replay)
     if row.status == "inspecting":
         response.headers["Retry-After"] = "2"
@@ -175,7 +176,8 @@ def delete(work: Work, table: type[Resource], tenant: str, resource_id: str) -> 
     idempotency.release(work.session, tenant, row.id)
     uploads.forget(work.session, row.id)
     work.session.delete(row)
-    work.remove_after_commit(lambda: remove(work.context.objects, keys))
+    below = _below(row)
+    work.remove_after_commit(lambda: remove(work.context.objects, keys, below))
 
 
 def unchanged(
@@ -211,6 +213,12 @@ def _discard(context: Context, table: type[Resource], tenant: str, resource_id: 
         # A wrong architecture's name must not cost an upload of many GB: it may be used again.
         kept = uploads.release(session, resource_id, context.settings.upload_expiry_seconds)
         keys = [key for key in resources.object_keys(row) if key not in kept]
+        below = _below(row)
         idempotency.release(session, tenant, resource_id)
         session.delete(row)
-    remove(context.objects, keys)
+    remove(context.objects, keys, below)
+
+
+def _below(row: Teacher | Dataset) -> str:
+    """What the keys begin with of further objects of the row: what its shards were read to in parts."""
+    return shard_references.parts(row.id) if isinstance(row, Dataset) and row.reading else ""

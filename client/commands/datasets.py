@@ -57,6 +57,8 @@ def datasets() -> None:
     "--classes-from", type=click.Choice(["shards", "none"]),
     help="Of --shards and tars whose images have no label files: each shard is a class; or folders are no classes.",
 )  # fmt: skip
+@click.option("--decode", type=click.Choice(["bounded", "all"]), help="Of --shards: images decoded at registration.")
+@click.option("--inspection", type=click.Choice(["all", "sample"]), help="Of --shards: how many are read now.")
 @click.option("--sha256", help="What the file at --url must have.")
 @click.option("--task", default="", help="Of the catalogue's tasks; unless given, the files tell.")
 @click.option(
@@ -86,6 +88,8 @@ def add(  # noqa: PLR0913 - click: one each option
     shards: tuple[str, ...],
     classes: Path | None,
     classes_from: str | None,
+    decode: str | None,
+    inspection: str | None,
     sha256: str | None,
     name: str,
     labels: dict[str, str],
@@ -108,6 +112,8 @@ def add(  # noqa: PLR0913 - click: one each option
     if (classes is not None or classes_from) and (named is not None or url is not None):
         raise click.UsageError("--classes and --classes-from go with --shards, or with tars that are sent.")
     names = classes.read_text(encoding="utf-8").splitlines() if classes else None
+    if (decode or inspection) and not shards:
+        raise click.UsageError("--decode and --inspection go with --shards.")
     if named is not None and pixel_range is not None:
         raise click.UsageError("--pixel-range is for files of 16-bit images; named sets have 8 bits.")
     if named is not None and box_format:
@@ -116,8 +122,9 @@ def add(  # noqa: PLR0913 - click: one each option
         made = retort.named_dataset(named, labels, task)
     elif shards:
         made = retort.streamed_dataset(
-            **_by_role(shards), classes=names, classes_from=classes_from or "", name=name, labels=labels, task=task
-        )
+            **_by_role(shards), classes=names, classes_from=classes_from or "", decode=decode or "",
+            inspection=inspection or "", name=name, labels=labels, task=task,
+        )  # fmt: skip
     elif url is not None:
         made = retort.fetched_dataset(url, sha256, name, labels, task, pixel_range, box_format)
     else:
@@ -127,6 +134,15 @@ def add(  # noqa: PLR0913 - click: one each option
                 task=task, labels=labels, progress=show,
                 pixel_range=pixel_range, box_format=box_format, classes=names, classes_from=classes_from or "",
             )  # fmt: skip
+    session.show(made, lambda: render.details(dict(made)))
+
+
+@datasets.command("inspect")
+@click.argument("dataset_id")
+@command
+def inspect(session: Session, retort: Retort, dataset_id: str) -> None:
+    """Have the rest read of a dataset of which a sample was read (--inspection sample)."""
+    made = retort.inspect_dataset(dataset_id)
     session.show(made, lambda: render.details(dict(made)))
 
 

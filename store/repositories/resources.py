@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from sqlalchemy import and_, not_, or_, select, update
+from sqlalchemy import and_, delete, exists, not_, or_, select, update
 from sqlalchemy.orm import Session
 
 from store import references, shard_references, thumbnails
@@ -14,7 +14,7 @@ from store.repositories.leases import LeaseLost
 from store.repositories.page import newest_first
 from store.sources import stored
 from store.states import TERMINAL
-from store.tables import Dataset, Job, JobTeacher, Teacher
+from store.tables import Dataset, DatasetPart, Job, JobTeacher, Teacher
 
 Resource = TypeVar("Resource", Teacher, Dataset)
 
@@ -52,10 +52,13 @@ def object_keys(row: Teacher | Dataset) -> list[str]:
 
 
 def waiting(session: Session, table: type[Resource], limit: int = 20, streamed: bool | None = None) -> list[str]:
-    """Ids of rows to inspect that nobody holds, oldest first. `streamed`: only datasets of shards, which may take hours
+    """Ids of rows to inspect that nobody holds, oldest first; of datasets that are read in parts
+    (`store.repositories.parts`) those of which no part waits. `streamed`: only datasets of shards, which may take hours
     to read, or only others; None: all."""
     free = or_(table.lease_until.is_(None), table.lease_until < db_now())
     query = select(table.id).where(table.status == "inspecting", free).order_by(table.id).limit(limit)
+    if table is Dataset:
+        query = query.where(~exists().where(DatasetPart.dataset_id == Dataset.id, DatasetPart.status == "waiting"))
     if streamed is not None and table is Dataset:
         is_stream = Dataset.kind == shard_references.KIND
         query = query.where(is_stream if streamed else not_(is_stream))
@@ -93,9 +96,27 @@ def release(session: Session, row: Teacher | Dataset, seconds: float) -> None:
     _fenced(session, row, {"lease_until": db_now(seconds), "attempt": type(row).attempt - 1})
 
 
+def give_back(session: Session, row: Teacher | Dataset, **values: Any) -> None:
+    """Write what was learnt, and let others go on at once; the attempt does not count. Raises `LeaseLost`."""
+    freed = {"lease_token": None, "lease_until": None, "attempt": type(row).attempt - 1}
+    _fenced(session, row, freed | values)
+
+
 def finish(session: Session, row: Teacher | Dataset, status: str, **values: Any) -> None:
-    """Write the inspection's outcome (`ready` with a report or `invalid` with an error) and let the row go."""
+    """Write the inspection's outcome (`ready` with a report, `invalid` with an error, `sampled` with what was read) and
+    let the row go, with its parts where it was read in parts."""
+    if isinstance(row, Dataset):
+        values.setdefault("reading", None)
     _fenced(session, row, {"status": status, "lease_token": None, "lease_until": None} | values)
+    if isinstance(row, Dataset):
+        own = delete(DatasetPart).where(DatasetPart.dataset_id == row.id)
+        session.execute(own, execution_options={"synchronize_session": False})
+
+
+def inspect_on(row: Dataset) -> None:
+    """Let the rest be read of a dataset of which a sample was; the row is locked."""
+    row.status, row.shards = "inspecting", (row.shards or {}) | {"inspection": "all"}
+    row.attempt = 0
 
 
 def _fenced(session: Session, row: Teacher | Dataset, values: dict[str, Any]) -> None:

@@ -29,7 +29,8 @@ from tests.api.checks import pointers, problem
 from tests.api.driver import Driver, Inspector
 from tests.data.files import image_bytes, write_tar
 from tests.data.shard_files import sample, write_parquet_shards, write_shards
-from worker.inspecting.inspections import COMMAND, Inspections
+from worker.inspecting.inspections import Inspections
+from worker.inspecting.process import COMMAND
 from worker.jobs.supplied import suppliers_of
 from worker.transfer import inputs
 from worker.transfer.fetching import Fetcher

@@ -85,6 +85,13 @@ def test_teachers_and_datasets(command: Command, driver: Driver, tmp_path: Path)
     assert command("datasets", "add", tmp_path / "d.zip", "--classes", tmp_path / "names.txt")[0] != 0
     assert command("datasets", "add", tmp_path / "d.zip", "--classes-from", "shards")[0] != 0
     assert "does not allow" in " ".join(command("datasets", "add", *shards, "--classes-from", "shards")[1].split())
+    assert command("datasets", "add", tmp_path / "d.zip", "--decode", "all")[0] != 0
+    assert "does not allow" in " ".join(command("datasets", "add", *shards, "--decode", "all")[1].split())
+    assert command("datasets", "add", tmp_path / "d.zip", "--inspection", "sample")[0] != 0
+    assert "does not allow" in " ".join(command("datasets", "add", *shards, "--inspection", "sample")[1].split())
+    code, out = command("datasets", "inspect", "dst_none")
+    assert code == 1
+    assert "dst_none" in out
 
 
 @pytest.mark.usefixtures("inspector")

@@ -178,7 +178,8 @@ def test_shards_that_are_no_classes_are_refused_by_their_name(tmp_path):
 
 def test_the_command_takes_classes_from_shards_and_keeps_them_in_the_index(tmp_path):
     folder, path = imagenet(tmp_path / "s"), tmp_path / "i.shards"
-    made = CliRunner().invoke(command, ["--dataset", str(folder), "--classes-from", "shards", "--index", str(path)])
+    asked = ["--dataset", str(folder), "--classes-from", "shards", "--index", str(path), "--processes", "2"]
+    made = CliRunner().invoke(command, asked)
     assert made.exit_code == 0, made.output
     report = json.loads(made.output)
     assert report["classes"] == ["n00000002", "n01440764", "n01443537"]

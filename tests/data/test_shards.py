@@ -18,9 +18,9 @@ from distill.data.stratify import HOLD_OUT
 from distill.errors import InvalidDataset
 from distill.modalities.images import inspect, open_dataset
 from distill.modalities.images.kinds.shards import index_of
-from distill.modalities.images.shards.building import TEST_SALT, lot
 from distill.modalities.images.shards.index import read, write
 from distill.modalities.images.shards.listing import listed
+from distill.modalities.images.shards.lots import TEST_SALT, lot
 from distill.modalities.images.shards.refusal import ShardChanged, ShardGone
 from distill.shard_names import MOST, expanded, gathered
 from distill.types import DatasetInput

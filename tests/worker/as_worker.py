@@ -21,7 +21,7 @@ from store.settings import Settings
 from tests.services.tables import opened
 from tests.worker.support import World, settings_for, wait_until
 from worker.errors import IsolationUnavailable
-from worker.inspecting import inspections
+from worker.inspecting import process
 from worker.isolation import libc, root, users
 from worker.isolation.required import survey
 from worker.isolation.users import User
@@ -261,7 +261,7 @@ def inspects(folder: Path, first: int) -> None:
     def check() -> None:
         users_seen.update(child.uids().effective for child in psutil.Process().children())
 
-    answer = inspections.run(inspections.COMMAND, "teacher", job, request, settings, check)
+    answer = process.run(process.COMMAND, "teacher", job, request, settings, check)
     assert answer["report"], answer
     assert "landlock" in answer["converted"]["isolation"] or not survey(settings).landlock
     assert (job / "converted" / "model.safetensors").read_bytes()

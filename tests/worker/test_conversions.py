@@ -18,7 +18,8 @@ from store.sources import SourceFile, digest, files_of, to_json
 from store.tables import Teacher
 from tests.worker.support import World, settings_for
 from tests.worker.test_inspections import row_of
-from worker.inspecting.inspections import COMMAND, Inspections
+from worker.inspecting.inspections import Inspections
+from worker.inspecting.process import COMMAND
 
 
 def sent(world: World, path: Path, value: Any) -> str:

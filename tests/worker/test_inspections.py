@@ -26,8 +26,9 @@ from tests.store.support import new_dataset
 from tests.worker.support import World, settings_for
 from worker.inspecting import catalogue
 from worker.inspecting.costs import answer_next
-from worker.inspecting.inspections import COMMAND, Inspections
+from worker.inspecting.inspections import Inspections
 from worker.inspecting.inspector import explain
+from worker.inspecting.process import COMMAND
 
 
 @pytest.fixture

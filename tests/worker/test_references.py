@@ -28,7 +28,8 @@ from tests.services.s3 import ACCESS_KEY, SECRET_KEY
 from tests.store.support import new_dataset
 from tests.worker.support import World, settings_for, wait_until
 from tests.worker.test_inspections import image_zip, row_of
-from worker.inspecting.inspections import COMMAND, Inspections
+from worker.inspecting.inspections import Inspections
+from worker.inspecting.process import COMMAND
 from worker.transfer import references
 from worker.transfer.references import Download, ReferenceUnavailable
 

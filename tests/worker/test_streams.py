@@ -19,7 +19,7 @@ import httpx
 import pytest
 from minio import Minio
 
-from distill.data.limits import DEFAULT
+from distill.data.limits import DEFAULT, Limits
 from distill.errors import InvalidDataset, RetortError
 from distill.modalities.images.kinds import shards as kind
 from distill.modalities.images.shards.index import Index
@@ -43,8 +43,9 @@ from tests.slowness import within
 from tests.store.support import claimed
 from tests.worker.support import World, settings_for, wait_until
 from tests.worker.test_inspections import row_of
-from worker.inspecting.inspections import COMMAND, Inspections
+from worker.inspecting.inspections import Inspections
 from worker.inspecting.inspector import ALLOWED, CPU_SECONDS
+from worker.inspecting.process import COMMAND
 from worker.inspecting.streams import SHARD_CPU_SECONDS, Stream
 from worker.isolation import landlock
 from worker.jobs import supervisor
@@ -294,6 +295,15 @@ def test_index_and_manifest_beyond_the_quota_are_refused_and_nothing_is_kept(her
     assert not list(here.objects.keys(f"datasets/{row.id}/"))
 
 
+def test_all_images_are_decoded_where_that_is_asked_for(settings: Settings, served: Site, tmp_path: Path) -> None:
+    given = [served.url("{000000..000003}.tar")]
+    for decode, decoded in (("bounded", 4), ("all", 40)):  # a pixel a shard: the first image begins
+        folder = tmp_path / decode
+        folder.mkdir()
+        index = index_of(settings, served, given, None, folder, Limits(verify_pixels=4), decode)
+        assert index.column("decoded").sum() == decoded
+
+
 def test_more_shards_may_take_more_processor_time(settings: Settings, served: Site, tmp_path: Path) -> None:
     allowed = []
     for count in (2, 4):
@@ -308,14 +318,17 @@ def test_more_shards_may_take_more_processor_time(settings: Settings, served: Si
     assert allowed[0] > CPU_SECONDS
 
 
-def index_of(settings: Settings, served: Site, given: list[str], classes: list[str] | None, folder: Path) -> Index:
+def index_of(
+    settings: Settings, served: Site, given: list[str], classes: list[str] | None, folder: Path,
+    limits: Limits = DEFAULT, decode: str = "bounded",
+) -> Index:  # fmt: skip
     """What an inspector makes of it, in this process."""
     roles = listed(settings, {"all": given}, folder, lambda: None)
     source = Registering(settings, roles["all"], folder / "kept", folder / "links")
-    (folder / "names").write_text(f'{{"roles": {json.dumps(roles)}, "classes": {json.dumps(classes)}}}')
+    (folder / "names").write_text(json.dumps({"roles": roles, "classes": classes, "decode": decode}))
     with supplied(settings, source, len(roles["all"]), folder, folder / "kept"):
         files = {NAMES: str(folder / "names"), SUPPLY: str(folder / "links")}
-        index = kind.index_of(DatasetInput(kind="shards", name="s", files=files), DEFAULT, folder)
+        index = kind.index_of(DatasetInput(kind="shards", name="s", files=files), limits, folder)
     assert [(each.name, each.sha256) for each in index.shards] == [(each.url, each.sha256) for each in source.all()]
     assert len(list((folder / "kept").iterdir())) <= INSPECTED
     return index

@@ -15,7 +15,7 @@ import pytest
 
 from store.settings import Settings
 from tests.waiting import until
-from worker.inspecting import inspections
+from worker.inspecting import process as inspecting
 from worker.watching.survivors import descendants
 from worker.watching.waiting import Patience
 
@@ -85,8 +85,8 @@ def test_an_inspector_at_the_end_of_its_processor_time_is_not_taken_for_one_with
 def test_an_inspector_that_gives_no_answer_is_given_up_and_says_why(
     limit: str, program: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inspections, limit, 1.0)
+    monkeypatch.setattr(inspecting, limit, 1.0)
     command = (sys.executable, "-c", program)
-    answer = inspections.run(command, "dataset", tmp_path, {}, Settings(data_dir=tmp_path), lambda: None)
+    answer = inspecting.run(command, "dataset", tmp_path, {}, Settings(data_dir=tmp_path), lambda: None)
     assert answer["error"]["code"] == "internal"
     assert said in answer["error"]["message"]

@@ -9,7 +9,7 @@ from store.database import Database
 from store.ids import new_id
 from store.repositories import system
 from store.settings import Settings
-from worker.inspecting.inspections import COMMAND, run
+from worker.inspecting.process import COMMAND, run
 from worker.processes import scratch
 
 log = logging.getLogger(__name__)

@@ -1,6 +1,6 @@
 """The inspector process: `python -m worker.inspecting.inspector WHAT FOLDER` looks at untrusted files.
 
-WHAT is teacher, dataset, catalogue or cost.
+WHAT is teacher, dataset, part or sample (of a dataset of shards), catalogue or cost.
 
 FOLDER/request.json says what to look at; FOLDER/answer.json gets `{"report": ...}` or `{"error": ...}`. It has no
 credentials, works under resource limits and, before it touches a file, gives up all of the machine but FOLDER (see
@@ -31,7 +31,8 @@ from worker.isolation.required import NAMED_SETS
 
 REQUEST, ANSWER, CONVERTED = "request.json", "answer.json", "converted"
 UNPACKED, THUMBNAILS, MODEL_ZIP, INDEX_FILE = "unpacked", "thumbnails.webp", "model.zip", "index.shards"
-CONFINED = frozenset({"teacher", "dataset"})
+PART_FILE = "part.shards"
+CONFINED = frozenset({"teacher", "dataset", "part", "sample"})
 ALLOWED = "cpu_seconds"
 """In a request: processor time, where what is inspected needs more than `CPU_SECONDS`."""
 CPU_SECONDS, MEMORY_BYTES = 1800, 32 * 2**30  # address space: torch alone maps several GiB
@@ -143,6 +144,26 @@ def _dataset(request: dict[str, Any], folder: Path) -> dict[str, Any]:
     return inspect(dataset, Room(folder / UNPACKED, folder / THUMBNAILS))
 
 
+def _part(request: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """What was read up to a problem is left beside it."""
+    from distill.modalities.images.described import thorough
+    from distill.modalities.images.kinds.shards import part_of
+    from distill.modalities.images.shards import part_file
+
+    part = part_of(DatasetInput.model_validate(request), thorough(DEFAULT), folder / UNPACKED)
+    part_file.write(part, folder / PART_FILE)
+    if part.error is not None:
+        raise part.error
+    return {}
+
+
+def _sample(request: dict[str, Any], folder: Path) -> dict[str, Any]:
+    from distill.modalities.images.described import thorough
+    from distill.modalities.images.kinds.shards import sample_of
+
+    return sample_of(DatasetInput.model_validate(request), thorough(DEFAULT), folder / UNPACKED)
+
+
 def _catalogue(request: dict[str, Any], folder: Path) -> dict[str, Any]:
     from distill.tasks.inspection import named_sets
     from distill.tasks.networks import catalogue
@@ -160,6 +181,8 @@ def _cost(request: dict[str, Any], folder: Path) -> dict[str, Any]:
 KINDS: dict[str, Callable[[dict[str, Any], Path], dict[str, Any]]] = {
     "teacher": _teacher,
     "dataset": _dataset,
+    "part": _part,
+    "sample": _sample,
     "catalogue": _catalogue,
     "cost": _cost,
 }

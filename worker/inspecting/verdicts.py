@@ -14,10 +14,15 @@ from worker.errors import TrainerCrashed
 from worker.processes.signals import name_of
 
 #: What an inspection of untrusted files refuses them with.
-_REFUSALS: Mapping[str, type[UserError]] = MappingProxyType({"teacher": InvalidTeacher, "dataset": InvalidDataset})
+_REFUSALS: Mapping[str, type[UserError]] = MappingProxyType(
+    {"teacher": InvalidTeacher, "dataset": InvalidDataset, "part": InvalidDataset, "sample": InvalidDataset}
+)
+_OF_DATASETS = "Look for damaged or extreme files, rows or row groups in it, and write it again without them."
 _REMEDIES = {
     "teacher": "Save it again where it came from, as safetensors, and upload that.",
-    "dataset": "Look for damaged or extreme files, rows or row groups in it, and write it again without them.",
+    "dataset": _OF_DATASETS,
+    "part": _OF_DATASETS,
+    "sample": _OF_DATASETS,
 }
 _CRASHES = frozenset(
     {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGXCPU, signal.SIGXFSZ}

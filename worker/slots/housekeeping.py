@@ -139,11 +139,12 @@ class Housekeeping:
 
 
 def _work_waits(session: Session, settings: Settings, hosts: Sequence[int], lacked: Collection[str]) -> bool:
-    from store.repositories import resources
+    from store.repositories import parts, resources
     from store.tables import Dataset, Teacher
 
     return bool(
         leases.any_queued(session, settings.max_running_jobs, settings.devices_per_slot, hosts, lacked)
         or resources.waiting(session, Teacher, limit=1)
         or resources.waiting(session, Dataset, limit=1)
+        or parts.waiting(session, limit=1)
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -19,8 +20,9 @@ from store.repositories.shares import Lane
 from store.settings import Settings
 from worker.cluster.attempt import ClusterAttempt
 from worker.cluster.view import ClusterView
-from worker.inspecting import catalogue, costs, inspections
-from worker.inspecting.inspections import Inspections, Leaving
+from worker.inspecting import catalogue, costs, process
+from worker.inspecting.inspections import Inspections
+from worker.inspecting.keeping import Leaving
 from worker.jobs import supervisor
 from worker.jobs.publication import PublicationAttempt
 from worker.jobs.supervisor import Supervisor
@@ -35,12 +37,13 @@ from worker.webhooks.deliverer import Deliverer
 log = logging.getLogger(__name__)
 AWAY_SECONDS = 2.0
 LIVE_PER_SLOT = 2  # jobs that run are followed side by side; what more there is, is told when its turn comes
+CORES_A_READER, MOST_READERS = 4, 8  # the rest is the trainers'
 STUDY_SECONDS = 1.0  # between looks at studies that go on: what other workers' trials do rings no bell here
 
 
 class SlotPool:
-    """`settings.slots` trainers side by side, beside them one inspection and one of streamed data, predictors, studies,
-    and housekeeping.
+    """`settings.slots` trainers side by side, beside them one inspection, readers of streamed data, predictors,
+    studies, and housekeeping.
 
     `doorbell`: rung from outside (the API in the same process); otherwise call `wake`. The database decides, so a
     ring that is lost costs at most `sweep_seconds`.
@@ -53,7 +56,7 @@ class SlotPool:
         objects: ObjectStore,
         doorbell: InProcessDoorbell | None = None,
         trainer: Sequence[str] = supervisor.COMMAND,
-        inspector: Sequence[str] = inspections.COMMAND,
+        inspector: Sequence[str] = process.COMMAND,
     ) -> None:
         self.worker_id = new_id("wrk")
         self._settings, self._database, self._bell = settings, database, doorbell or InProcessDoorbell()
@@ -62,7 +65,8 @@ class SlotPool:
         self._supervisor = Supervisor(settings, database, objects, self._leaving, trainer, wide=ClusterAttempt)
         self._publisher = Supervisor(settings, database, objects, self._leaving, attempt=PublicationAttempt)
         inspections = partial(Inspections, settings, database, objects, self.worker_id, self._leaving, inspector)
-        self._inspections, streams = inspections(streamed=False), inspections(streamed=True)
+        self._inspections = inspections(streamed=False)
+        streams = inspections(streamed=True, wake=self.wake)
         self._cluster = ClusterView(settings, self._leaving, self._tell_of_cluster)
         self._housekeeping = Housekeeping(settings, database, objects, self.worker_id, self.wake, self._cluster)
         self._studies = Studies(settings, database, self.wake)
@@ -75,7 +79,7 @@ class SlotPool:
             threading.Thread(target=self._pass_on_rings, name="bell"),
             threading.Thread(target=Deliverer(settings, database, self._leaving).run, name="webhooks"),
             threading.Thread(target=self._loop, args=(self._inspect_next, self._sweep), name="inspections"),
-            threading.Thread(target=self._loop, args=(streams.run_next, self._sweep), name="streams"),
+            *(self._reader_thread(streams, number) for number in range(_readers(settings))),
             threading.Thread(target=self._loop, args=(self._publish_next, self._until_due), name="publications"),
             threading.Thread(target=self._loop, args=(self._studies.run_due, self._until_step), name="studies"),
             *(self._live_thread(number) for number in range(LIVE_PER_SLOT * settings.slots)),
@@ -85,6 +89,9 @@ class SlotPool:
 
     def _slot_thread(self, slot: int) -> threading.Thread:
         return threading.Thread(target=self._loop, args=(self._slot(slot), self._until_due), name=f"slot-{slot}")
+
+    def _reader_thread(self, streams: Inspections, number: int) -> threading.Thread:
+        return threading.Thread(target=self._loop, args=(streams.run_next, self._sweep), name=f"streams-{number}")
 
     def _live_thread(self, number: int) -> threading.Thread:
         return threading.Thread(target=self._loop, args=(self._follow_next, self._until_due), name=f"live-{number}")
@@ -264,3 +271,8 @@ class SlotPool:
     def _check_leaving(self) -> None:
         if self._leaving.is_set():
             raise Leaving
+
+
+def _readers(settings: Settings) -> int:
+    """How many parts of streamed datasets this worker reads side by side."""
+    return settings.shard_readers or min(MOST_READERS, max(1, len(os.sched_getaffinity(0)) // CORES_A_READER))

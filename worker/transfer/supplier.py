@@ -226,14 +226,16 @@ def make_folder(settings: Settings, folder: Path) -> None:
 
 class Registering:
     """Shards that are looked at for the first time: a few at once in `folder`, in the order of requests. `entries`:
-    what is known of those that came. `bring`: where they come from; None: from the addresses that `names` are."""
+    what is known of those that came. `bring`: where they come from; None: from the addresses that `names` are. `known`:
+    of the first shards, what others found who have read them already."""
 
     def __init__(
-        self, settings: Settings, names: Sequence[str], folder: Path, links: Path, bring: Bring | None = None
-    ) -> None:
+        self, settings: Settings, names: Sequence[str], folder: Path, links: Path, bring: Bring | None = None,
+        known: Sequence[Entry] = (),
+    ) -> None:  # fmt: skip
         self._names, self._folder, self._links = names, folder, links
         self._bring = bring or (lambda number, path, check: shards.fetch(settings, names[number], path, check))
-        self.entries: dict[int, Entry] = {}
+        self.entries: dict[int, Entry] = dict(enumerate(known))
         self._there: OrderedDict[int, Path] = OrderedDict()
         self._lock = threading.Lock()
         folder.mkdir()
@@ -257,9 +259,13 @@ class Registering:
 
     def all(self) -> list[Entry]:
         """Of every shard, in order. Raises `InvalidDataset` where one was never asked for."""
-        if len(self.entries) < len(self._names):
+        return self.of(range(len(self._names)))
+
+    def of(self, numbers: Sequence[int]) -> list[Entry]:
+        """The same of some shards."""
+        if not all(number in self.entries for number in numbers):
             raise InvalidDataset("The inspection did not read all shards.", "Register the dataset again.")
-        return [self.entries[number] for number in range(len(self._names))]
+        return [self.entries[number] for number in numbers]
 
     def _keep(self, number: int, path: Path) -> None:
         with self._lock:

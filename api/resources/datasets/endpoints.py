@@ -9,6 +9,7 @@ from api.http.files import respond, still_there
 from api.http.idempotency import IdempotencyKeyDep
 from api.http.negotiation import Prefer
 from api.http.openapi import body, documented
+from api.http.preconditions import IfMatch
 from api.http.uploads import RolesDep
 from api.resources.datasets import service
 from api.resources.datasets.schemas import (
@@ -24,7 +25,7 @@ from api.resources.datasets.schemas import (
 )
 from api.services import registration
 from api.services.registered import Kind, add_routes
-from api.state.deps import ContextDep, Storing
+from api.state.deps import ContextDep, Storing, WorkDep
 from store.tables import Dataset
 from store.thumbnails import MEDIA_TYPE
 
@@ -66,6 +67,22 @@ async def register_dataset(
     row = await registration.settled(context, Dataset, tenant, made, prefer)
     registration.answered(response, row, prefer, replay)
     return service.shown(row)
+
+
+@router.post(
+    "/datasets/{dataset_id}/inspect",
+    operation_id="inspect_dataset",
+    summary="Read the rest of a dataset",
+    status_code=202,
+    responses=documented(404, 409, 412),
+)
+def inspect_dataset(
+    work: WorkDep, tenant: TenantDep, response: Response, dataset_id: str, if_match: IfMatch = None
+) -> DatasetOut:
+    """Of a dataset of which a sample was read (`sampled`) workers read all. Asking again is no error."""
+    registration.unchanged(work, Dataset, tenant, dataset_id, if_match, service.shown)
+    response.headers["Location"] = f"/datasets/{dataset_id}"
+    return service.shown(service.inspect_on(work, tenant, dataset_id))
 
 
 FOUND = ": classes, counts, image sizes"

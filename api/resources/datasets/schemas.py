@@ -9,7 +9,18 @@ from pydantic import Field, StringConstraints
 
 from api.http.paging import PageInfo
 from api.http.schemas import Labels, Name, RequestModel, ResponseModel
-from distill.types import BOX_FORMAT, CLASSES_FROM, PIXEL_RANGE, BoxFormat, ClassesFrom, PixelRange
+from distill.types import (
+    BOX_FORMAT,
+    CLASSES_FROM,
+    DECODE,
+    INSPECTION,
+    PIXEL_RANGE,
+    BoxFormat,
+    ClassesFrom,
+    Decode,
+    Inspected,
+    PixelRange,
+)
 from store.dataset_files import MOST
 
 CLASSES = "Of tars (WebDataset): what the numbers of labels mean, class 0 first; none: the numbers are the names."
@@ -133,6 +144,8 @@ class DatasetFromShards(RequestModel):
         None, description="What the numbers of labels mean, class 0 first; null: the shards tell.", examples=[None]
     )
     classes_from: ClassesFrom = Field("", description=CLASSES_FROM)
+    decode: Decode = Field("bounded", description=DECODE)
+    inspection: Inspected = Field("all", description=INSPECTION)
     name: Name = ""
     task: TaskName = ""
     labels: Labels = Field(default_factory=dict)
@@ -169,10 +182,43 @@ class StreamedShards(ResponseModel):
     given: dict[str, list[str]] = Field(examples=[{"all": ["s3://photos/train-{000000..001281}.tar"]}])
     classes: list[str] | None = Field(description="As they were given.", examples=[None])
     classes_from: ClassesFrom = Field("", description=CLASSES_FROM)
+    decode: Decode = Field("bounded", description=DECODE)
+    inspection: Inspected = Field("all", description=INSPECTION)
     count: int | None = Field(None, description="How many shards; null until they were read.", examples=[1282])
     size_bytes: int | None = Field(
         None, description="Of all shards; null until they were read.", examples=[150 * 10**9]
     )
+
+
+class Reading(ResponseModel):
+    """How far a dataset of shards is that several workers read at the same time."""
+
+    parts: int = Field(description="Each is some shards in a row, and is read by one worker.", examples=[160])
+    parts_read: int = Field(examples=[37])
+    shards: int = Field(examples=[1282])
+    shards_read: int = Field(examples=[301])
+    bytes_read: int = Field(examples=[35 * 10**9])
+    bytes: int | None = Field(
+        None, description="Of all shards; null where nobody knows before they were read.", examples=[150 * 10**9]
+    )
+
+
+class Sample(ResponseModel):
+    """What a sample of a dataset's shards holds: preliminary, until all of it was read. The estimates take the shards
+    that were not read for such as these."""
+
+    shards: int = Field(description="Spread evenly over all; at most 16, of 2 GiB.", examples=[16])
+    of_shards: int = Field(examples=[1282])
+    bytes: int = Field(description="Of the shards that were read.", examples=[1_870_000_000])
+    images: int = Field(examples=[15_987])
+    estimated_bytes: int = Field(examples=[150 * 10**9])
+    estimated_images: int = Field(examples=[1_281_000])
+    unreadable: int = Field(description="Of the images.", examples=[0])
+    labelled: int = Field(description="Images that say a class themselves.", examples=[15_987])
+    class_count: int = Field(description="Classes that were seen; there may be more.", examples=[1000])
+    classes: list[str] = Field(description="The first 100 of them by name.", examples=[["n01440764", "n01443537"]])
+    heights: list[int] | None = Field(description="Minimum, median, maximum.", examples=[[75, 375, 3456]])
+    widths: list[int] | None = Field(examples=[[60, 500, 4288]])
 
 
 class DatasetOut(ResponseModel):
@@ -187,7 +233,10 @@ class DatasetOut(ResponseModel):
         description="Name of the task that it is for; null until it is inspected, unless it was asked for.",
         examples=["classify_images"],
     )
-    status: Literal["inspecting", "ready", "invalid"] = Field(examples=["ready"])
+    status: Literal["inspecting", "ready", "invalid", "sampled"] = Field(
+        description="`sampled`: a sample was read, as was asked for; jobs cannot use it before the rest is.",
+        examples=["ready"],
+    )
     files: dict[str, dict[str, Any]] = Field(
         description="Role -> size, sha256 and name of the file; of a role of several files `train/0000`, `train/0001`, "
         "... in their order.",
@@ -201,6 +250,12 @@ class DatasetOut(ResponseModel):
     )
     shards: StreamedShards | None = Field(
         None, description="Null for a dataset that the service keeps, but where its tars came with `classes`."
+    )
+    sample: Sample | None = Field(
+        None, description="Of a large dataset until all of it was read: what a sample holds.", examples=[None]
+    )
+    reading: Reading | None = Field(
+        None, description="While it is inspected in parts: how far that is; null otherwise.", examples=[None]
     )
     pixel_range: list[int] | None = Field(None, description=PIXEL_RANGE, examples=[None])
     box_format: str = Field("", description=BOX_FORMAT, examples=[""])

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from api.errors.problems import NotFound
+from api.errors.problems import Conflict, NotFound
 from api.http.files import StoredFile
 from api.http.forms import form_fields, invalid, only, parsed
 from api.http.idempotency import request_hash
@@ -24,6 +24,8 @@ from api.resources.datasets.schemas import (
     DatasetFromUploads,
     DatasetOut,
     NamedDataset,
+    Reading,
+    Sample,
     StreamedShards,
     Thumbnails,
 )
@@ -31,6 +33,7 @@ from api.services import registration
 from api.services.architectures import no_catalogue
 from api.services.registration import Key
 from api.state.context import Context
+from api.state.deps import Work
 from distill import tasks
 from distill.errors import InvalidDataset, UnknownName
 from store import references, shard_references
@@ -38,7 +41,7 @@ from store.dataset_digest import dataset_digest
 from store.egress import UrlRefused
 from store.formats import KINDS, Format, detect, head_of, why_not
 from store.ids import new_id
-from store.repositories import system
+from store.repositories import resources, system
 from store.tables import Dataset
 from store.tables import Upload as StoredUpload
 from store.thumbnails import MEDIA_TYPE, object_key
@@ -155,6 +158,7 @@ def _from_shards(context: Context, tenant: str, body: DatasetFromShards, key: st
     _check_classes(body.classes or ())
     row = _row(tenant, body.name or _called(next(iter(given.values()))), shard_references.KIND, body)
     row.shards = {"given": roles, "classes": body.classes, "classes_from": body.classes_from}
+    row.shards |= {"decode": body.decode, "inspection": body.inspection}
     return registration.add(context, row, {}, Key(key, request_hash("/datasets", body.model_dump())))
 
 
@@ -331,6 +335,30 @@ def _thumbnails(row: Dataset) -> Thumbnails | None:
     return Thumbnails(href=f"/datasets/{row.id}/thumbnails", **layout) if layout else None
 
 
+def inspect_on(work: Work, tenant: str, dataset_id: str) -> Dataset:
+    """Have the rest read of a dataset of which a sample was; one that is read already, or is being read, stays as it
+    is. Raises `NotFound`, `Conflict` for a refused one."""
+    row = registration.locked(work.session, Dataset, tenant, dataset_id)
+    if row.status == "invalid":
+        raise Conflict(f"{row.id} is invalid.", "Register the dataset again.", code="dataset_not_ready")
+    if row.status == "sampled":
+        resources.inspect_on(row)
+        work.session.flush()
+        work.after_commit(lambda: work.context.doorbell.ring("dataset", dataset_id))
+    return row
+
+
+def _reading(row: Dataset) -> Reading | None:
+    told = row.reading or {}
+    found = {name: told[name] for name in Reading.model_fields if name in told}
+    return Reading(**found) if "parts" in found else None
+
+
+def _sample(row: Dataset) -> Sample | None:
+    told = (row.reading or {}).get("sample")
+    return None if told is None else Sample(**told)
+
+
 def shown(row: Dataset) -> DatasetOut:
     files = {role: {k: v for k, v in file.items() if k != "object_key"} for role, file in row.files.items()}
     return DatasetOut(
@@ -344,6 +372,8 @@ def shown(row: Dataset) -> DatasetOut:
         digest=row.digest,
         mode="stream" if row.streamed else "copy",
         shards=StreamedShards(**row.shards) if row.shards else None,
+        sample=_sample(row),
+        reading=_reading(row),
         pixel_range=row.pixel_range,
         box_format=row.box_format,
         report=row.report,

@@ -21,6 +21,11 @@ def ready(
     if row is None:
         findings.add(pointer, f"There is no {noun} {row_id!r}.", f"GET /{noun}s lists them.", f"unknown_{noun}")
         return None
+    if row.status == "sampled":
+        message = f"{table.__name__} {row.id} is sampled, not ready: only some of its shards were read."
+        remedy = f"POST /{noun}s/{row.id}/inspect reads the rest."
+        findings.add(pointer, message, remedy, f"{noun}_not_ready")
+        return None
     if row.status != "ready":
         message = f"{table.__name__} {row.id} is {row.status}, not ready."
         findings.add(pointer, message, f"GET /{noun}s/{row.id} tells when it is.", f"{noun}_not_ready")

@@ -14,6 +14,8 @@ from distill.data.split_names import TEST
 
 VERIFY_PIXELS = 20_000_000_000
 """Decoded of a split's images when a dataset is registered."""
+EVERY = 2**62
+"""Pixels: more than there are."""
 EXAMPLES = 20
 
 
@@ -64,6 +66,11 @@ def first(examples: Mapping[str, str]) -> dict[str, str]:
 def thorough(limits: Limits) -> Limits:
     """The limits of a registration, which decodes more than a run does."""
     return replace(limits, verify_pixels=max(limits.verify_pixels, VERIFY_PIXELS))
+
+
+def decoding_all(limits: Limits) -> Limits:
+    """The limits of a registration that decodes every image."""
+    return replace(limits, verify_pixels=EVERY)
 
 
 def _spread(values: Any) -> tuple[int, int, int]:

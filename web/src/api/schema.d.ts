@@ -206,6 +206,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/datasets/{dataset_id}/inspect": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Read the rest of a dataset
+         * @description Of a dataset of which a sample was read (`sampled`) workers read all. Asking again is no error.
+         */
+        post: operations["inspect_dataset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/datasets/{dataset_id}": {
         parameters: {
             query?: never;
@@ -2241,10 +2261,11 @@ export interface components {
             task: string | null;
             /**
              * Status
+             * @description `sampled`: a sample was read, as was asked for; jobs cannot use it before the rest is.
              * @example ready
              * @enum {string}
              */
-            status: "inspecting" | "ready" | "invalid";
+            status: "inspecting" | "ready" | "invalid" | "sampled";
             /**
              * Files
              * @description Role -> size, sha256 and name of the file; of a role of several files `train/0000`, `train/0001`, ... in their order.
@@ -2281,6 +2302,16 @@ export interface components {
             mode: "copy" | "stream";
             /** @description Null for a dataset that the service keeps, but where its tars came with `classes`. */
             shards?: components["schemas"]["StreamedShards"] | null;
+            /**
+             * @description Of a large dataset until all of it was read: what a sample holds.
+             * @example null
+             */
+            sample?: components["schemas"]["Sample"] | null;
+            /**
+             * @description While it is inspected in parts: how far that is; null otherwise.
+             * @example null
+             */
+            reading?: components["schemas"]["Reading"] | null;
             /**
              * Pixel Range
              * @description For grey images of 16 bits a pixel: the values that become black (0) and white (255), as [0, 4095] for 12 bits; null: the upper byte is kept. Images of 8 bits are read as they are.
@@ -5274,6 +5305,44 @@ export interface components {
             stored_bytes?: number | null;
         };
         /**
+         * Reading
+         * @description How far a dataset of shards is that several workers read at the same time.
+         */
+        Reading: {
+            /**
+             * Parts
+             * @description Each is some shards in a row, and is read by one worker.
+             * @example 160
+             */
+            parts: number;
+            /**
+             * Parts Read
+             * @example 37
+             */
+            parts_read: number;
+            /**
+             * Shards
+             * @example 1282
+             */
+            shards: number;
+            /**
+             * Shards Read
+             * @example 301
+             */
+            shards_read: number;
+            /**
+             * Bytes Read
+             * @example 35000000000
+             */
+            bytes_read: number;
+            /**
+             * Bytes
+             * @description Of all shards; null where nobody knows before they were read.
+             * @example 150000000000
+             */
+            bytes?: number | null;
+        };
+        /**
          * Ready
          * @description Whether the service can serve. `doorbell` is information: without it work starts at the next sweep.
          */
@@ -5502,6 +5571,91 @@ export interface components {
             };
         };
         /**
+         * Sample
+         * @description What a sample of a dataset's shards holds: preliminary, until all of it was read. The estimates take the shards
+         *     that were not read for such as these.
+         */
+        Sample: {
+            /**
+             * Shards
+             * @description Spread evenly over all; at most 16, of 2 GiB.
+             * @example 16
+             */
+            shards: number;
+            /**
+             * Of Shards
+             * @example 1282
+             */
+            of_shards: number;
+            /**
+             * Bytes
+             * @description Of the shards that were read.
+             * @example 1870000000
+             */
+            bytes: number;
+            /**
+             * Images
+             * @example 15987
+             */
+            images: number;
+            /**
+             * Estimated Bytes
+             * @example 150000000000
+             */
+            estimated_bytes: number;
+            /**
+             * Estimated Images
+             * @example 1281000
+             */
+            estimated_images: number;
+            /**
+             * Unreadable
+             * @description Of the images.
+             * @example 0
+             */
+            unreadable: number;
+            /**
+             * Labelled
+             * @description Images that say a class themselves.
+             * @example 15987
+             */
+            labelled: number;
+            /**
+             * Class Count
+             * @description Classes that were seen; there may be more.
+             * @example 1000
+             */
+            class_count: number;
+            /**
+             * Classes
+             * @description The first 100 of them by name.
+             * @example [
+             *       "n01440764",
+             *       "n01443537"
+             *     ]
+             */
+            classes: string[];
+            /**
+             * Heights
+             * @description Minimum, median, maximum.
+             * @example [
+             *       75,
+             *       375,
+             *       3456
+             *     ]
+             */
+            heights: number[] | null;
+            /**
+             * Widths
+             * @example [
+             *       60,
+             *       500,
+             *       4288
+             *     ]
+             */
+            widths: number[] | null;
+        };
+        /**
          * SecretList
          * @description All of them, by name.
          */
@@ -5706,6 +5860,20 @@ export interface components {
              * @enum {string}
              */
             classes_from: "" | "shards" | "none";
+            /**
+             * Decode
+             * @description Which images a registration decodes in search of damaged ones: within the bound of an inspection, an equal share of each shard; or all.
+             * @default bounded
+             * @enum {string}
+             */
+            decode: "bounded" | "all";
+            /**
+             * Inspection
+             * @description How far a large dataset is read before it is answered: all of it; or a sample of its shards, after which it is `sampled`, and POST /datasets/{id}/inspect reads the rest.
+             * @default all
+             * @enum {string}
+             */
+            inspection: "all" | "sample";
             /**
              * Count
              * @description How many shards; null until they were read.
@@ -7777,6 +7945,20 @@ export interface components {
              * @enum {string}
              */
             classes_from: "" | "shards" | "none";
+            /**
+             * Decode
+             * @description Which images a registration decodes in search of damaged ones: within the bound of an inspection, an equal share of each shard; or all.
+             * @default bounded
+             * @enum {string}
+             */
+            decode: "bounded" | "all";
+            /**
+             * Inspection
+             * @description How far a large dataset is read before it is answered: all of it; or a sample of its shards, after which it is `sampled`, and POST /datasets/{id}/inspect reads the rest.
+             * @default all
+             * @enum {string}
+             */
+            inspection: "all" | "sample";
             /**
              * Name
              * @default
@@ -9900,6 +10082,139 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
                         code?: "database_unavailable" | "storage_unavailable" | "no_catalogue";
+                    };
+                };
+            };
+        };
+    };
+    inspect_dataset: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
+            path: {
+                dataset_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "dataset_not_ready";
+                    };
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
                     };
                 };
             };

@@ -14,7 +14,7 @@ import { Updated } from "./Updated";
 export interface Registered {
   id: string;
   name: string;
-  status: "inspecting" | "ready" | "invalid";
+  status: "inspecting" | "ready" | "invalid" | "sampled";
   labels: Record<string, string>;
   created_at: string;
 }

@@ -25,10 +25,10 @@ export function Status({ status }: { status: StatusName }) {
   );
 }
 
-const READINESS = { inspecting: "live", ready: "good", invalid: "bad" } as const;
+const READINESS = { inspecting: "live", ready: "good", invalid: "bad", sampled: "quiet" } as const;
 
 export function Readiness({ status }: { status: keyof typeof READINESS }) {
-  const mark = { inspecting: "●", ready: "✓", invalid: "✕" }[status];
+  const mark = { inspecting: "●", ready: "✓", invalid: "✕", sampled: "◐" }[status];
   return (
     <span className={`status tone-${READINESS[status]}`}>
       <span aria-hidden="true" className="status-mark">

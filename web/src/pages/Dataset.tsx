@@ -14,6 +14,7 @@ import { usePicture } from "../hooks/usePicture";
 import { usePoll } from "../hooks/usePoll";
 import { useTasks } from "../hooks/useTasks";
 import { bytes, clock, count, percent } from "../lib/format";
+import { preliminary, progress } from "../lib/reading";
 import { type DatasetFindings, datasetFindings, total } from "../lib/report";
 import { capital, named, sampleOf, samplesOf } from "../lib/tasks";
 import { Link, navigate } from "../router";
@@ -46,9 +47,15 @@ export function Dataset({ id }: { id: string }) {
     >
       <div className="headline">
         <Readiness status={data.status} />
-        {data.status === "inspecting" && <span className="muted">A worker reads it through.</span>}
+        {data.status === "sampled" && (
+          <button type="button" className="button" onClick={() => void unwrap(api.POST("/datasets/{dataset_id}/inspect", params)).then(reload)}>
+            Read all of it
+          </button>
+        )}
+        {data.status === "inspecting" && <span className="muted">{progress(data.reading)}</span>}
         <Labels labels={data.labels} />
       </div>
+      {data.sample && <p className="muted">{preliminary(data.sample)}</p>}
       {data.error && <ErrorNote error={data.error} />}
       {found && <Warnings job={found} />}
       {found && <Twins found={found} samples={samples} />}

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,19 +15,30 @@ from distill.data.files import check_roles
 from distill.data.limits import Limits
 from distill.data.split_names import TEST, TRAIN
 from distill.errors import InvalidDataset
+from distill.modalities.images.described import decoding_all
 from distill.modalities.images.kind import Items, Opened
 from distill.modalities.images.labelling import ONE_CLASS, Labelling
 from distill.modalities.images.shards import index as indexes
-from distill.modalities.images.shards import origin
+from distill.modalities.images.shards import origin, part_file, supply
 from distill.modalities.images.shards.building import build_index
 from distill.modalities.images.shards.cache import ShardCache, default_cache, default_folder
 from distill.modalities.images.shards.class_list import class_list
 from distill.modalities.images.shards.index import Index
 from distill.modalities.images.shards.listing import ENDING, listed
+from distill.modalities.images.shards.merging import merged
 from distill.modalities.images.shards.places import Supplied
+from distill.modalities.images.shards.plan import Plan, plan_of
+from distill.modalities.images.shards.reading import Part, read_part
+from distill.modalities.images.shards.sampling import sampled
 from distill.modalities.images.shards.shard_images import ShardImages
 from distill.modalities.images.shards.shelf import Shelf
-from distill.modalities.images.shards.supply import INDEX, NAMES, SUPPLY, Supply
+from distill.modalities.images.shards.supply import (
+    INDEX,
+    NAMES,
+    SUPPLY,
+    Supply,
+    error_of,
+)
 from distill.types import ClassesFrom, DatasetInput
 from distill.unlabelled import NO_LABEL
 
@@ -42,24 +54,49 @@ def open_shards(
     index = index_of(dataset, limits, scratch)
     if SUPPLY not in dataset.files:
         return opened(index, default_cache(), limits)
-    supply = Supply(Path(dataset.files[SUPPLY]))
-    return opened(index, ShardCache(default_folder() / "kept", supply.budget_bytes), limits, supply)
+    supplied = Supply(Path(dataset.files[SUPPLY]))
+    return opened(index, ShardCache(default_folder() / "kept", supplied.budget_bytes), limits, supplied)
 
 
-def index_of(dataset: DatasetInput, limits: Limits, scratch: Path | None) -> Index:
-    """As `open_shards` finds it."""
+def index_of(dataset: DatasetInput, limits: Limits, scratch: Path | None, processes: int = 1) -> Index:
+    """As `open_shards` finds it. `processes`: that read shards where there is none yet."""
     if INDEX in dataset.files:
         return indexes.read(Path(dataset.files[INDEX]))
     if NAMES in dataset.files:
-        told = json.loads(Path(dataset.files[NAMES]).read_bytes())
-        roles, count = told["roles"], sum(map(len, told["roles"].values()))
-        places = Supplied(Supply(Path(dataset.files[SUPPLY])), count)
-        return build_index(roles, limits, scratch, places, told["classes"], dataset.classes_from)
+        told, plan = _told(dataset, limits)
+        if supply.PARTS in told:
+            problem = told[supply.PROBLEM]
+            return merged(plan, map(part_file.read, map(Path, told[supply.PARTS])), problem and error_of(problem))
+        span = (0, len(plan.names))
+        return merged(plan, [read_part(plan, span, _supplied(dataset, range(*span)), scratch)])
     check_roles(dataset)
     by_role = sorted(dataset.files.items(), key=lambda item: item[0] == TEST)  # training shards first
     counted = dataset.classes_from != "shards"
     roles = {role: listed(given, counted=counted) for role, given in by_role}
-    return _kept_index(roles, limits, scratch, dataset.classes_from)
+    return _kept_index(roles, limits, scratch, dataset.classes_from, processes)
+
+
+def part_of(dataset: DatasetInput, limits: Limits, scratch: Path | None) -> Part:
+    """Those shards of a supply read that `PART` says. A problem of theirs is in the part."""
+    told, plan = _told(dataset, limits)
+    first, end = told[supply.PART]
+    return read_part(plan, (first, end), _supplied(dataset, range(first, end)), scratch)
+
+
+def sample_of(dataset: DatasetInput, limits: Limits, scratch: Path | None) -> dict[str, Any]:
+    """What `sampled` finds in those shards of a supply that `SAMPLE` says."""
+    told, plan = _told(dataset, limits)
+    return sampled(plan, told[supply.SAMPLE], _supplied(dataset, told[supply.SAMPLE]), scratch)
+
+
+def _told(dataset: DatasetInput, limits: Limits) -> tuple[dict[str, Any], Plan]:
+    told: dict[str, Any] = json.loads(Path(dataset.files[NAMES]).read_bytes())
+    limits = decoding_all(limits) if told.get(supply.DECODE) == supply.ALL else limits
+    return told, plan_of(told["roles"], limits, told["classes"], dataset.classes_from)
+
+
+def _supplied(dataset: DatasetInput, numbers: Sequence[int]) -> Supplied:
+    return Supplied(Supply(Path(dataset.files[SUPPLY])), numbers)
 
 
 def indexed(dataset: DatasetInput, limits: Limits, scratch: Path | None, path: Path) -> DatasetInput:
@@ -70,12 +107,13 @@ def indexed(dataset: DatasetInput, limits: Limits, scratch: Path | None, path: P
 
 
 def _kept_index(
-    roles: Mapping[str, Sequence[str]], limits: Limits, scratch: Path | None, classes_from: ClassesFrom
-) -> Index:
+    roles: Mapping[str, Sequence[str]], limits: Limits, scratch: Path | None, classes_from: ClassesFrom,
+    processes: int,
+) -> Index:  # fmt: skip
     """One process writes what the others, of this job and of the next ones, read; while no shard changes."""
     marks = [f"{role} {origin.mark(name) or ''}" for role, names in roles.items() for name in names]
     if any(mark.endswith(" ") for mark in marks):  # nothing would tell that a shard has changed
-        return build_index(roles, limits, scratch, classes_from=classes_from)
+        return build_index(roles, limits, scratch, classes_from=classes_from, processes=processes)
     named = class_list([name for names in roles.values() for name in names]).names
     key = hashlib.sha256(repr((indexes.VERSION, named, marks, classes_from)).encode()).hexdigest()
     path = default_folder() / "indexes" / f"{key}{ENDING}"
@@ -86,14 +124,14 @@ def _kept_index(
             found = indexes.read(path)
             if found.verify_pixels >= limits.verify_pixels - len(found.shards):
                 return found
-        index = build_index(roles, limits, scratch, classes_from=classes_from)
+        index = build_index(roles, limits, scratch, classes_from=classes_from, processes=processes)
         indexes.write(index, path)
     return index
 
 
-def opened(index: Index, cache: ShardCache, limits: Limits, supply: Supply | None = None) -> Opened:
+def opened(index: Index, cache: ShardCache, limits: Limits, supplied: Supply | None = None) -> Opened:
     """The dataset of an index. Raises `InvalidConfig` where the cache is too small for it."""
-    shelf = Shelf(index.shards, cache, limits, supply)
+    shelf = Shelf(index.shards, cache, limits, supplied)
     shelf.check_room()
     test, labels = index.column("test").astype(bool), index.column("label").astype(np.int64)
     train = np.flatnonzero(~test)

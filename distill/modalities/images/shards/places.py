@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -47,17 +48,20 @@ class Named:
 
 @dataclass
 class Supplied:
-    """Shards that are asked for by number, each while the one before it is read. `count`: of all of them. Raises what
-    `Supply.path` does."""
+    """Shards that are asked for by number, each while the one before it is read. `numbers`: those that are read, in
+    order. Raises what `Supply.path` does."""
 
     supply: Supply
-    count: int
+    numbers: Sequence[int]
+
+    def __post_init__(self) -> None:
+        self._next = dict(pairwise(self.numbers))
 
     @contextmanager
     def opened(self, number: int, name: str, folder: Path) -> Iterator[Lying]:
         path = self.supply.path(number)
-        if number + 1 < self.count:
-            self.supply.ask(number + 1)
+        if number in self._next:
+            self.supply.ask(self._next[number])
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         yield Lying(path, path.stat().st_size, digest)

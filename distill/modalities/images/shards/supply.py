@@ -33,7 +33,11 @@ INDEX = "index"
 SUPPLY = "supply"
 """The role of the folder in which another process gives shards."""
 NAMES = "names"
-"""The role of a file that names the shards of a supply: JSON {"roles": {role: names}, "classes": names or null}."""
+"""The role of a file that names the shards of a supply: JSON {"roles": {role: names}, "classes": names or null}, and
+`DECODE`: `ALL` where every image is decoded. Where several read them also `PART`: [first, end) of the shards to be
+read; or `SAMPLE`: the numbers of some; or `PARTS`: the files of all parts that were read, in order, and `PROBLEM`: the
+error that ended the last of them, or null."""
+PART, PARTS, PROBLEM, SAMPLE, DECODE, ALL = "part", "parts", "problem", "sample", "decode", "all"
 FACTS, GIVEN, REFUSED = "supply.json", "given", ".refused"
 TALLY = "tally.json"
 """What was fetched for the asker so far, as the supplier says: {"fetched": shards, "again": of these those that it had
@@ -156,8 +160,8 @@ def told_of(error: RetortError) -> dict[str, Any]:
 def error_of(told: Mapping[str, Any]) -> RetortError:
     """An error of the same code, fault and details; of the same class where it says what is wrong with a shard."""
     given = (str(told["message"]), str(told["remedy"]), told["details"])
-    if told["type"] in _NAMED:
-        return _NAMED[told["type"]](*given)
+    if (kind := _NAMED.get(str(told.get("type")))) is not None:
+        return kind(*given)
     error = RetortError(*given)
     fault: Fault = "user" if told["fault"] == "user" else "system"
     error.code, error.fault, error.retryable = str(told["code"]), fault, bool(told["retryable"])
