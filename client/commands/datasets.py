@@ -109,11 +109,11 @@ def add(  # noqa: PLR0913 - click: one each option
         raise click.UsageError("--unlabelled goes with FILE or --train, or alone.")
     if shards and (pixel_range is not None or box_format):
         raise click.UsageError("--pixel-range and --box-format are for files that the service keeps.")
+    if (decode or inspection) and not shards:
+        raise click.UsageError("--decode and --inspection go with --shards.")
     if (classes is not None or classes_from) and (named is not None or url is not None):
         raise click.UsageError("--classes and --classes-from go with --shards, or with tars that are sent.")
     names = classes.read_text(encoding="utf-8").splitlines() if classes else None
-    if (decode or inspection) and not shards:
-        raise click.UsageError("--decode and --inspection go with --shards.")
     if named is not None and pixel_range is not None:
         raise click.UsageError("--pixel-range is for files of 16-bit images; named sets have 8 bits.")
     if named is not None and box_format:

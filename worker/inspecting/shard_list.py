@@ -56,7 +56,8 @@ def listed(settings: Settings, objects: ObjectStore, row: Dataset, folder: Path,
     classes, classes_from = told["classes"], told.get("classes_from", "")
     if not row.streamed:
         sent = SentShards(row, objects, note)
-        return ShardList(sent.roles, classes, classes_from, [entry.size_bytes for entry in sent.entries], sent.bring)
+        sizes = [entry.size_bytes for entry in sent.entries]
+        return ShardList(sent.roles, classes, classes_from, sizes, sent.bring)
     kept = (row.reading or {}).get(LIST)
     if kept is None:
         counted = classes_from != "shards"
