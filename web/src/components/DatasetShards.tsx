@@ -11,6 +11,8 @@ const EXAMPLES: Record<System["dataset_references"][number], string> = {
   hf: "hf://datasets/OWNER/NAME@COMMIT/data/train-*.parquet",
 };
 
+const READINGS: Record<string, { decode?: "all"; inspection?: "sample" }> = { decode: { decode: "all" }, sample: { inspection: "sample" } };
+
 interface Props {
   schemes: System["dataset_references"];
   onDone: (made: Dataset) => void;
@@ -22,6 +24,7 @@ export function DatasetShards({ schemes, onDone }: Props) {
   const [test, setTest] = useState("");
   const [classes, setClasses] = useState("");
   const [from, setFrom] = useState("");
+  const [reading, setReading] = useState("");
   const [name, setName] = useState("");
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
@@ -32,7 +35,7 @@ export function DatasetShards({ schemes, onDone }: Props) {
     setError(null);
     const given = test.trim() ? { train_shards: lines(shards), test_shards: lines(test) } : { shards: lines(shards) };
     try {
-      const body = { mode: "stream", ...given, name, ...classesTold(classes, from) };
+      const body = { mode: "stream", ...given, name, ...classesTold(classes, from), ...(READINGS[reading] ?? {}) };
       onDone((await unwrap(api.POST("/datasets", { body: body as never }))) as Dataset);
     } catch (thrown) {
       setError(thrown);
@@ -46,7 +49,7 @@ export function DatasetShards({ schemes, onDone }: Props) {
         <span>Shards</span>
         <textarea value={shards} required rows={3} spellCheck={false} placeholder={EXAMPLES[schemes[0] ?? "https"]} onChange={(event) => setShards(event.target.value)} />
         <span className="help">
-          WebDataset tars or parquet: braces, a folder of a bucket, a list, or a URL a line. They stay where they lie; a worker reads all of them once. The operator decides from where: here{" "}
+          WebDataset tars or parquet: braces, a folder of a bucket, a list, or a URL a line. They stay where they lie; workers read all of them once. The operator decides from where: here{" "}
           {schemes.map((each) => `${each}://`).join(", ")}.
         </span>
       </label>
@@ -55,6 +58,14 @@ export function DatasetShards({ schemes, onDone }: Props) {
         <textarea value={test} rows={2} spellCheck={false} onChange={(event) => setTest(event.target.value)} />
       </label>
       <ShardClasses classes={classes} from={from} onClasses={setClasses} onFrom={setFrom} />
+      <label className="field">
+        <span>Reading</span>
+        <select value={reading} onChange={(event) => setReading(event.target.value)}>
+          <option value="">every byte; some images are decoded</option>
+          <option value="decode">every byte; every image is decoded</option>
+          <option value="sample">a sample first; the rest when you ask for it</option>
+        </select>
+      </label>
       <label className="field">
         <span>Name</span>
         <input value={name} maxLength={200} placeholder="the folder's" onChange={(event) => setName(event.target.value)} />

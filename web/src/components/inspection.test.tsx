@@ -119,6 +119,13 @@ test("a dataset of shards: whole or by parts, with what its numbers mean", async
   await user.selectOptions(form.getByLabelText(/^Where images say no class/), "shards");
   await user.click(submit);
   expect(sent[2]).toMatchObject({ classes_from: "shards" });
+  await user.selectOptions(form.getByLabelText("Reading"), "sample");
+  await user.click(submit);
+  expect(sent[3]).toMatchObject({ inspection: "sample" });
+  await user.selectOptions(form.getByLabelText("Reading"), "decode");
+  await user.click(submit);
+  expect(sent[4]).toMatchObject({ decode: "all" });
+  expect(sent[4]).not.toHaveProperty("inspection");
 });
 
 test("a dataset of tars that are sent: what its numbers mean is asked of tars alone", async () => {

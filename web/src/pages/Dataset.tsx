@@ -9,7 +9,9 @@ import { Problem } from "../components/Problem";
 import { Readiness } from "../components/Status";
 import { TextCards, Twins } from "../components/TextCards";
 import { Tiles } from "../components/Tiles";
+import { useTry } from "../components/Toasts";
 import { Warnings } from "../components/Warnings";
+import { useAlone } from "../hooks/useAlone";
 import { usePicture } from "../hooks/usePicture";
 import { usePoll } from "../hooks/usePoll";
 import { useTasks } from "../hooks/useTasks";
@@ -21,12 +23,15 @@ import { Link, navigate } from "../router";
 
 export function Dataset({ id }: { id: string }) {
   const tasks = useTasks();
+  const attempt = useTry();
+  const alone = useAlone();
   const params = { params: { path: { dataset_id: id } } };
   const { data, problem, reload } = usePoll(`dataset ${id}`, () => unwrap(api.GET("/datasets/{dataset_id}", params)), 5000);
   if (!data) return <Page title="Dataset">{problem ? <Problem error={problem} onRetry={reload} /> : <Loading what="the dataset" />}</Page>;
   const found = datasetFindings(data.report);
   const task = named(tasks, data.task);
   const samples = samplesOf(task);
+  const readOn = (): Promise<unknown> => unwrap(api.POST("/datasets/{dataset_id}/inspect", params)).then(reload);
   const remove = (): Promise<unknown> => unwrap(api.DELETE("/datasets/{dataset_id}", params).then((answer) => ({ ...answer, data: true })));
   return (
     <Page
@@ -48,7 +53,7 @@ export function Dataset({ id }: { id: string }) {
       <div className="headline">
         <Readiness status={data.status} />
         {data.status === "sampled" && (
-          <button type="button" className="button" onClick={() => void unwrap(api.POST("/datasets/{dataset_id}/inspect", params)).then(reload)}>
+          <button type="button" className="button" onClick={() => void alone(() => attempt(readOn))}>
             Read all of it
           </button>
         )}
