@@ -118,7 +118,7 @@ def _training(found: Found) -> Iterator[tuple[str, str]]:
     for name, value in found["images_per_second"].items():
         yield name, f"{value:,.0f} images/s {found['modes'].get(name, '')[:80]}"
     for name, value in found["by mode"].items():
-        yield f"cached, {name}", f"{value:,.0f} images/s"
+        yield f"cached, {name}", value if isinstance(value, str) else f"{value:,.0f} images/s"
     yield from ((name, f"{value:.2f}") for name, value in found["aims"].items())
 
 
