@@ -24,6 +24,8 @@ from store.settings import Settings
 
 KIND = "shards"
 INDEX, MANIFEST = "index.shards", "manifest.json"
+LIST = "list"
+"""In `Dataset.reading`: {object_key, size_bytes, sha256} of the names of shards that stay where they lie."""
 LISTED = ("s3", "hf")
 
 

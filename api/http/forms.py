@@ -57,7 +57,7 @@ def _json(name: str, text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise invalid(
-            f"/{name}", f"{name} is not JSON.", f'Send {name} as JSON: true, 3, "a text", an object.'
+            f"/{name}", f"{name} is not JSON.", f'Send {name} as JSON: true, 3, "a text", ["a", "list"], an object.'
         ) from error
 
 

@@ -246,7 +246,8 @@ class _Form:
         try:
             return self._value.decode()
         except UnicodeDecodeError as error:
-            raise _malformed(f"the field {self._name!r} is not UTF-8", "Encode the form's fields as UTF-8.") from error
+            remedy = "Send a file with its filename (-F file=@PATH); encode other fields as UTF-8."
+            raise _malformed(f"the field {self._name!r} is not UTF-8", remedy) from error
 
     def _on_end(self) -> None:
         self._complete = True

@@ -7,6 +7,7 @@ from typing import Any
 
 from store import thumbnails
 from store.objects import ObjectInfo
+from store.shard_references import LIST
 from store.sources import stored
 
 Row = dict[str, Any]
@@ -21,6 +22,9 @@ def references(table: str, row: Row) -> Iterator[ObjectInfo]:
         return
     if table == "datasets":
         yield from _dataset(row)
+    elif table == "dataset_parts":
+        if row["file"]:
+            yield _named(row["file"])
     elif table == "teachers" and row.get("source") and row["status"] != "ready":  # what it was sent as; gone afterwards
         yield from (ObjectInfo(file.object_key, file.size_bytes, file.sha256) for file in stored(row["source"]))
     elif row.get("object_key") and not (table == "uploads" and row["status"] == "used"):
@@ -28,13 +32,16 @@ def references(table: str, row: Row) -> Iterator[ObjectInfo]:
 
 
 def _dataset(row: Row) -> Iterator[ObjectInfo]:
-    """Its files, but for those that are only named by URL so far, and its contact sheet."""
+    """Its files, but for those that are only named by URL so far, its contact sheet, and the list of its shards while
+    they are read in parts."""
     for file in row["files"].values():
         if "object_key" in file:
             yield _named(file)
     sheet = (row.get("report") or {}).get("thumbnails")
     if sheet and "sha256" in sheet:
         yield _named(sheet | {"object_key": thumbnails.object_key(row["id"])})
+    if names := (row.get("reading") or {}).get(LIST):
+        yield _named(names)
 
 
 def _named(facts: Row) -> ObjectInfo:

@@ -26,7 +26,20 @@ from store.ids import new_id
 from store.objects import FolderStore, ObjectStore, S3Store, StorageUnavailable
 from store.objects.base import describe
 from store.repositories.tenants import DEFAULT_TENANT, new_key
-from store.tables import Artifact, Checkpoint, Dataset, Job, JobEvent, LogLine, Metric, Teacher, Upload, Worker
+from store.shard_references import KIND, LIST, parts
+from store.tables import (
+    Artifact,
+    Checkpoint,
+    Dataset,
+    DatasetPart,
+    Job,
+    JobEvent,
+    LogLine,
+    Metric,
+    Teacher,
+    Upload,
+    Worker,
+)
 from store.thumbnails import object_key
 from tests.services.s3 import ACCESS_KEY, SECRET_KEY
 from tests.slowness import within
@@ -94,7 +107,7 @@ def fill(service: Service) -> str:
                 object_key="teachers/later", size_bytes=1, sha256="0" * 64, source=sent(service)),
         Teacher(id=new_id("tch"), tenant_id=DEFAULT_TENANT, name="refused", architecture={"name": "retort:tiny"},
                 status="invalid", object_key="teachers/refused", size_bytes=1, sha256="0" * 64),
-        sheeted(service),
+        sheeted(service), *divided(service),
         Artifact(job_id=done, name="student.safetensors", media_type="application/octet-stream",
                  **service.store(f"jobs/{done}/student.safetensors", os.urandom(100_000))),
         Checkpoint(job_id=running, step=7, epoch=0.5, attempt=1, **service.store(f"jobs/{running}/7", b"state")),
@@ -123,6 +136,16 @@ def sheeted(service: Service) -> Dataset:
     return row
 
 
+def divided(service: Service) -> tuple[Dataset, DatasetPart, DatasetPart]:
+    """A dataset of shards of which one part is read and another one waits."""
+    row = Dataset(id=new_id("dst"), tenant_id=DEFAULT_TENANT, name="s", kind=KIND, status="inspecting")
+    row.shards = {"given": {"all": ["https://example.org/{0..1}.tar"]}, "classes": None}
+    row.reading = {LIST: service.store(f"{parts(row.id)}{LIST}", b"names"), "parts": 2}
+    read = DatasetPart(dataset_id=row.id, number=0, first=0, end=1, status="read", entries=[])
+    read.file = service.store(f"{parts(row.id)}0-1", b"rows")
+    return row, read, DatasetPart(dataset_id=row.id, number=1, first=1, end=2)
+
+
 def upload(status: str, stored: dict[str, Any]) -> Upload:
     return Upload(
         id=new_id("upl"), tenant_id=DEFAULT_TENANT, purpose="teacher", filename="f", part_bytes=1 << 20, direct=False,
@@ -143,6 +166,7 @@ def test_everything_comes_back(service: Service, empty: Service, tmp_path: Path)
     named = {item.key for item in made.objects}
     assert {"teachers/t", "teachers/sent/0", "datasets/dst_1/file.zip", "uploads/upl_done/content"} <= named
     assert sum(key.endswith("thumbnails.webp") for key in named) == 1
+    assert {key.split("/parts/")[1] for key in named if "/parts/" in key} == {LIST, "0-1"}
     assert not {"teachers/later", "teachers/refused", "uploads/upl_open/content"} & named
     key = f"jobs/{done}/student.safetensors"
     assert b"".join(empty.objects.read(key)) == b"".join(service.objects.read(key))

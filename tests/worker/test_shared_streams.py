@@ -135,6 +135,21 @@ def test_two_workers_make_the_index_of_one_and_a_dead_ones_part_is_read_by_anoth
     assert not list(here.settings.scratch.glob("*"))
 
 
+def test_who_claims_a_dataset_just_after_another_has_divided_it_reads_none_of_it(
+    here: World, served: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both had seen it wait; the second one's claim comes when the first one has given it back."""
+    dataset_id = divided(here, served)
+    asked = len(served.asked)
+    with monkeypatch.context() as patch:
+        patch.setattr(resources, "waiting", lambda session, table, **_: [dataset_id] if table is Dataset else [])
+        assert readers(here, "wrk_2").run_next()
+    row: Dataset = row_of(here, Dataset, dataset_id)
+    assert (row.status, row.attempt, row.lease_token, len(served.asked)) == ("inspecting", 0, None, asked)
+    with here.database.read() as session:
+        assert [part.status for part in parts.of_dataset(session, dataset_id)] == ["waiting", "waiting"]
+
+
 def test_the_first_problem_in_the_order_of_shards_is_the_verdict_though_another_part_ended_first(
     here: World, served: Site
 ) -> None:

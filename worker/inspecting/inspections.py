@@ -129,6 +129,10 @@ class Inspections:
         """Of a dataset of shards: read here, or joined of the parts that others have read. Raises `Divided`."""
         with self._database.read() as session:
             found = stored_parts.of_dataset(session, row.id)
+        if any(part.status == "waiting" for part in found):  # made between our look at what waits and our claim
+            with self._database.write() as session:
+                resources.give_back(session, row)
+            raise Divided
         shards, reads = listed(self._settings, self._objects, row, folder, keep.check), None
         if found:
             reads = parts.read_by_others(found, row, self._objects, folder, keep.check)

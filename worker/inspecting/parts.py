@@ -38,7 +38,9 @@ from worker.transfer.storing import put
 
 log = logging.getLogger(__name__)
 MOST_PARTS = 2000
-AGAIN_SECONDS = 15.0
+AGAIN_SECONDS, LONGER = 15.0, 8
+"""How long a part waits that a system's fault ended, and how many times longer with each further one: what all others
+have read is lost where a server is away for all attempts."""
 Check = Callable[[], None]
 
 
@@ -134,7 +136,7 @@ class Parts:
             error["details"] = details | {"shards": [part.first, part.end - 1]}
         if error is not None and error.get("fault") == "system" and part.attempt < self._settings.max_attempts:
             log.warning("part %d of %s is read again: %s", part.number, row.id, error["message"])
-            self._release(part, AGAIN_SECONDS, counts=True)
+            self._release(part, AGAIN_SECONDS * LONGER ** (part.attempt - 1), counts=True)
             return
         with self._database.write() as session:
             parts.finish(session, part, file, [asdict(entry) for entry in entries], error)

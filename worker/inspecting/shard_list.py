@@ -13,6 +13,7 @@ from distill.modalities.images.shards.spans import UNKNOWN_BYTES
 from store import shard_references
 from store.objects import ObjectStore
 from store.settings import Settings
+from store.shard_references import LIST
 from store.tables import Dataset
 from worker.transfer import shard_lists
 from worker.transfer.fetching import Fetcher
@@ -21,8 +22,6 @@ from worker.transfer.storing import put
 from worker.transfer.supplier import Bring
 
 log = logging.getLogger(__name__)
-LIST = "list"
-"""In `Dataset.reading`: {object_key, sha256} of the names of shards that stay where they lie."""
 Check = Callable[[], None]
 
 
@@ -78,4 +77,4 @@ def kept(shards: ShardList, objects: ObjectStore, row: Dataset, folder: Path, ch
     path = folder / "names.json"
     path.write_text(json.dumps(shards.roles))
     info = put(objects, f"{shard_references.parts(row.id)}{LIST}", path, "the names of shards", check)
-    return {LIST: {"object_key": info.key, "sha256": info.sha256}}
+    return {LIST: {"object_key": info.key, "size_bytes": info.size_bytes, "sha256": info.sha256}}

@@ -28,6 +28,8 @@ def ready(
         return None
     if row.status != "ready":
         message = f"{table.__name__} {row.id} is {row.status}, not ready."
-        findings.add(pointer, message, f"GET /{noun}s/{row.id} tells when it is.", f"{noun}_not_ready")
+        final = row.status == "invalid"
+        told = "says why, under `error`. Correct it and register it again" if final else "tells when it is"
+        findings.add(pointer, message, f"GET /{noun}s/{row.id} {told}.", f"{noun}_not_ready")
         return None
     return row
