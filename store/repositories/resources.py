@@ -114,9 +114,11 @@ def finish(session: Session, row: Teacher | Dataset, status: str, **values: Any)
 
 
 def inspect_on(row: Dataset) -> None:
-    """Let the rest be read of a dataset of which a sample was; the row is locked."""
-    row.status, row.shards = "inspecting", (row.shards or {}) | {"inspection": "all"}
-    row.attempt = 0
+    """Let the rest be read of a dataset of which a sample was, or all of one that ended by the system's fault. The row
+    is locked."""
+    row.status, row.attempt, row.error = "inspecting", 0, None
+    if row.shards and "inspection" in row.shards:
+        row.shards = row.shards | {"inspection": "all"}
 
 
 def _fenced(session: Session, row: Teacher | Dataset, values: dict[str, Any]) -> None:

@@ -150,6 +150,24 @@ def test_a_sampled_dataset_says_what_it_rests_on_and_no_job_uses_it_until_the_re
     assert client.post(f"{address}/inspect").json()["status"] == "ready"
 
 
+@pytest.mark.parametrize(("fault", "again"), [("system", 202), ("user", 409)])
+def test_what_ended_by_the_systems_fault_is_read_again_and_refused_data_is_not(
+    client: TestClient, inspector: Inspector, fault: str, again: int
+) -> None:
+    error = {"code": "internal_error", "fault": fault, "message": "It ended.", "remedy": "", "details": {}}
+    inspector.verdict = lambda row: ("invalid", {"error": error})
+    body = {"mode": "stream", "shards": URL}
+    made = client.post("/datasets", json=body, headers={"Prefer": "wait=0"})
+    assert made.status_code == 202, made.text
+    address = f"/datasets/{made.json()['id']}"
+    wait_until(lambda: client.get(address).json()["status"] == "invalid")
+    inspector.verdict = lambda row: ("ready", {"report": {"classes": ["cat", "dog"], "counts": {}}})
+    assert client.post(f"{address}/inspect").status_code == again
+    if again == 202:
+        wait_until(lambda: client.get(address).json()["status"] == "ready")
+        assert client.get(address).json()["error"] is None
+
+
 def test_what_is_refused_at_once(client: TestClient) -> None:
     def of(*numbers: int) -> list[str]:
         return [f"https://data.example.org/{number:03}.tar" for number in numbers]

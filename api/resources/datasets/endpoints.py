@@ -79,7 +79,8 @@ async def register_dataset(
 def inspect_dataset(
     work: WorkDep, tenant: TenantDep, response: Response, dataset_id: str, if_match: IfMatch = None
 ) -> DatasetOut:
-    """Of a dataset of which a sample was read (`sampled`) workers read all. Asking again is no error."""
+    """Of a dataset of which a sample was read (`sampled`) workers read all; so they do, from its beginning, of one that
+    is `invalid` by the system's fault (`error.fault`). Asking again is no error."""
     registration.unchanged(work, Dataset, tenant, dataset_id, if_match, service.shown)
     response.headers["Location"] = f"/datasets/{dataset_id}"
     return service.shown(service.inspect_on(work, tenant, dataset_id))

@@ -336,12 +336,13 @@ def _thumbnails(row: Dataset) -> Thumbnails | None:
 
 
 def inspect_on(work: Work, tenant: str, dataset_id: str) -> Dataset:
-    """Have the rest read of a dataset of which a sample was; one that is read already, or is being read, stays as it
-    is. Raises `NotFound`, `Conflict` for a refused one."""
+    """Have the rest read of a dataset of which a sample was, and all of one that is invalid by the system's fault. One
+    that is read already, or is being read, stays as it is. Raises `NotFound`, and `Conflict` where data was refused."""
     row = registration.locked(work.session, Dataset, tenant, dataset_id)
-    if row.status == "invalid":
-        raise Conflict(f"{row.id} is invalid.", "Register the dataset again.", code="dataset_not_ready")
-    if row.status == "sampled":
+    lost = row.status == "invalid" and (row.error or {}).get("fault") == "system"
+    if row.status == "invalid" and not lost:
+        raise Conflict(f"The data of {row.id} was refused.", "Register it again.", code="dataset_not_ready")
+    if row.status == "sampled" or lost:
         resources.inspect_on(row)
         work.session.flush()
         work.after_commit(lambda: work.context.doorbell.ring("dataset", dataset_id))

@@ -217,7 +217,8 @@ export interface paths {
         put?: never;
         /**
          * Read the rest of a dataset
-         * @description Of a dataset of which a sample was read (`sampled`) workers read all. Asking again is no error.
+         * @description Of a dataset of which a sample was read (`sampled`) workers read all; so they do, from its beginning, of one that
+         *     is `invalid` by the system's fault (`error.fault`). Asking again is no error.
          */
         post: operations["inspect_dataset"];
         delete?: never;

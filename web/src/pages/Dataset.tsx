@@ -52,7 +52,7 @@ export function Dataset({ id }: { id: string }) {
     >
       <div className="headline">
         <Readiness status={data.status} />
-        {data.status === "sampled" && (
+        {(data.status === "sampled" || (data.status === "invalid" && data.error?.fault === "system")) && (
           <button type="button" className="button" onClick={() => void alone(() => attempt(readOn))}>
             Read all of it
           </button>
