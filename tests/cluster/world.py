@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import torch
 
 from distill.models import build, save
 from distill.types import Architecture, DistillConfig
@@ -66,6 +67,7 @@ class ClusterWorld(World):
 
     def _teacher(self) -> str:
         path = self.settings.data_dir / "teacher.safetensors"
+        torch.manual_seed(0)  # of some teachers a student so small stays at chance, which fails the job
         save(build(TEACHER, 10, in_channels=1).eval(), path)
         stored = self.objects.put("teachers/one", path)
         row = Teacher(
