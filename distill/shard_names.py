@@ -8,11 +8,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
 
 from distill.errors import InvalidDataset
 
 FORMS = (".tar", ".parquet")
 LISTS = (".txt", ".list")
+LISTED = ("s3", "hf")
 PACKED = (".tar.gz", ".tgz", ".tar.zst", ".tar.bz2", ".tar.xz")
 MOST = 100_000
 LONGEST = 2000
@@ -85,8 +87,35 @@ def in_list(url: str, text: str) -> list[str]:
     """What the lines of the list at an address name: addresses, or names beside the list; blank lines and `# ...` name
     nothing."""
     base = _plain(url).rpartition("/")[0]
-    given = [line for each in text.splitlines() if (line := each.strip()) and not line.startswith("#")]
-    return [line if "://" in line else f"{base}/{line}" for line in given]
+    return [line if "://" in line else f"{base}/{line}" for line in lines(text)]
+
+
+def lines(text: str) -> list[str]:
+    """Those of a list that name something: blank ones and `# ...` do not."""
+    return [line for each in text.splitlines() if (line := each.strip()) and not line.startswith("#")]
+
+
+def folder(given: str) -> tuple[str, str]:
+    """An address of a folder, as `s3://bucket/photos/train-*.tar`: the folder, which ends with a slash, and the pattern
+    (`*`: anything). Raises `InvalidDataset` for `*` elsewhere, and for a folder of what lists nothing."""
+    base, _, pattern = given.rpartition("/")
+    if "*" in base:
+        raise InvalidDataset(
+            f"{given[:200]!a} has a * in a folder's name.", "Write * in the last part alone.", {"shards": given}
+        )
+    if given.partition("://")[0].lower() not in LISTED:
+        raise InvalidDataset(
+            f"{given[:200]!a} names a folder, and only s3:// and hf:// list what lies in one.",
+            "Name the shards by braces, as {000000..001281}.tar, or by a list.",
+            {"shards": given},
+        )
+    return f"{base}/", pattern or "*"
+
+
+def among(names: Iterable[str], pattern: str) -> list[str]:
+    """Of the files in a folder those that fit and are called as shards are, compressed ones too; in their order."""
+    fitting = (name for name in sorted(names) if fnmatchcase(name, pattern))
+    return [name for name in fitting if is_shard(name) or is_packed(name)]
 
 
 def is_packed(name: str) -> bool:

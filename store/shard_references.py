@@ -17,6 +17,7 @@ from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from distill import shard_names
+from distill.errors import InvalidDataset
 from store import references
 from store.egress import UrlRefused
 from store.references import Reference, S3Reference, WebReference
@@ -26,7 +27,6 @@ KIND = "shards"
 INDEX, MANIFEST = "index.shards", "manifest.json"
 LIST = "list"
 """In `Dataset.reading`: {object_key, size_bytes, sha256} of the names of shards that stay where they lie."""
-LISTED = ("s3", "hf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +111,8 @@ def _path(given: str) -> str:
 
 
 def _folder(settings: Settings, given: str) -> Folder:
-    base, _, pattern = given.rpartition("/")
-    scheme = given.partition("://")[0].lower()
-    if "*" in base:
-        raise UrlRefused(f"{given[:200]!a} has a * in a folder's name.", "Write * in the last part alone.")
-    if scheme not in LISTED:
-        raise UrlRefused(
-            f"{given[:200]!a} names a folder, and only s3:// and hf:// list what lies in one.",
-            "Name the shards by braces, as {000000..001281}.tar, or by a list.",
-        )
-    return Folder(f"{base}/", pattern or "*", references.parse(settings, f"{base}/x"))
+    try:
+        url, pattern = shard_names.folder(given)
+    except InvalidDataset as error:
+        raise UrlRefused(error.message, error.remedy) from error
+    return Folder(url, pattern, references.parse(settings, f"{url}x"))

@@ -25,49 +25,45 @@ def evaluate(session: Session, outcome: Outcome) -> Report:
     """The report. Reads the test set, once for each network."""
     task, first = session.task, session.teachings[0] if session.teachings else None
     found = judged(session, outcome) if task.answer.taught else by_features(session, outcome)
-    choice = {"choice": session.choice} if session.choice else {}
     shards = _shards(session)
-    return (
-        choice
-        | ({"shards": shards} if shards else {})
-        | {
-            "schema": SCHEMA,
-            "title": f"{task.student.architecture.name} by {task.config.recipe} on {task.dataset.name}",
-            "task": task.spec.name,
-            "metrics": [metric.to_dict() for metric in task.metrics_shown],
-            "per_class": task.spec.per_class,
-            "counted": task.spec.counted or task.spec.samples,
-            "intervals": task.intervals,
-            "recipe": task.config.recipe,
-            "student": found.student,
-            "teacher": found.teacher,
-            "teachers": found.teachers,
-            "comparison": found.comparison,
-            "companions": found.companions,
-            "verdict": found.verdict,
-            "against_teacher": found.against_teacher,
-            "selection": first.pairs.to_dict() if first and first.pairs else None,
-            "q_curve": curve_column(first.curve) if first and first.curve else None,
-            "start": task.start.to_dict() if task.start else None,
-            "training": _training(task, outcome),
-            "seeds": [task.config.seed],
-            "configuration": session.resolved["config"],
-            "reasons": session.resolved["reasons"],
-            "dataset": _dataset(task),
-            "probe": task.about_probe(),
-            "digests": _digests(session),
-            "environment": environment(task.device, session.resolved["config"]["precision"]),
-            "warnings": session.warnings,
-            "notes": [
-                *task.dataset.notes,
-                *task.notes(),
-                *_notes(session, outcome),
-                *session.notes,
-                *found.notes,
-                *_crowded(shards),
-            ],
-        }
-    )
+    some = {name: told for name, told in (("choice", session.choice), ("shards", shards)) if told}
+    return some | {
+        "schema": SCHEMA,
+        "title": f"{task.student.architecture.name} by {task.config.recipe} on {task.dataset.name}",
+        "task": task.spec.name,
+        "metrics": [metric.to_dict() for metric in task.metrics_shown],
+        "per_class": task.spec.per_class,
+        "counted": task.spec.counted or task.spec.samples,
+        "intervals": task.intervals,
+        "recipe": task.config.recipe,
+        "student": found.student,
+        "teacher": found.teacher,
+        "teachers": found.teachers,
+        "comparison": found.comparison,
+        "companions": found.companions,
+        "verdict": found.verdict,
+        "against_teacher": found.against_teacher,
+        "selection": first.pairs.to_dict() if first and first.pairs else None,
+        "q_curve": curve_column(first.curve) if first and first.curve else None,
+        "start": task.start.to_dict() if task.start else None,
+        "training": _training(task, outcome),
+        "seeds": [task.config.seed],
+        "configuration": session.resolved["config"],
+        "reasons": session.resolved["reasons"],
+        "dataset": _dataset(task),
+        "probe": task.about_probe(),
+        "digests": _digests(session),
+        "environment": environment(task.device, session.resolved["config"]["precision"]),
+        "warnings": session.warnings,
+        "notes": [
+            *task.dataset.notes,
+            *task.notes(),
+            *_notes(session, outcome),
+            *session.notes,
+            *found.notes,
+            *_crowded(shards),
+        ],
+    }
 
 
 def judged(session: Session, outcome: Outcome) -> Columns:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from store.objects import FolderStore
+from tests.data.shard_files import Site, site, write_shards
 from tests.services.tables import opened
 from tests.worker.narrow import Narrow
 from tests.worker.support import World
@@ -21,6 +22,14 @@ def world(tmp_path: Path, sqlite_url: str, folder_store: FolderStore) -> World:
     with database.write() as session:
         tenants.ensure_default(session)
     return World(tmp_path, database, folder_store)
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Site]:
+    """Four shards of ten samples, and a server of them."""
+    write_shards(tmp_path / "site", 4, 10)
+    with site(tmp_path / "site") as server:
+        yield server
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from store.repositories import parts, resources
 from store.repositories.tenants import DEFAULT_TENANT
 from store.tables import Dataset
 from tests.data.files import write_tar
-from tests.data.shard_files import Site, sample, site, write_shards
+from tests.data.shard_files import Site, sample
 from tests.slowness import within
 from tests.store.support import migrated
 from tests.worker.support import World, settings_for, wait_until
@@ -44,13 +43,6 @@ def here(world: World) -> World:
     """Two shards a part."""
     world.settings = settings_for(world.settings.data_dir, **HERE, shard_part_bytes=2 * UNKNOWN_BYTES)
     return world
-
-
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[Site]:
-    write_shards(tmp_path / "site", 4, 10)
-    with site(tmp_path / "site") as server:
-        yield server
 
 
 def readers(world: World, worker_id: str, command: tuple[str, ...] = COMMAND) -> Inspections:

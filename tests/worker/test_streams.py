@@ -30,13 +30,13 @@ from store import shard_references
 from store.dataset_files import numbered
 from store.egress import UrlRefused
 from store.ids import new_id
-from store.objects import FolderStore
+from store.objects import FolderStore, ObjectStore
 from store.repositories import jobs, resources
 from store.repositories.tenants import DEFAULT_TENANT
 from store.settings import Settings
 from store.tables import Dataset
 from tests.data.files import image_bytes, write_tar
-from tests.data.shard_files import Site, sample, site, write_parquet_shards, write_shards
+from tests.data.shard_files import Site, sample, site, write_parquet_shards
 from tests.services import s3 as s3_server
 from tests.services.s3 import ACCESS_KEY, SECRET_KEY
 from tests.slowness import within
@@ -46,6 +46,7 @@ from tests.worker.test_inspections import row_of
 from worker.inspecting.inspections import Inspections
 from worker.inspecting.inspector import ALLOWED, CPU_SECONDS
 from worker.inspecting.process import COMMAND
+from worker.inspecting.shard_list import listed as shards_of
 from worker.inspecting.streams import SHARD_CPU_SECONDS, Stream
 from worker.isolation import landlock
 from worker.jobs import supervisor
@@ -76,11 +77,14 @@ def here(world: World) -> World:
     return world
 
 
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[Site]:
-    write_shards(tmp_path / "site", 4, 10)
-    with site(tmp_path / "site") as server:
-        yield server
+def sent_tars(objects: ObjectStore, folder: Path) -> dict[str, dict[str, Any]]:
+    """`Dataset.files` of the folder's tars, as if they had been uploaded."""
+    files: dict[str, dict[str, Any]] = {}
+    for number, path in enumerate(sorted(folder.glob("*.tar"))):
+        info = objects.put(f"uploads/upl_{number}", path)
+        facts = {"object_key": info.key, "size_bytes": info.size_bytes, "sha256": info.sha256}
+        files[numbered("all", number)] = facts | {"filename": path.name, "format": "tar"}
+    return files
 
 
 def inspected(world: World, *given: str, classes: list[str] | None = None, classes_from: str = "") -> Dataset:
@@ -190,11 +194,7 @@ def test_a_killed_trainer_goes_on_with_the_same_batches_and_a_changed_shard_ends
 @pytest.mark.long
 def test_tars_that_were_uploaded_are_inspected_and_train_a_student(here: World, served: Site) -> None:
     """A confined trainer reads them from the cache, which holds them under their sha256, and asks no server."""
-    files = {}
-    for number, path in enumerate(sorted(served.folder.glob("*.tar"))):
-        info = here.objects.put(f"uploads/upl_{number}", path)
-        facts = {"object_key": info.key, "size_bytes": info.size_bytes, "sha256": info.sha256}
-        files[numbered("all", number)] = facts | {"filename": path.name, "format": "tar"}
+    files = sent_tars(here.objects, served.folder)
     row = Dataset(id=new_id("dst"), tenant_id=DEFAULT_TENANT, name="s", kind="shards", files=files, digest="d" * 64)
     with here.database.write() as session:
         session.add(row)
@@ -311,7 +311,9 @@ def test_more_shards_may_take_more_processor_time(settings: Settings, served: Si
         row = Dataset(id=new_id("dst"), kind="shards", name="s", shards={"given": given, "classes": None})
         folder = tmp_path / str(count)
         folder.mkdir()
-        stream = Stream(settings, FolderStore(tmp_path / "objects"), row, folder, lambda: None)
+        objects = FolderStore(tmp_path / "objects")
+        shards = shards_of(settings, objects, row, folder, lambda: None)
+        stream = Stream(settings, objects, row, folder, lambda: None, shards)
         with stream.supplier:
             allowed.append(stream.request[ALLOWED])
     assert allowed[1] - allowed[0] == 2 * SHARD_CPU_SECONDS

@@ -22,7 +22,7 @@ from store.settings import Settings
 from store.tables import Dataset
 from tests.data.shard_files import Site, site, write_shards
 from tests.worker.support import World, settings_for
-from tests.worker.test_streams import HERE, entries_of
+from tests.worker.test_streams import HERE, entries_of, sent_tars
 from worker.transfer.supplier import Kept
 from worker.transfer.tally import Tally
 
@@ -76,11 +76,7 @@ def test_a_job_alone_is_never_crowded(tmp_path_factory: pytest.TempPathFactory, 
 
 
 def test_the_jobs_log_and_its_trainer_are_told(world: World, served: Site) -> None:
-    files = {}
-    for number, path in enumerate(sorted(served.folder.glob("*.tar"))):
-        info = world.objects.put(f"uploads/upl_{number}", path)
-        facts = {"object_key": info.key, "size_bytes": info.size_bytes, "sha256": info.sha256}
-        files[numbered("all", number)] = facts | {"filename": path.name, "format": "tar"}
+    files = sent_tars(world.objects, served.folder)
     files["index"] = files[numbered("all", 0)]
     row = Dataset(
         id=new_id("dst"),

@@ -141,11 +141,7 @@ class Inspections:
         elif len(into := parts.wanted(self._settings, shards)) > 1:
             return self._begun(row, shards, into, folder, keep)
         stream = Stream(self._settings, self._objects, row, folder, keep.check, shards, reads)
-        with stream.supplier as supplier:
-            answer = run(
-                self._command, "dataset", stream.folder, stream.request, self._settings, keep.check,
-                lambda: supplier.busy,
-            )  # fmt: skip
+        answer = stream.answer(self._command, "dataset")
         if "report" in answer and reads is not None and reads.problem is not None:
             return {"error": reads.problem}
         if "report" in answer:

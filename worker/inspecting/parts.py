@@ -28,7 +28,7 @@ from store.tables import Dataset, DatasetPart
 from worker.errors import Internal, StorageDown
 from worker.inspecting.inspector import PART_FILE
 from worker.inspecting.keeping import Keeper, Leaving
-from worker.inspecting.process import COMMAND, refused, run
+from worker.inspecting.process import COMMAND, refused
 from worker.inspecting.shard_list import ShardList, listed
 from worker.inspecting.streams import Reads, Stream
 from worker.processes import scratch
@@ -157,18 +157,12 @@ class Parts:
         try:
             shards = listed(self._settings, self._objects, row, folder, keep.check)
             span = (part.first, part.end)
-            stream = reading = Stream(
-                self._settings, self._objects, row, folder, keep.check, shards, Reads(span=span)
-            )  # fmt: skip
-            with reading.supplier as supplier:
-                answer = run(
-                    self._command, "part", reading.folder, reading.request, self._settings, keep.check,
-                    lambda: supplier.busy,
-                )  # fmt: skip
-            entries = reading.came
+            stream = Stream(self._settings, self._objects, row, folder, keep.check, shards, Reads(span=span))
+            answer = stream.answer(self._command, "part")
+            entries = stream.came
             if "report" in answer and len(entries) < part.end - part.first:
                 answer = refused(Internal("The inspection did not read all shards of its part."))
-            file = self._stored(part, reading.folder / PART_FILE, keep.check)
+            file = self._stored(part, stream.folder / PART_FILE, keep.check)
             if "report" in answer and file is None:
                 answer = refused(Internal("The inspection left no part of an index."))
         except StorageDown:

@@ -10,7 +10,6 @@ from distill.modalities.images.shards.sampling import chosen
 from store.objects import ObjectStore
 from store.settings import Settings
 from store.tables import Dataset
-from worker.inspecting.process import run
 from worker.inspecting.shard_list import ShardList
 from worker.inspecting.streams import Reads, Stream
 from worker.processes import scratch
@@ -34,7 +33,6 @@ def answered(
     with scratch.folder(settings.scratch, f"{row.id}-sample", row.attempt) as folder:
         reads = Reads(sample=chosen(shards.counted))
         stream = Stream(settings, objects, row, folder, check, shards, reads)
-        with stream.supplier as supplier:
-            answer = run(command, SAMPLE, stream.folder, stream.request, settings, check, lambda: supplier.busy)
+        answer = stream.answer(command, SAMPLE)
     log.info("%s: %d of its shards were read", row.id, len(reads.sample))
     return answer

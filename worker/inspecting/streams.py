@@ -24,7 +24,8 @@ from store.settings import Settings
 from store.tables import Dataset
 from worker.errors import Internal
 from worker.inspecting.inspector import ALLOWED, CPU_SECONDS, INDEX_FILE
-from worker.inspecting.shard_list import ShardList, listed
+from worker.inspecting.process import run
+from worker.inspecting.shard_list import ShardList
 from worker.isolation import users
 from worker.transfer import shards
 from worker.transfer.room import room_of
@@ -58,12 +59,11 @@ class Stream:
 
     def __init__(
         self, settings: Settings, objects: ObjectStore, row: Dataset, folder: Path, check: Check,
-        shards: ShardList | None = None, reads: Reads | None = None,
+        shards: ShardList, reads: Reads | None = None,
     ) -> None:  # fmt: skip
-        """`shards`: the dataset's; None: they are asked for (raises as `listed`). `reads`: what of them is read."""
+        """`shards`: the dataset's. `reads`: what of them is read."""
         self._settings, self._objects, self._row, self._check = settings, objects, row, check
-        shards, reads = shards or listed(settings, objects, row, folder, check), reads or Reads()
-        names = shards.names
+        names, reads = shards.names, reads or Reads()
         self._numbers = reads.sample or range(*(reads.span or (0, len(names))))
         self.folder = folder / INSPECTOR
         self.folder.mkdir()
@@ -87,6 +87,13 @@ class Stream:
         }  # fmt: skip
         users.grant(folder, users.inspector(settings))
         self.supplier.start(self._read, len(names))
+
+    def answer(self, command: Sequence[str], what: str) -> dict[str, Any]:
+        """The inspector's, which is supplied meanwhile. Raises what `check` raises."""
+        with self.supplier as supplier:
+            return run(
+                command, what, self.folder, self.request, self._settings, self._check, lambda: supplier.busy
+            )  # fmt: skip
 
     def _laid(self, parts: Sequence[Path]) -> list[str]:
         """The parts where the inspector may read them."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from distill import shard_names
@@ -66,9 +65,7 @@ def _in_folder(settings: Settings, found: Folder, folder: Path, check: Check) ->
         names = watched(lambda: _in_bucket(settings, found.url, inside), check)
     else:
         names = _in_repository(settings, found, folder, check)
-    wanted = [name for name in sorted(names) if fnmatchcase(name, found.pattern)]
-    called = [name for name in wanted if shard_names.is_shard(name) or shard_names.is_packed(name)]
-    return shard_references.judged(settings, [found.url + name for name in called])
+    return shard_references.judged(settings, [found.url + name for name in shard_names.among(names, found.pattern)])
 
 
 def _in_bucket(settings: Settings, url: str, inside: S3Reference) -> list[str]:

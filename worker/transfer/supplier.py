@@ -259,10 +259,7 @@ class Registering:
 
     def all(self) -> list[Entry]:
         """Of every shard, in order. Raises `InvalidDataset` where one was never asked for."""
-        return self.of(range(len(self._names)))
-
-    def of(self, numbers: Sequence[int]) -> list[Entry]:
-        """The same of some shards."""
+        numbers = range(len(self._names))
         if not all(number in self.entries for number in numbers):
             raise InvalidDataset("The inspection did not read all shards.", "Register the dataset again.")
         return [self.entries[number] for number in numbers]

@@ -3,8 +3,6 @@ bucket or of the hub."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -12,7 +10,7 @@ from distill import shard_names
 from distill.errors import InvalidDataset
 from distill.hub_files import HubFile
 from distill.modalities.images.shards import addresses, origin
-from distill.modalities.images.shards.addresses import HUB, S3
+from distill.modalities.images.shards.addresses import S3
 
 LIST_BYTES = 32 * 2**20
 
@@ -30,21 +28,9 @@ def named_by(given: str) -> list[str]:
 
 
 def _in_folder(given: str) -> list[str]:
-    base, _, pattern = given.rpartition("/")
-    listing: dict[str, Callable[[str], list[str]]] = {S3: _in_bucket, HUB: _in_repository}
-    find = listing.get(addresses.scheme(given))
-    if "*" in base:
-        raise InvalidDataset(
-            f"{given[:200]!r} has a * in a folder's name.", "Write * in the last part alone.", {"shards": given}
-        )
-    if find is None:
-        raise InvalidDataset(
-            f"{given[:200]!r} names a folder, and only s3:// and hf:// list what lies in one.",
-            "Name the shards by braces, as {000000..001281}.tar, or by a list.",
-            {"shards": given},
-        )
-    names = [name for name in sorted(find(f"{base}/")) if fnmatchcase(name, pattern or "*")]
-    return [f"{base}/{name}" for name in names if shard_names.is_shard(name) or shard_names.is_packed(name)]
+    folder, pattern = shard_names.folder(given)
+    names = _in_bucket(folder) if addresses.scheme(folder) == S3 else _in_repository(folder)
+    return [folder + name for name in shard_names.among(names, pattern)]
 
 
 def _in_bucket(folder: str) -> list[str]:

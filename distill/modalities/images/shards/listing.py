@@ -65,17 +65,16 @@ def _names(given: str) -> list[str]:
 def _below(folder: Path, pattern: str) -> list[str]:
     if not folder.is_dir():
         raise InvalidDataset(f"There is no folder {str(folder)!r}.", "Name the folder that holds the shards.")
-    files = sorted(path for path in folder.glob(pattern) if path.is_file())
-    return [str(path) for path in files if shard_names.is_shard(path.name) or shard_names.is_packed(path.name)]
+    files = (path.name for path in folder.iterdir() if path.is_file())
+    return [str(folder / name) for name in shard_names.among(files, pattern)]
 
 
 def _of_list(path: Path) -> list[str]:
     """One name a line; paths from the list's own folder on."""
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        found = shard_names.lines(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidDataset(f"The list {path.name!r} cannot be read: {error}.", "Write one shard a line.") from error
-    found = [line for line in lines if line and not line.startswith("#")]
     return [name for line in found for name in expanded(line if is_address(line) else str(path.parent / line))]
 
 
